@@ -1,0 +1,2 @@
+//! The `stox` program.
+fn main() {}
