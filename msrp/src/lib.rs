@@ -1,1 +1,45 @@
-//! MSRP.
+//! MSRP: the sessions in which SIP's instant messages travel.
+//!
+//! From the wire upwards: [`codec`] cuts a byte stream into requests and responses and writes them; [`assembly`] puts
+//! the chunks of a message together; [`session`] is the state machine of one MSRP session and decides every answer;
+//! [`uri`] names sessions. Beside them, what goes into a session's offer ([`sdp`]), what goes into its messages
+//! ([`cpim`]) and which types may go there ([`content`]). None of these does any I/O or looks at a clock.
+//!
+//! [`node`] (feature `tokio`) is the shell: listeners, connections, and the way from a connection to its sessions.
+//!
+//! RFC 4975 (MSRP), RFC 6135 (who connects), RFC 3862 (CPIM).
+
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic
+    )
+)]
+
+mod byte_range;
+mod event;
+mod ident;
+mod limits;
+#[cfg(feature = "tokio")]
+pub mod node;
+pub mod uri;
+
+pub use byte_range::ByteRange;
+pub use event::{
+    FailureReport, Incoming, IncomingId, LostCause, Outgoing, Report, Role, SendError,
+    SessionConfig, SessionEvent,
+};
+pub use ident::Ident;
+pub use limits::Limits;
+pub use uri::MsrpUri;

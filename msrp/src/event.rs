@@ -1,0 +1,187 @@
+//! What passes between a session and its owner.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::{ByteRange, MsrpUri};
+
+/// Who opens the connection. RFC 6135 §4.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Connects to the first URI of the peer's path and sends at once.
+    Active,
+    /// Waits for the peer's connection.
+    Passive,
+}
+
+/// What an offer and its answer agreed on for one session.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// Our own URI, made by [`Node::mint`](crate::node::Node::mint) and given in our `a=path`.
+    pub local: MsrpUri,
+    /// The peer's `a=path`, in its order: the first is connected to, the last is the peer.
+    pub remote: Vec<MsrpUri>,
+    /// Who connects.
+    pub role: Role,
+    /// Bytes of the biggest message taken; bigger ones are refused with 413.
+    pub max_size: u64,
+}
+
+/// A complete message waiting for its final response; unique within its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IncomingId(pub(crate) u64);
+
+/// The answers a sender wants to hear about failures. RFC 4975 §7.1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FailureReport {
+    /// Every response; silence for 30 s counts as failure. The default of the protocol.
+    #[default]
+    Yes,
+    /// Only responses that refuse.
+    Partial,
+    /// Nothing at all.
+    No,
+}
+
+/// One complete message from the peer, its chunks put together.
+#[derive(Debug)]
+pub struct Incoming {
+    /// For [`respond`](crate::session::SessionCore::respond).
+    pub id: IncomingId,
+    /// Names the message in reports about it.
+    pub message_id: String,
+    /// Of the chunk that completed the message.
+    pub transaction_id: String,
+    /// As written by the sender, parameters included.
+    pub content_type: Option<String>,
+    /// The whole body. That of a message in one chunk shares the connection's read buffer.
+    pub body: Bytes,
+    /// The sender asks for a success REPORT.
+    pub success_report: bool,
+    /// What the sender wants to hear of failures. The session itself heeds it in responses.
+    pub failure_report: FailureReport,
+}
+
+/// The outcome of something the owner asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// The connection is up and the session is bound to it: messages can be sent.
+    /// Active: our bodiless SEND was answered. Passive: the first valid request came.
+    Bound,
+    /// Every chunk of the message was answered 200. Comes only for `FailureReport::Yes`.
+    Accepted {
+        /// The owner's name for the message.
+        token: u64,
+    },
+    /// A chunk was answered with something else; the rest of the message is not sent.
+    /// Comes for `FailureReport::Yes` and `Partial`.
+    Refused {
+        /// The owner's name for the message.
+        token: u64,
+        /// MSRP status, 300 and above.
+        status: u16,
+    },
+    /// No response within 30 s after the last byte of a chunk was written. Comes only for `FailureReport::Yes`.
+    Unanswered {
+        /// The owner's name for the message.
+        token: u64,
+    },
+    /// A REPORT about a message we sent. Several may come for one message.
+    Reported {
+        /// The owner's name for the message.
+        token: u64,
+        /// MSRP status from its `Status` header.
+        status: u16,
+        /// The bytes it is about; [`ByteRange::WHOLE`] if it does not say.
+        range: ByteRange,
+    },
+    /// The session has failed. Comes once; nothing comes after it.
+    Lost {
+        /// Why.
+        cause: LostCause,
+    },
+}
+
+/// Why a session has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LostCause {
+    /// The peer's host name has no address.
+    #[error("the peer's host has no address")]
+    NoAddress,
+    /// None of the peer's addresses took the connection.
+    #[error("no connection to the peer")]
+    Unreachable,
+    /// The peer's path asks for something this node does not do (TLS, another transport).
+    #[error("the peer's path cannot be used")]
+    UnusablePath,
+    /// Passive, and nobody connected in time.
+    #[error("the peer did not connect in time")]
+    NobodyCame,
+    /// Active, and the peer refused the binding request.
+    #[error("the peer refused the session with {status}")]
+    BindRefused {
+        /// MSRP status, 300 and above.
+        status: u16,
+    },
+    /// Active, and the binding request was not answered in time.
+    #[error("the peer did not answer the binding request")]
+    BindUnanswered,
+    /// The peer ended the connection, or it broke.
+    #[error("the connection ended")]
+    ConnectionEnded,
+    /// The peer has not read for too long (MSRP-25).
+    #[error("the peer stopped reading")]
+    Stalled,
+    /// The peer sent something that is not MSRP.
+    #[error("the peer sent something that is not MSRP")]
+    Garbage,
+    /// This node was closed.
+    #[error("the node was closed")]
+    Closed,
+}
+
+/// A message to send.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The owner's name for it in events; distinct among the session's messages under way.
+    pub token: u64,
+    /// Used for its first chunk if it is a legal `ident` (4 to 32 characters), not in use on the connection and not in
+    /// the body; else a random one is (CHAT-13).
+    pub transaction_id: Option<String>,
+    /// Media type with parameters; no control characters.
+    pub content_type: String,
+    /// The whole body.
+    pub body: Bytes,
+    /// Ask for success REPORTs.
+    pub success_report: bool,
+    /// What to be told of failures.
+    pub failure_report: FailureReport,
+}
+
+/// A REPORT to send about a message received earlier. RFC 4975 §7.1.2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// From the [`Incoming`] it is about.
+    pub message_id: String,
+    /// The bytes it is about: `ByteRange::of(body.len())` for the whole message.
+    pub range: ByteRange,
+    /// 200, or the failure.
+    pub status: u16,
+}
+
+/// A message was not taken for sending; nothing of it will be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SendError {
+    /// Too much waits already: bytes to be written to the connection, or messages without an answer.
+    #[error("the session's outbound queue is full")]
+    Full,
+    /// [`SessionEvent::Bound`] has not come yet.
+    #[error("the session is not bound to a connection yet")]
+    NotBound,
+    /// The session has ended.
+    #[error("the session has ended")]
+    Closed,
+    /// The content type is empty or holds control characters (SEC-09).
+    #[error("the content type cannot be written in a header")]
+    BadContentType,
+}

@@ -1,0 +1,1 @@
+//! Two nodes talk over loopback.
