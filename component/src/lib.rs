@@ -1,3 +1,4 @@
 //! The gateway.
 
 pub mod address;
+pub mod xmpp;

@@ -1,0 +1,30 @@
+//! The link to the XMPP server: a component stream that comes back by itself. XEP-0114, DISCO-01.
+//!
+//! ```text
+//! socket ─► framing ─► read ─► iq (answers) ─► Handler
+//! socket ◄─ outbox  ◄─ write ◄─────────────── Link::send
+//! ```
+//!
+//! - `login` opens the stream and says which of the possible refusals happened; `backoff` tells when to try again.
+//! - `framing` cuts the bytes into stanzas and leaves out what is too deep or too large; `read` makes types of them,
+//!   or an error reply. Nothing a server lets through ends the link.
+//! - `iq` answers requests to the gateway and its addresses, a file per extension.
+//! - `outbox` keeps what waits, and says what the server has provably taken.
+//! - `link` is the shell around them: the one file with sockets and timers.
+
+mod backoff;
+mod link;
+mod ns;
+mod outbox;
+mod outgoing;
+mod stamp;
+mod stanza;
+mod write;
+
+pub use link::{Confirmation, Handler, Link, LinkConfig, LinkEvent, LinkFull, spawn};
+pub use outbox::OutboxLimits;
+pub use outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence, Request};
+pub use stanza::{
+    ChatState, Delay, Hints, Iq, IqType, Join, Message, MessageType, Payload, Presence,
+    PresenceType, Receipt, Show, Stanza, StanzaError, Text, Thread,
+};

@@ -1,0 +1,24 @@
+//! The namespaces the link itself reads or writes.
+
+/// Stanzas between a component and its server. XEP-0114.
+pub(super) const COMPONENT: &str = "jabber:component:accept";
+/// The stream itself, and its errors. RFC 6120 §4.8.1.
+pub(super) const STREAM: &str = "http://etherx.jabber.org/streams";
+/// Stream error conditions. RFC 6120 §4.9.2.
+pub(super) const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+/// Stanza error conditions. RFC 6120 §8.3.2.
+pub(super) const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// Chat states. XEP-0085.
+pub(super) const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
+/// Delivery receipts. XEP-0184.
+pub(super) const RECEIPTS: &str = "urn:xmpp:receipts";
+/// Delayed delivery. XEP-0203.
+pub(super) const DELAY: &str = "urn:xmpp:delay";
+/// User nicknames. XEP-0172.
+pub(super) const NICK: &str = "http://jabber.org/protocol/nick";
+/// Processing hints. XEP-0334.
+pub(super) const HINTS: &str = "urn:xmpp:hints";
+/// Message carbons. XEP-0280.
+pub(super) const CARBONS: &str = "urn:xmpp:carbons:2";
+/// Entering a room. XEP-0045.
+pub(super) const MUC: &str = "http://jabber.org/protocol/muc";

@@ -1,0 +1,406 @@
+//! Stanzas into bytes. What is written here is well-formed whatever the values are, for one ill-formed stanza would
+//! make the server end the stream for everybody. IM-13, RFC 6120 §4.9.3.13.
+
+use std::time::SystemTime;
+
+use bytes::{BufMut, BytesMut};
+
+use super::outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence};
+use super::stanza::{IqType, MessageType, PresenceType, Receipt, StanzaError};
+use super::{ns, stamp};
+use crate::address::Jid;
+
+/// Appends the stanza to `out`.
+///
+/// The sender is always an address on `domain`: a server ends the stream of a component that writes another one
+/// (XEP-0114 §3). `held` is the time at which a message was taken that could not be written at once; it becomes its
+/// `<delay/>` unless the message brings its own (CHAT-38).
+pub(super) fn write(out: &mut BytesMut, stanza: &Outgoing, domain: &str, held: Option<SystemTime>) {
+    match stanza {
+        Outgoing::Message(message) => write_message(out, message, domain, held),
+        Outgoing::Presence(presence) => write_presence(out, presence, domain),
+        Outgoing::Iq(iq) => write_iq(out, iq, domain),
+    }
+}
+
+fn write_message(
+    out: &mut BytesMut,
+    message: &OutgoingMessage,
+    domain: &str,
+    held: Option<SystemTime>,
+) {
+    let kind = match message.kind {
+        MessageType::Chat => Some("chat"),
+        MessageType::Normal => None,
+        MessageType::Groupchat => Some("groupchat"),
+        MessageType::Headline => Some("headline"),
+        MessageType::Error => Some("error"),
+    };
+    out.put_slice(b"<message");
+    addresses(out, &message.from, &message.to, domain);
+    optional_attribute(out, "id", message.id.as_deref());
+    optional_attribute(out, "type", kind);
+    optional_attribute(out, "xml:lang", message.lang.as_deref());
+    out.put_slice(b">");
+    optional_element(out, "subject", message.subject.as_deref());
+    optional_element(out, "body", message.body.as_deref());
+    optional_element(out, "thread", message.thread.as_deref());
+    if let Some(state) = message.chat_state {
+        empty_element(out, state.name(), ns::CHAT_STATES);
+    }
+    match &message.receipt {
+        Some(Receipt::Requested) => empty_element(out, "request", ns::RECEIPTS),
+        Some(Receipt::Received(id)) => {
+            out.put_slice(b"<received");
+            attribute(out, "xmlns", ns::RECEIPTS);
+            attribute(out, "id", id);
+            out.put_slice(b"/>");
+        }
+        None => {}
+    }
+    nick(out, message.nick.as_deref());
+    if let Some(time) = message.delay.or(held.filter(|_| message.body.is_some())) {
+        out.put_slice(b"<delay");
+        attribute(out, "xmlns", ns::DELAY);
+        attribute(out, "from", domain);
+        attribute(out, "stamp", &stamp::format(time));
+        out.put_slice(b"/>");
+    }
+    error(out, message.error.as_ref());
+    out.put_slice(b"</message>");
+}
+
+fn write_presence(out: &mut BytesMut, presence: &OutgoingPresence, domain: &str) {
+    let kind = match presence.kind {
+        PresenceType::Available => None,
+        PresenceType::Error => Some("error"),
+        PresenceType::Probe => Some("probe"),
+        PresenceType::Subscribe => Some("subscribe"),
+        PresenceType::Subscribed => Some("subscribed"),
+        PresenceType::Unavailable => Some("unavailable"),
+        PresenceType::Unsubscribe => Some("unsubscribe"),
+        PresenceType::Unsubscribed => Some("unsubscribed"),
+    };
+    out.put_slice(b"<presence");
+    addresses(out, &presence.from, &presence.to, domain);
+    optional_attribute(out, "id", presence.id.as_deref());
+    optional_attribute(out, "type", kind);
+    out.put_slice(b">");
+    optional_element(out, "show", presence.show.map(|show| show.name()));
+    optional_element(out, "status", presence.status.as_deref());
+    if let Some(priority) = presence.priority {
+        optional_element(out, "priority", Some(&priority.to_string()));
+    }
+    nick(out, presence.nick.as_deref());
+    error(out, presence.error.as_ref());
+    out.put_slice(b"</presence>");
+}
+
+fn write_iq(out: &mut BytesMut, iq: &OutgoingIq, domain: &str) {
+    let kind = match iq.kind {
+        IqType::Get => "get",
+        IqType::Set => "set",
+        IqType::Result => "result",
+        IqType::Error => "error",
+    };
+    out.put_slice(b"<iq");
+    addresses(out, &iq.from, &iq.to, domain);
+    attribute(out, "id", &iq.id);
+    attribute(out, "type", kind);
+    out.put_slice(b">");
+    if let Some(payload) = &iq.payload {
+        out.put_slice(payload.as_bytes());
+    }
+    error(out, iq.error.as_ref());
+    out.put_slice(b"</iq>");
+}
+
+fn addresses(out: &mut BytesMut, from: &Jid, to: &Jid, domain: &str) {
+    if from.domain().eq_ignore_ascii_case(domain) {
+        attribute(out, "from", from.as_str());
+    } else {
+        tracing::error!(%from, domain, "a stanza from an address that is not ours; it goes out from the domain");
+        attribute(out, "from", domain);
+    }
+    attribute(out, "to", to.as_str());
+}
+
+fn error(out: &mut BytesMut, error: Option<&StanzaError>) {
+    let Some(error) = error else { return };
+    let kind = match error.kind.as_str() {
+        kind @ ("auth" | "cancel" | "continue" | "modify" | "wait") => kind,
+        _ => "cancel",
+    };
+    let condition = match error.condition.as_str() {
+        "" => "undefined-condition",
+        name if name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') => name,
+        _ => "undefined-condition",
+    };
+    out.put_slice(b"<error");
+    attribute(out, "type", kind);
+    out.put_slice(b"><");
+    out.put_slice(condition.as_bytes());
+    attribute(out, "xmlns", ns::STANZA_ERRORS);
+    match &error.address {
+        Some(address) => {
+            out.put_slice(b">");
+            text(out, address);
+            out.put_slice(b"</");
+            out.put_slice(condition.as_bytes());
+            out.put_slice(b">");
+        }
+        None => out.put_slice(b"/>"),
+    }
+    if let Some(words) = &error.text {
+        out.put_slice(b"<text");
+        attribute(out, "xmlns", ns::STANZA_ERRORS);
+        out.put_slice(b">");
+        text(out, words);
+        out.put_slice(b"</text>");
+    }
+    out.put_slice(b"</error>");
+}
+
+fn nick(out: &mut BytesMut, name: Option<&str>) {
+    let Some(name) = name else { return };
+    out.put_slice(b"<nick");
+    attribute(out, "xmlns", ns::NICK);
+    out.put_slice(b">");
+    text(out, name);
+    out.put_slice(b"</nick>");
+}
+
+fn empty_element(out: &mut BytesMut, name: &str, namespace: &str) {
+    out.put_slice(b"<");
+    out.put_slice(name.as_bytes());
+    attribute(out, "xmlns", namespace);
+    out.put_slice(b"/>");
+}
+
+fn optional_element(out: &mut BytesMut, name: &str, content: Option<&str>) {
+    let Some(content) = content else { return };
+    out.put_slice(b"<");
+    out.put_slice(name.as_bytes());
+    out.put_slice(b">");
+    text(out, content);
+    out.put_slice(b"</");
+    out.put_slice(name.as_bytes());
+    out.put_slice(b">");
+}
+
+fn optional_attribute(out: &mut BytesMut, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        attribute(out, name, value);
+    }
+}
+
+/// ` name="value"`. Line ends and tabs are written as references, or they would come out as spaces.
+pub(super) fn attribute(out: &mut BytesMut, name: &str, value: &str) {
+    out.put_slice(b" ");
+    out.put_slice(name.as_bytes());
+    out.put_slice(b"=\"");
+    escape(out, value, |c| match c {
+        '<' => Some("&lt;"),
+        '&' => Some("&amp;"),
+        '"' => Some("&quot;"),
+        '\t' => Some("&#9;"),
+        '\n' => Some("&#10;"),
+        '\r' => Some("&#13;"),
+        c => illegal(c),
+    });
+    out.put_slice(b"\"");
+}
+
+/// Character data. A carriage return stays raw: with the line feed after it the receiver reads one line end, as SIP
+/// bodies mean it.
+pub(super) fn text(out: &mut BytesMut, value: &str) {
+    escape(out, value, |c| match c {
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '&' => Some("&amp;"),
+        '\t' | '\n' | '\r' => None,
+        c => illegal(c),
+    });
+}
+
+/// U+FFFD for what no XML 1.0 document can carry, not even as a reference. XML 1.0 §2.2.
+fn illegal(c: char) -> Option<&'static str> {
+    match c {
+        '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => Some("\u{fffd}"),
+        _ => None,
+    }
+}
+
+fn escape(out: &mut BytesMut, value: &str, replacement: impl Fn(char) -> Option<&'static str>) {
+    out.reserve(value.len());
+    let mut rest = value;
+    while let Some((at, c, with)) = rest
+        .char_indices()
+        .find_map(|(at, c)| replacement(c).map(|with| (at, c, with)))
+    {
+        let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.put_slice(before.as_bytes());
+        out.put_slice(with.as_bytes());
+        rest = after.get(c.len_utf8()..).unwrap_or_default();
+    }
+    out.put_slice(rest.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xmpp::outgoing::Request;
+    use crate::xmpp::stanza::{ChatState, Show};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn jid(text: &str) -> Jid {
+        Jid::parse(text).unwrap()
+    }
+
+    fn romeo() -> Jid {
+        jid("romeo%example.net@sip.example.com/orchard")
+    }
+
+    fn written(stanza: impl Into<Outgoing>) -> String {
+        let mut out = BytesMut::new();
+        write(&mut out, &stanza.into(), "sip.example.com", None);
+        let text = String::from_utf8(out.to_vec()).unwrap();
+        roxmltree::Document::parse(&text).unwrap();
+        text
+    }
+
+    #[test]
+    fn message_with_everything() {
+        let message = OutgoingMessage::new(&romeo(), &jid("juliet@example.com"), MessageType::Chat)
+            .id("m\"1")
+            .lang("en")
+            .subject("a & b")
+            .body("1 < 2 > 0\r\n\"'")
+            .thread("t")
+            .chat_state(ChatState::Active)
+            .receipt(Receipt::Requested)
+            .nick("Romeo")
+            .delay(UNIX_EPOCH + Duration::from_secs(1_031_699_305));
+        assert_eq!(
+            written(message),
+            "<message from=\"romeo%example.net@sip.example.com/orchard\" to=\"juliet@example.com\" \
+             id=\"m&quot;1\" type=\"chat\" xml:lang=\"en\"><subject>a &amp; b</subject>\
+             <body>1 &lt; 2 &gt; 0\r\n\"'</body><thread>t</thread>\
+             <active xmlns=\"http://jabber.org/protocol/chatstates\"/>\
+             <request xmlns=\"urn:xmpp:receipts\"/>\
+             <nick xmlns=\"http://jabber.org/protocol/nick\">Romeo</nick>\
+             <delay xmlns=\"urn:xmpp:delay\" from=\"sip.example.com\" stamp=\"2002-09-10T23:08:25.000Z\"/></message>"
+        );
+    }
+
+    #[test]
+    fn receipt_and_gone() {
+        let juliet = jid("juliet@example.com/balcony");
+        let receipt = OutgoingMessage::new(&romeo(), &juliet, MessageType::Normal)
+            .receipt(Receipt::Received("m1".into()));
+        assert!(written(receipt).contains("<received xmlns=\"urn:xmpp:receipts\" id=\"m1\"/>"));
+        assert_eq!(
+            written(Outgoing::gone(&romeo(), &juliet, "t")),
+            "<message from=\"romeo%example.net@sip.example.com/orchard\" to=\"juliet@example.com/balcony\" \
+             type=\"chat\"><thread>t</thread><gone xmlns=\"http://jabber.org/protocol/chatstates\"/></message>"
+        );
+    }
+
+    // IM-13, SEC-10
+    #[test]
+    fn characters_that_xml_cannot_carry_are_replaced() {
+        let bad = "a\0b\u{b}c\u{1f}d\u{fffe}e\u{ffff}f\u{7f}g😀\th";
+        let message = OutgoingMessage::new(&romeo(), &romeo(), MessageType::Chat)
+            .id(bad)
+            .body(bad);
+        let text = written(message);
+        let replaced = "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f\u{7f}g😀";
+        assert!(
+            text.contains(&format!("<body>{replaced}\th</body>")),
+            "{text}"
+        );
+        assert!(text.contains(&format!("id=\"{replaced}&#9;h\"")), "{text}");
+    }
+
+    // DISCO-01
+    #[test]
+    fn the_sender_is_always_on_our_domain() {
+        let other = jid("romeo@example.net");
+        let message = OutgoingMessage::new(&other, &other, MessageType::Chat);
+        assert!(
+            written(message)
+                .starts_with("<message from=\"sip.example.com\" to=\"romeo@example.net\"")
+        );
+    }
+
+    #[test]
+    fn errors() {
+        let error = StanzaError {
+            kind: "cancel".into(),
+            condition: "gone".into(),
+            address: Some("xmpp:a@b".into()),
+            text: Some("moved".into()),
+        };
+        let juliet = jid("juliet@example.com/balcony");
+        assert_eq!(
+            written(Outgoing::message_error(
+                &romeo(),
+                &juliet,
+                Some("m1"),
+                error
+            )),
+            "<message from=\"romeo%example.net@sip.example.com/orchard\" to=\"juliet@example.com/balcony\" id=\"m1\" \
+             type=\"error\"><error type=\"cancel\"><gone xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\">xmpp:a@b</gone>\
+             <text xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\">moved</text></error></message>"
+        );
+        let smuggled = StanzaError {
+            kind: "x\" y=\"".into(),
+            condition: "a><b".into(),
+            ..StanzaError::default()
+        };
+        assert!(
+            written(Outgoing::message_error(&romeo(), &juliet, None, smuggled))
+                .contains("<error type=\"cancel\"><undefined-condition ")
+        );
+    }
+
+    #[test]
+    fn presence_and_iq() {
+        let juliet = jid("juliet@example.com");
+        let presence = OutgoingPresence::new(&romeo(), &juliet, PresenceType::Available)
+            .show(Show::Away)
+            .status("out")
+            .priority(-1);
+        assert!(
+            written(presence).ends_with(
+                "><show>away</show><status>out</status><priority>-1</priority></presence>"
+            )
+        );
+        let iq = OutgoingIq::request(
+            &romeo(),
+            &juliet,
+            "q1",
+            Request::Get,
+            "<ping xmlns='urn:xmpp:ping'/>".into(),
+        );
+        assert!(written(iq).ends_with("id=\"q1\" type=\"get\"><ping xmlns='urn:xmpp:ping'/></iq>"));
+    }
+
+    // CHAT-38
+    #[test]
+    fn held_messages_tell_when_they_were_taken() {
+        let time = UNIX_EPOCH + Duration::from_secs(1_031_699_305);
+        let mut out = BytesMut::new();
+        let message = OutgoingMessage::new(&romeo(), &romeo(), MessageType::Chat).body("x");
+        write(&mut out, &message.into(), "sip.example.com", Some(time));
+        write(
+            &mut out,
+            &Outgoing::gone(&romeo(), &romeo(), "t"),
+            "sip.example.com",
+            Some(time),
+        );
+        let text = String::from_utf8(out.to_vec()).unwrap();
+        assert_eq!(text.matches("<delay ").count(), 1);
+        assert!(text.contains("stamp=\"2002-09-10T23:08:25.000Z\""));
+    }
+}
