@@ -1,1 +1,43 @@
 //! SIP for user agents.
+//!
+//! **Wire.** [`Message::parse_datagram`] and [`StreamFramer`] turn bytes into a [`Request`] or a [`Response`]; both have their
+//! [`Headers`] as text and, through getters, as types ([`NameAddr`], [`Via`], [`CSeq`], [`Uri`]). A message that is read has
+//! the fields without which it could not be answered; a malformed request keeps what is needed to refuse it
+//! ([`ParseError::response`]).
+
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic
+    )
+)]
+
+mod framing;
+mod grammar;
+mod header;
+mod host;
+mod message;
+mod params;
+mod text;
+mod uri;
+
+pub use framing::{Frame, FrameError, FrameLimits, KeepAlive, PONG, StreamFramer};
+pub use header::{CSeq, HeaderError, Headers, Name, NameAddr, Via, ViaTransport, WithParams};
+pub use host::Host;
+pub use message::{
+    Class, Fault, Message, Method, ParseError, Request, Response, Status, Transport, UnknownMethod,
+};
+pub use params::Params;
+pub use text::Text;
+pub use uri::{Scheme, Uri, UriError};

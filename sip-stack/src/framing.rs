@@ -1,0 +1,256 @@
+//! Messages out of a stream of bytes. RFC 3261 §18.3, RFC 5626 §3.5.1.
+
+use bytes::{Buf, BytesMut};
+
+use crate::header::{HeaderError, Name};
+use crate::message::{Fault, Message, ParseError, Section, find_section_end};
+
+/// How much one message on a stream may take. What a framer holds never exceeds both together and what was pushed last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameLimits {
+    /// Start line and header fields, in bytes.
+    pub head: usize,
+    /// Body, in bytes.
+    pub body: usize,
+}
+
+impl Default for FrameLimits {
+    /// 64 KiB, as much as a datagram could carry; 1 MiB.
+    fn default() -> Self {
+        FrameLimits {
+            head: 64 * 1024,
+            body: 1024 * 1024,
+        }
+    }
+}
+
+/// What a stream carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// A message.
+    Message(Box<Message>),
+    /// Line ends between messages.
+    KeepAlive(KeepAlive),
+}
+
+/// Line ends between messages. RFC 5626 §3.5.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepAlive {
+    /// Two line ends: to be answered with [`PONG`].
+    Ping,
+    /// One line end, the answer to a ping. Also seen where the halves of a ping arrive apart; the second half is then
+    /// the ping.
+    Pong,
+}
+
+/// The answer to a ping.
+pub const PONG: &[u8] = b"\r\n";
+
+/// What a stream carries is no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// A malformed message; the next one can be read. Answer it with its [response](ParseError::response).
+    #[error("malformed message: {0}")]
+    Malformed(ParseError),
+    /// Where the next message begins is lost; nothing more is read. Answer, then close the connection.
+    #[error("framing lost: {0}")]
+    Lost(ParseError),
+}
+
+impl FrameError {
+    /// What is wrong.
+    pub fn error(&self) -> &ParseError {
+        match self {
+            FrameError::Malformed(error) | FrameError::Lost(error) => error,
+        }
+    }
+
+    /// Whether the connection must be closed.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, FrameError::Lost(_))
+    }
+}
+
+/// Takes the bytes of a stream as they come and gives out messages. After each push, call [`StreamFramer::next_frame`] until
+/// it gives `None`: only so what it holds stays within its limits.
+#[derive(Debug, Default)]
+pub struct StreamFramer {
+    buffer: BytesMut,
+    state: State,
+    limits: FrameLimits,
+}
+
+/// What is awaited.
+#[derive(Debug, Default)]
+enum State {
+    /// A message or a keep-alive.
+    #[default]
+    Between,
+    /// The same, after a single line end that was given out as a pong.
+    HalfPing,
+    /// The end of the header section, which is not among the first `scanned` bytes.
+    Head { scanned: usize },
+    /// `length` bytes of body.
+    Body {
+        section: Box<Section>,
+        length: usize,
+    },
+    /// Nothing: framing is lost.
+    Lost,
+}
+
+impl StreamFramer {
+    /// A framer with these limits.
+    pub fn new(limits: FrameLimits) -> Self {
+        StreamFramer {
+            buffer: BytesMut::new(),
+            state: State::default(),
+            limits,
+        }
+    }
+
+    /// Takes more bytes of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if !matches!(self.state, State::Lost) {
+            self.buffer.extend_from_slice(bytes);
+        }
+    }
+
+    /// Where the bytes of the stream can be read into without a copy; append only.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// Whether part of a message is held, so that the peer owes the rest.
+    pub fn is_within_message(&self) -> bool {
+        matches!(self.state, State::Head { .. } | State::Body { .. })
+    }
+
+    /// The next message or keep-alive; `None` if more bytes are needed.
+    pub fn next_frame(&mut self) -> Option<Result<Frame, FrameError>> {
+        loop {
+            match std::mem::take(&mut self.state) {
+                State::Between => {
+                    if let Some(keep_alive) = self.on_between(false)? {
+                        return Some(Ok(Frame::KeepAlive(keep_alive)));
+                    }
+                }
+                State::HalfPing => {
+                    // Kept if nothing more is there yet.
+                    if self.buffer.is_empty() || *self.buffer == b"\r"[..] {
+                        self.state = State::HalfPing;
+                        return None;
+                    }
+                    if let Some(keep_alive) = self.on_between(true)? {
+                        return Some(Ok(Frame::KeepAlive(keep_alive)));
+                    }
+                }
+                State::Head { scanned } => {
+                    if let Err(error) = self.on_head(scanned)? {
+                        return Some(Err(self.lose(error)));
+                    }
+                }
+                State::Body { section, length } => return self.on_body(section, length),
+                State::Lost => {
+                    self.state = State::Lost;
+                    self.buffer.clear();
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// `None`: wait. `Some(None)`: a message begins.
+    fn on_between(&mut self, half_ping: bool) -> Option<Option<KeepAlive>> {
+        match &*self.buffer {
+            [] | [b'\r'] => None,
+            [b'\r', b'\n', ..] if half_ping => {
+                self.buffer.advance(2);
+                Some(Some(KeepAlive::Ping))
+            }
+            [b'\r', b'\n', b'\r'] => None,
+            [b'\r', b'\n', b'\r', b'\n', ..] => {
+                self.buffer.advance(4);
+                Some(Some(KeepAlive::Ping))
+            }
+            [b'\r', b'\n', rest @ ..] => {
+                self.state = if rest.is_empty() {
+                    State::HalfPing
+                } else {
+                    State::Between
+                };
+                self.buffer.advance(2);
+                Some(Some(KeepAlive::Pong))
+            }
+            _ => {
+                self.state = State::Head { scanned: 0 };
+                Some(None)
+            }
+        }
+    }
+
+    /// `None`: wait. `Some(Ok(()))`: the body is next.
+    fn on_head(&mut self, scanned: usize) -> Option<Result<(), ParseError>> {
+        let end = find_section_end(&self.buffer, scanned);
+        if end.unwrap_or(self.buffer.len()) > self.limits.head {
+            return Some(Err(self.head_too_large()));
+        }
+        let Some(end) = end else {
+            self.state = State::Head {
+                scanned: self.buffer.len(),
+            };
+            return None;
+        };
+        let section = Section::parse(&self.buffer.split_to(end));
+        if section.is_noise() {
+            return Some(Err(section.into_error(Fault::NotSip)));
+        }
+        match section.content_length {
+            Some(length) if length > self.limits.body => {
+                Some(Err(section.into_error(Fault::BodyTooLarge)))
+            }
+            Some(length) => {
+                self.state = State::Body {
+                    section: Box::new(section),
+                    length,
+                };
+                Some(Ok(()))
+            }
+            // Without it nobody knows where the next message begins. RFC 3261 §18.3.
+            None => Some(Err(
+                section.into_error(HeaderError::Missing(Name::ContentLength).into())
+            )),
+        }
+    }
+
+    /// The fields up to the limit are read so that the request can be answered.
+    fn head_too_large(&self) -> ParseError {
+        let head = self.buffer.get(..self.limits.head).unwrap_or_default();
+        let whole_lines = memchr::memrchr(b'\n', head)
+            .and_then(|at| head.get(..at))
+            .unwrap_or_default();
+        Section::parse(whole_lines).into_error(Fault::HeadTooLarge)
+    }
+
+    fn on_body(
+        &mut self,
+        section: Box<Section>,
+        length: usize,
+    ) -> Option<Result<Frame, FrameError>> {
+        if self.buffer.len() < length {
+            self.state = State::Body { section, length };
+            return None;
+        }
+        let body = self.buffer.split_to(length).freeze();
+        Some(match section.finish(body) {
+            Ok(message) => Ok(Frame::Message(Box::new(message))),
+            Err(error) => Err(FrameError::Malformed(error)),
+        })
+    }
+
+    fn lose(&mut self, error: ParseError) -> FrameError {
+        self.state = State::Lost;
+        self.buffer.clear();
+        FrameError::Lost(error)
+    }
+}

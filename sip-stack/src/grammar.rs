@@ -1,0 +1,193 @@
+//! The character classes of the grammar, and the walk over text that has quoted strings and angle brackets in it.
+//! RFC 3261 §25.1.
+
+/// Whether `text` is a token: methods, header names, parameter names, option tags. RFC 3261 §25.1.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// Whether `byte` may stand in a token.
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+        )
+}
+
+/// Trims what the grammar calls linear white space, and line ends left by folding.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches(is_space)
+}
+
+/// Trims linear white space at the start.
+pub(crate) fn trim_start(text: &str) -> &str {
+    text.trim_start_matches(is_space)
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+/// Splits at the first `separator` that is neither in a quoted string nor between angle brackets; the separator itself is
+/// in neither half.
+pub(crate) fn split_outside(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let at = find_outside(text, separator)?;
+    let rest = text.get(at.checked_add(1)?..)?;
+    Some((text.get(..at)?, rest))
+}
+
+fn find_outside(text: &str, separator: u8) -> Option<usize> {
+    let bytes = text.as_bytes();
+    // Nearly every value has no separator at all, and finding none is quick.
+    let first = memchr::memchr(separator, bytes)?;
+    if memchr::memchr2(b'"', b'<', bytes.get(..first)?).is_none() {
+        return Some(first);
+    }
+    let mut quoted = false;
+    let mut bracketed = false;
+    let mut escaped = false;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match byte {
+            b'\\' if quoted => escaped = true,
+            b'"' if !bracketed => quoted = !quoted,
+            b'<' if !quoted => bracketed = true,
+            b'>' if !quoted => bracketed = false,
+            _ if byte == separator && !quoted && !bracketed => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The single values of a comma-separated list, trimmed, empty ones left out. RFC 3261 §7.3.1.
+#[derive(Debug, Clone)]
+pub(crate) struct CommaSeparated<'a> {
+    rest: Option<&'a str>,
+}
+
+impl<'a> CommaSeparated<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        CommaSeparated { rest: Some(text) }
+    }
+}
+
+impl<'a> Iterator for CommaSeparated<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        while let Some(text) = self.rest.take() {
+            let value = match split_outside(text, b',') {
+                Some((value, rest)) => {
+                    self.rest = Some(rest);
+                    value
+                }
+                None => text,
+            };
+            let value = trim(value);
+            if !value.is_empty() {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+/// Takes a quoted string off the start of `text`, which must start with `"`: what stands between the quotes, escapes still
+/// in it, and the rest after the closing quote. `None` if the string is never closed.
+pub(crate) fn quoted_prefix(text: &str) -> Option<(&str, &str)> {
+    let inner = text.strip_prefix('"')?;
+    let mut escaped = false;
+    for (at, byte) in inner.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some((inner.get(..at)?, inner.get(at.checked_add(1)?..)?)),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Undoes the backslash escapes of a quoted string's content.
+pub(crate) fn unescape(content: &str) -> String {
+    let mut out = String::with_capacity(content.len());
+    let mut escaped = false;
+    for c in content.chars() {
+        if c == '\\' && !escaped {
+            escaped = true;
+        } else {
+            escaped = false;
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Writes `content` as a quoted string.
+pub(crate) fn write_quoted(out: &mut impl std::fmt::Write, content: &str) -> std::fmt::Result {
+    out.write_char('"')?;
+    for c in content.chars() {
+        match c {
+            '"' | '\\' => {
+                out.write_char('\\')?;
+                out.write_char(c)?;
+            }
+            '\r' | '\n' | '\0' => out.write_char(' ')?,
+            c => out.write_char(c)?,
+        }
+    }
+    out.write_char('"')
+}
+
+/// A decimal number as the grammar has it: digits only, no sign. `None` if there are other characters or none at all, or
+/// the number does not fit.
+pub(crate) fn decimal<T: std::str::FromStr>(text: &str) -> Option<T> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// A decimal number of seconds or bytes where a number too large to hold means "very long".
+pub(crate) fn decimal_saturating(text: &str) -> Option<u32> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_in_quotes_and_brackets_do_not_split() {
+        let text = r#""a, \"b, <" <sip:a,b@c>;x="1,2" ,, <sip:d> , e"#;
+        let values: Vec<_> = CommaSeparated::new(text).collect();
+        assert_eq!(
+            values,
+            [r#""a, \"b, <" <sip:a,b@c>;x="1,2""#, "<sip:d>", "e"]
+        );
+    }
+
+    #[test]
+    fn quoted_strings_end_at_the_first_unescaped_quote() {
+        assert_eq!(quoted_prefix(r#""a\"b" rest"#), Some((r#"a\"b"#, " rest")));
+        assert_eq!(quoted_prefix(r#""open"#), None);
+        assert_eq!(quoted_prefix(r#""open\""#), None);
+        assert_eq!(unescape(r#"a\"b\\c"#), r#"a"b\c"#);
+    }
+
+    #[test]
+    fn numbers_have_no_sign() {
+        assert_eq!(decimal::<u32>("+5"), None);
+        assert_eq!(decimal::<u32>("0005"), Some(5));
+        assert_eq!(decimal_saturating("1000000000000000000"), Some(u32::MAX));
+        assert_eq!(decimal_saturating("-1"), None);
+    }
+}

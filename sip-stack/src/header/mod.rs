@@ -1,0 +1,302 @@
+//! Header fields: their names, their order, and the types of the values that a user agent reads.
+
+mod cseq;
+mod name;
+mod name_addr;
+mod via;
+mod with_params;
+
+pub use cseq::CSeq;
+pub use name::Name;
+pub use name_addr::NameAddr;
+pub use via::{Via, ViaTransport};
+pub use with_params::WithParams;
+
+use std::fmt;
+
+use crate::grammar::{self, CommaSeparated};
+use crate::text::Text;
+
+/// Why a header field could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// There is no such field.
+    #[error("no {0}")]
+    Missing(Name),
+    /// The field does not have the form that its name asks for.
+    #[error("malformed {0}")]
+    Malformed(Name),
+    /// The field is there more than once, or has several values where only one is allowed.
+    #[error("more than one {0}")]
+    Repeated(Name),
+}
+
+impl HeaderError {
+    /// The field it is about.
+    pub fn name(&self) -> &Name {
+        match self {
+            HeaderError::Missing(name)
+            | HeaderError::Malformed(name)
+            | HeaderError::Repeated(name) => name,
+        }
+    }
+}
+
+/// The header fields of a message, in their order. Values have no white space at either end and no line ends in them: folded
+/// lines are joined when read, and line ends in values that are set become spaces, so that no text can become a field.
+///
+/// `Content-Length` is never among them: it is the length of the body, checked when read and computed when written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    fields: Vec<(Name, Text)>,
+}
+
+impl Headers {
+    /// No fields.
+    pub const fn new() -> Self {
+        Headers { fields: Vec::new() }
+    }
+
+    pub(crate) fn with_capacity(fields: usize) -> Self {
+        Headers {
+            fields: Vec::with_capacity(fields),
+        }
+    }
+
+    /// Appends a field.
+    pub fn push(&mut self, name: Name, value: impl Into<Text>) {
+        self.fields.push((name, one_line(value.into())));
+    }
+
+    /// Puts a field before all others, as a proxy or client does with its Via.
+    pub fn push_front(&mut self, name: Name, value: impl Into<Text>) {
+        self.fields.insert(0, (name, one_line(value.into())));
+    }
+
+    /// Sets a field: the first of that name gets the value, others of that name go.
+    pub fn set(&mut self, name: Name, value: impl Into<Text>) {
+        let value = one_line(value.into());
+        match self.fields.iter().position(|(n, _)| *n == name) {
+            Some(at) => {
+                let mut index = 0_usize;
+                self.fields.retain_mut(|(n, v)| {
+                    if index == at {
+                        *v = value.clone();
+                    }
+                    let keep = index == at || *n != name;
+                    index = index.saturating_add(1);
+                    keep
+                });
+            }
+            None => self.fields.push((name, value)),
+        }
+    }
+
+    /// Takes all fields of that name away.
+    pub fn remove(&mut self, name: &Name) {
+        self.fields.retain(|(n, _)| n != name);
+    }
+
+    /// The value of the first field of that name, whole.
+    pub fn first(&self, name: &Name) -> Option<&str> {
+        self.first_text(name).map(Text::as_str)
+    }
+
+    pub(crate) fn first_text(&self, name: &Name) -> Option<&Text> {
+        self.fields
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The fields of that name, each whole; the texts can be pushed elsewhere without a copy.
+    pub fn fields<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Text> {
+        self.fields
+            .iter()
+            .filter(move |(n, _)| n == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The single values of all fields of that name: comma-separated lists are taken apart where the name
+    /// [is a list](Name::is_list).
+    pub fn all<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a str> {
+        self.all_texts(name).map(|(_, value)| value)
+    }
+
+    /// Like [`Headers::all`], each with the text it lies in.
+    pub(crate) fn all_texts<'a>(
+        &'a self,
+        name: &'a Name,
+    ) -> impl Iterator<Item = (&'a Text, &'a str)> {
+        let is_list = name.is_list();
+        self.fields(name).flat_map(move |text| {
+            let (single, list) = match is_list {
+                true => (None, Some(CommaSeparated::new(text))),
+                false => (Some(text.as_str()), None),
+            };
+            single
+                .into_iter()
+                .chain(list.into_iter().flatten())
+                .map(move |value| (text, value))
+        })
+    }
+
+    /// Whether one of the values of that name is this token, whatever its case: an option tag, a method in Allow.
+    pub fn contains(&self, name: &Name, token: &str) -> bool {
+        self.all(name)
+            .any(|value| value.eq_ignore_ascii_case(token))
+    }
+
+    /// Puts `via` in the place of the topmost Via value, or before all fields if there is none.
+    pub fn set_top_via(&mut self, via: &Via) {
+        let Some((_, value)) = self.fields.iter_mut().find(|(name, _)| *name == Name::Via) else {
+            return self.push_front(Name::Via, via.to_string());
+        };
+        *value = match grammar::split_outside(value, b',') {
+            Some((_, others)) => Text::from(format!("{via}, {}", grammar::trim(others))),
+            None => Text::from(via.to_string()),
+        };
+    }
+
+    /// All fields in their order, each whole.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Text)> {
+        self.fields.iter().map(|(name, value)| (name, value))
+    }
+
+    /// How many fields there are.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+}
+
+/// The value on one line, trimmed.
+fn one_line(value: Text) -> Text {
+    if memchr::memchr3(b'\r', b'\n', 0, value.as_bytes()).is_some() {
+        let line: String = value
+            .chars()
+            .map(|c| {
+                if matches!(c, '\r' | '\n' | '\0') {
+                    ' '
+                } else {
+                    c
+                }
+            })
+            .collect();
+        return Text::from(grammar::trim(&line));
+    }
+    let trimmed = grammar::trim(&value);
+    if trimmed.len() == value.len() {
+        value
+    } else {
+        value.cut(trimmed)
+    }
+}
+
+impl fmt::Display for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.fields {
+            writeln!(f, "{name}: {value}\r")?;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Into<Text>> FromIterator<(Name, T)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (Name, T)>>(fields: I) -> Self {
+        let mut headers = Headers::new();
+        headers.extend(fields);
+        headers
+    }
+}
+
+impl<T: Into<Text>> Extend<(Name, T)> for Headers {
+    fn extend<I: IntoIterator<Item = (Name, T)>>(&mut self, fields: I) {
+        for (name, value) in fields {
+            self.push(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers() -> Headers {
+        Headers::from_iter([
+            (Name::Via, "SIP/2.0/TCP a, SIP/2.0/UDP b"),
+            (Name::Subject, "one, two"),
+            (Name::Via, "SIP/2.0/UDP c"),
+            (Name::Supported, "timer,  100rel"),
+        ])
+    }
+
+    #[test]
+    fn lists_are_taken_apart_where_they_are_lists() {
+        let headers = headers();
+        assert_eq!(
+            headers.all(&Name::Via).collect::<Vec<_>>(),
+            ["SIP/2.0/TCP a", "SIP/2.0/UDP b", "SIP/2.0/UDP c"]
+        );
+        assert_eq!(
+            headers.all(&Name::Subject).collect::<Vec<_>>(),
+            ["one, two"]
+        );
+        assert!(headers.contains(&Name::Supported, "100REL"));
+        assert!(!headers.contains(&Name::Supported, "replaces"));
+        assert_eq!(
+            headers.first(&Name::Via),
+            Some("SIP/2.0/TCP a, SIP/2.0/UDP b")
+        );
+        assert_eq!(headers.first(&Name::Route), None);
+    }
+
+    #[test]
+    fn set_keeps_the_place_of_the_first() {
+        let mut headers = headers();
+        headers.set(Name::Via, "SIP/2.0/UDP d");
+        headers.set(Name::Event, "presence");
+        let fields: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                "Via: SIP/2.0/UDP d",
+                "Subject: one, two",
+                "Supported: timer,  100rel",
+                "Event: presence"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_top_via_is_replaced_alone() {
+        let mut headers = headers();
+        let mut via = Via::parse("SIP/2.0/TCP a").unwrap();
+        via.params.set("received", Some("192.0.2.1"));
+        headers.set_top_via(&via);
+        assert_eq!(
+            headers.first(&Name::Via),
+            Some("SIP/2.0/TCP a;received=192.0.2.1, SIP/2.0/UDP b")
+        );
+        let mut none = Headers::new();
+        none.set_top_via(&via);
+        assert_eq!(none.len(), 1);
+    }
+
+    #[test]
+    fn a_value_cannot_become_a_field() {
+        let mut headers = Headers::new();
+        headers.push(Name::Subject, " hello\r\nRoute: <sip:evil.example>\r\n\r\n");
+        assert_eq!(
+            headers.first(&Name::Subject),
+            Some("hello  Route: <sip:evil.example>")
+        );
+    }
+}
