@@ -23,15 +23,25 @@
     )
 )]
 
+#[cfg(feature = "tokio")]
+mod driver;
+mod endpoint;
 mod framing;
 mod grammar;
 mod header;
 mod host;
 mod message;
 mod params;
+mod resolve;
 mod text;
 mod uri;
 
+#[cfg(feature = "tokio")]
+pub use driver::{BindError, DriverConfig, Handler, Sip, bind};
+pub use endpoint::{
+    ConnectionId, EndCause, EndpointConfig, Event, Failure, Invite, InviteId, IpNetwork, IpNetworkError, Limits, Listener,
+    LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId, Source, Timers,
+};
 pub use framing::{Frame, FrameError, FrameLimits, KeepAlive, PONG, StreamFramer};
 pub use header::{CSeq, HeaderError, Headers, Name, NameAddr, Via, ViaTransport, WithParams};
 pub use host::Host;
@@ -39,5 +49,8 @@ pub use message::{
     Class, Fault, Message, Method, ParseError, Request, Response, Status, Transport, UnknownMethod,
 };
 pub use params::Params;
+#[cfg(feature = "tokio")]
+pub use resolve::ResolverError;
+pub use resolve::{Answer, Naptr, Question, Srv, Target};
 pub use text::Text;
 pub use uri::{Scheme, Uri, UriError};

@@ -1,0 +1,230 @@
+//! Dialogs: what two user agents agree on for the requests between them. RFC 3261 §12.
+
+use crate::{CSeq, HeaderError, Method, Name, NameAddr, Request, Response, Text, Uri};
+
+/// Hops a request may still take. RFC 3261 §8.1.1.6.
+pub(crate) const MAX_FORWARDS: &str = "70";
+
+/// Names a dialog on our side: Call-ID, our tag, the peer's tag. RFC 3261 §12.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct DialogId {
+    pub(crate) call_id: Text,
+    pub(crate) local_tag: Text,
+    /// Empty for peers of RFC 2543 that have none.
+    pub(crate) remote_tag: Text,
+}
+
+impl DialogId {
+    /// Of a request that came inside a dialog: its To is we.
+    pub(crate) fn of_incoming(request: &Request) -> Option<Self> {
+        Some(Self {
+            call_id: Text::from(request.call_id().ok()?),
+            local_tag: tag(&request.to().ok()?)?,
+            remote_tag: tag(&request.from().ok()?).unwrap_or_default(),
+        })
+    }
+}
+
+/// Our half of a dialog. RFC 3261 §12.1.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialog {
+    call_id: Text,
+    /// With our tag.
+    local: NameAddr,
+    /// With the peer's tag.
+    remote: NameAddr,
+    /// CSeq of our last request.
+    local_cseq: u32,
+    /// CSeq of the peer's last request.
+    remote_cseq: Option<u32>,
+    remote_target: Uri,
+    /// Next hop first.
+    route_set: Vec<NameAddr>,
+}
+
+/// The CSeq of a request inside a dialog is not above that of the one before. RFC 3261 §12.2.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfOrder;
+
+impl Dialog {
+    /// The dialog that a response to our INVITE makes. RFC 3261 §12.1.2.
+    pub(crate) fn of_client(request: &Request, response: &Response) -> Result<Self, HeaderError> {
+        let mut route_set = routes(response.headers.all(&Name::RecordRoute))?;
+        route_set.reverse();
+        Ok(Self {
+            call_id: Text::from(request.call_id()?),
+            local: request.from()?,
+            remote: response.to()?,
+            local_cseq: request.cseq()?.number,
+            remote_cseq: None,
+            remote_target: contact(response.headers.all(&Name::Contact))?,
+            route_set,
+        })
+    }
+
+    /// The dialog that our response to the peer's INVITE makes. RFC 3261 §12.1.1.
+    pub(crate) fn of_server(request: &Request, local_tag: &str) -> Result<Self, HeaderError> {
+        Ok(Self {
+            call_id: Text::from(request.call_id()?),
+            local: request.to()?.with_tag(local_tag),
+            remote: request.from()?,
+            local_cseq: 0,
+            remote_cseq: Some(request.cseq()?.number),
+            remote_target: contact(request.headers.all(&Name::Contact))?,
+            route_set: routes(request.headers.all(&Name::RecordRoute))?,
+        })
+    }
+
+    pub(crate) fn id(&self) -> DialogId {
+        DialogId {
+            call_id: self.call_id.clone(),
+            local_tag: tag(&self.local).unwrap_or_default(),
+            remote_tag: tag(&self.remote).unwrap_or_default(),
+        }
+    }
+
+    /// A request of ours inside the dialog, with the next CSeq. RFC 3261 §12.2.1.1.
+    pub(crate) fn request(&mut self, method: Method) -> Request {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        self.request_numbered(method, self.local_cseq)
+    }
+
+    /// The ACK of an INVITE of ours: the number is the INVITE's (CHAT-06). RFC 3261 §13.2.2.4.
+    pub(crate) fn ack(&self, invite_cseq: u32) -> Request {
+        self.request_numbered(Method::Ack, invite_cseq)
+    }
+
+    fn request_numbered(&self, method: Method, number: u32) -> Request {
+        // A first hop that is no loose router takes the place of the target. RFC 3261 §12.2.1.1.
+        let strict = self.route_set.first().filter(|first| !first.uri.is_loose());
+        let uri = strict.map_or(&self.remote_target, |first| &first.uri);
+        let mut request = Request::new(method.clone(), uri.clone().without_headers());
+        request.headers.push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
+        for route in self.route_set.iter().skip(usize::from(strict.is_some())) {
+            request.headers.push(Name::Route, route.to_string());
+        }
+        if strict.is_some() {
+            request.headers.push(Name::Route, format!("<{}>", self.remote_target));
+        }
+        request.headers.push(Name::From, self.local.to_string());
+        request.headers.push(Name::To, self.remote.to_string());
+        request.headers.push(Name::CallId, self.call_id.clone());
+        request.headers.push(Name::CSeq, CSeq::new(number, method).to_string());
+        request
+    }
+
+    /// Where requests inside the dialog go first.
+    pub(crate) fn next_hop(&self) -> &Uri {
+        self.route_set.first().map_or(&self.remote_target, |first| &first.uri)
+    }
+
+    pub(crate) fn remote_tag(&self) -> Option<&str> {
+        self.remote.tag()
+    }
+
+    /// Notes the CSeq of a request of the peer, which has to rise.
+    pub(crate) fn accept(&mut self, number: u32) -> Result<(), OutOfOrder> {
+        if self.remote_cseq.is_some_and(|last| number <= last) {
+            return Err(OutOfOrder);
+        }
+        self.remote_cseq = Some(number);
+        Ok(())
+    }
+
+    /// Takes the Contact of a target refresh as the peer's address. RFC 3261 §12.2.1.2, §12.2.2.
+    pub(crate) fn refresh(&mut self, target: Uri) {
+        self.remote_target = target;
+    }
+}
+
+/// The URI of the only Contact.
+pub(crate) fn contact<'a>(mut values: impl Iterator<Item = &'a str>) -> Result<Uri, HeaderError> {
+    let value = values.next().ok_or(HeaderError::Missing(Name::Contact))?;
+    let contact = NameAddr::parse(value).ok_or(HeaderError::Malformed(Name::Contact))?;
+    Ok(contact.uri)
+}
+
+fn routes<'a>(values: impl Iterator<Item = &'a str>) -> Result<Vec<NameAddr>, HeaderError> {
+    values.map(|value| NameAddr::parse(value).ok_or(HeaderError::Malformed(Name::RecordRoute))).collect()
+}
+
+fn tag(address: &NameAddr) -> Option<Text> {
+    address.tag().map(Text::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Status;
+
+    fn invite(record_routes: &[&str]) -> Request {
+        let mut request = Request::new(Method::Invite, "sip:romeo@example.net".parse().unwrap())
+            .with_header(Name::From, "<sip:juliet@example.com>;tag=j")
+            .with_header(Name::To, "<sip:romeo@example.net>")
+            .with_header(Name::CallId, "c1")
+            .with_header(Name::CSeq, "7 INVITE")
+            .with_header(Name::Contact, "<sip:juliet@192.0.2.1:5060>");
+        for route in record_routes {
+            request.headers.push(Name::RecordRoute, *route);
+        }
+        request
+    }
+
+    fn answer(record_routes: &[&str]) -> Response {
+        let mut response = Response::to(&invite(&[]), Status::OK);
+        response.headers.set(Name::To, "<sip:romeo@example.net>;tag=r");
+        response.headers.push(Name::Contact, "<sip:romeo@192.0.2.9:5070;transport=tcp>;+sip.message");
+        for route in record_routes {
+            response.headers.push(Name::RecordRoute, *route);
+        }
+        response
+    }
+
+    /// SIP-05. The client's route set is reversed, its requests count up, the ACK keeps the INVITE's number.
+    #[test]
+    fn client_requests_follow_the_route_set() {
+        let answer = answer(&["<sip:p2.example.org;lr>, <sip:p1.example.org;lr>"]);
+        let mut dialog = Dialog::of_client(&invite(&[]), &answer).unwrap();
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(bye.uri.to_string(), "sip:romeo@192.0.2.9:5070;transport=tcp");
+        let routes: Vec<_> = bye.headers.all(&Name::Route).collect();
+        assert_eq!(routes, ["<sip:p1.example.org;lr>", "<sip:p2.example.org;lr>"]);
+        assert_eq!(bye.headers.first(&Name::CSeq), Some("8 BYE"));
+        assert_eq!(bye.headers.first(&Name::To), Some("<sip:romeo@example.net>;tag=r"));
+        assert_eq!(dialog.ack(7).headers.first(&Name::CSeq), Some("7 ACK"));
+        assert_eq!(dialog.next_hop().to_string(), "sip:p1.example.org;lr");
+    }
+
+    /// SIP-05. A strict router becomes the Request-URI, the target the last Route.
+    #[test]
+    fn strict_routers_are_obeyed() {
+        let request = invite(&["<sip:p1.example.org>, <sip:p2.example.org;lr>"]);
+        let mut dialog = Dialog::of_server(&request, "r").unwrap();
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(bye.uri.to_string(), "sip:p1.example.org");
+        let routes: Vec<_> = bye.headers.all(&Name::Route).collect();
+        assert_eq!(routes, ["<sip:p2.example.org;lr>", "<sip:juliet@192.0.2.1:5060>"]);
+        assert_eq!(bye.headers.first(&Name::CSeq), Some("1 BYE"));
+        assert_eq!(bye.headers.first(&Name::From), Some("<sip:romeo@example.net>;tag=r"));
+    }
+
+    /// SIP-05. The peer's CSeq rises strictly; a target refresh moves it.
+    #[test]
+    fn order_and_target() {
+        let mut dialog = Dialog::of_server(&invite(&[]), "r").unwrap();
+        assert_eq!(dialog.accept(7), Err(OutOfOrder));
+        assert_eq!(dialog.accept(9), Ok(()));
+        assert_eq!(dialog.accept(8), Err(OutOfOrder));
+        dialog.refresh("sip:juliet@192.0.2.2".parse().unwrap());
+        assert_eq!(dialog.next_hop().to_string(), "sip:juliet@192.0.2.2");
+    }
+
+    #[test]
+    fn both_sides_name_the_same_dialog() {
+        let client = Dialog::of_client(&invite(&[]), &answer(&[])).unwrap().id();
+        let server = Dialog::of_server(&invite(&[]), "r").unwrap().id();
+        assert_eq!((client.local_tag, client.remote_tag), (server.remote_tag, server.local_tag));
+        let no_contact = Response::to(&invite(&[]), Status::OK);
+        assert_eq!(Dialog::of_client(&invite(&[]), &no_contact).err(), Some(HeaderError::Missing(Name::Contact)));
+    }
+}

@@ -1,0 +1,65 @@
+//! What is checked before a request is acted on. RFC 3261 §8.2; SIP-06, SIP-07.
+
+use super::compose::ALLOWED;
+use super::config::EndpointConfig;
+use crate::{Method, Name, Request, Scheme, Status};
+
+/// Accepted in Require without being listed in Supported: we send no provisional responses to such
+/// an INVITE, so there are none to be made reliable. RFC 3262 §3.
+pub(super) const RELIABLE_PROVISIONALS: &str = "100rel";
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// 405 with Allow.
+    Method,
+    /// 416.
+    Scheme,
+    /// 483.
+    TooManyHops,
+    /// 420 with these in Unsupported.
+    Extensions(Vec<String>),
+}
+
+impl Refusal {
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Refusal::Method => Status::METHOD_NOT_ALLOWED,
+            Refusal::Scheme => Status::UNSUPPORTED_URI_SCHEME,
+            Refusal::TooManyHops => Status::TOO_MANY_HOPS,
+            Refusal::Extensions(_) => Status::BAD_EXTENSION,
+        }
+    }
+}
+
+/// In the order in which RFC 3261 §8.2 names them.
+pub(super) fn check(request: &Request, config: &EndpointConfig) -> Result<(), Refusal> {
+    if !ALLOWED.contains(&request.method) {
+        return Err(Refusal::Method);
+    }
+    if !matches!(request.uri.scheme(), Scheme::Sip | Scheme::Sips | Scheme::Im | Scheme::Pres) {
+        return Err(Refusal::Scheme);
+    }
+    // OPTIONS may ask who stands at the last hop. RFC 3261 §11.
+    let hops = request.headers.first(&Name::MaxForwards).map(str::trim);
+    if hops == Some("0") && request.method != Method::Options {
+        return Err(Refusal::TooManyHops);
+    }
+    if !matches!(request.method, Method::Ack | Method::Cancel) {
+        let unknown: Vec<String> = request
+            .headers
+            .all(&Name::Require)
+            .filter(|tag| !tag.is_empty() && !is_supported(tag, config))
+            .map(str::to_owned)
+            .collect();
+        if !unknown.is_empty() {
+            return Err(Refusal::Extensions(unknown));
+        }
+    }
+    Ok(())
+}
+
+fn is_supported(tag: &str, config: &EndpointConfig) -> bool {
+    tag.eq_ignore_ascii_case(RELIABLE_PROVISIONALS)
+        || config.supported.iter().any(|supported| supported.eq_ignore_ascii_case(tag))
+}

@@ -1,0 +1,199 @@
+//! What the user of the endpoint is told.
+
+use std::net::SocketAddr;
+
+use super::command::{InviteId, RequestId, ServerTransactionId};
+use super::flows::ConnectionId;
+use crate::{Request, Response, Transport};
+
+/// Where a message came from, and therefore where its answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// How it came.
+    pub transport: Transport,
+    /// Our address it was sent to.
+    pub local: SocketAddr,
+    /// The peer's address it was really sent from.
+    pub remote: SocketAddr,
+    /// The connection it came on; none for UDP.
+    pub connection: Option<ConnectionId>,
+}
+
+/// One thing that happened and that the user of the endpoint has to know.
+///
+/// Each invitation and each request of ours ends in exactly one final event: `Rejected`, `Failed`
+/// or `Ended` for an [`InviteId`], `Responded` or `RequestFailed` for a [`RequestId`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// An initial INVITE came; 100 Trying is on its way. Answer it with `answer`.
+    Invited {
+        /// Names the invitation from now on.
+        invite: InviteId,
+        /// The INVITE.
+        request: Request,
+        /// Who sent it.
+        source: Source,
+    },
+    /// A provisional response above 100 came to our INVITE.
+    Progressed {
+        /// Our invitation.
+        invite: InviteId,
+        /// The 1xx.
+        response: Response,
+    },
+    /// The first 2xx came to our INVITE; answer it with `ack`. Its retransmissions get that ACK
+    /// again, and 2xx of further forks an ACK and a BYE, by the endpoint alone (CHAT-28).
+    Answered {
+        /// Our invitation, a session from now on.
+        invite: InviteId,
+        /// The 2xx.
+        response: Response,
+    },
+    /// A final response of 300 and above came to our INVITE; it is acknowledged already.
+    Rejected {
+        /// Our invitation, which ends here.
+        invite: InviteId,
+        /// The response.
+        response: Response,
+    },
+    /// Our INVITE got no final response.
+    Failed {
+        /// Our invitation, which ends here.
+        invite: InviteId,
+        /// Why.
+        cause: Failure,
+    },
+    /// The peer took its INVITE back; 200 and 487 are sent already.
+    Cancelled {
+        /// The peer's invitation, which ends here.
+        invite: InviteId,
+    },
+    /// The ACK of our 2xx came; it may carry a session description.
+    Acknowledged {
+        /// The peer's invitation, a session from now on.
+        invite: InviteId,
+        /// The ACK.
+        request: Request,
+    },
+    /// A re-INVITE or UPDATE came inside the dialog. Answer it with `respond`.
+    Reinvited {
+        /// The session it changes.
+        invite: InviteId,
+        /// To answer it with.
+        transaction: ServerTransactionId,
+        /// The re-INVITE or UPDATE.
+        request: Request,
+    },
+    /// The session is over.
+    Ended {
+        /// The session, which ends here.
+        invite: InviteId,
+        /// Why.
+        cause: EndCause,
+    },
+    /// Any other request came. Answer it with `respond`, within 64·T1 (32 s).
+    Requested {
+        /// To answer it with.
+        transaction: ServerTransactionId,
+        /// The session in whose dialog it came; none outside of dialogs.
+        invite: Option<InviteId>,
+        /// The request.
+        request: Request,
+        /// Who sent it.
+        source: Source,
+    },
+    /// The final response came to a request of ours other than INVITE.
+    Responded {
+        /// Our request, which ends here.
+        request: RequestId,
+        /// The final response.
+        response: Response,
+    },
+    /// A request of ours other than INVITE got no final response.
+    RequestFailed {
+        /// Our request, which ends here.
+        request: RequestId,
+        /// Why.
+        cause: Failure,
+    },
+}
+
+/// Why a request of ours got no final response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// No target answered in time (Timer B or F). Like 408.
+    #[error("no target answered in time")]
+    Timeout,
+    /// Every target refused the connection, or none can be reached over a transport we have. Like 503.
+    #[error("no target could be reached")]
+    Unreachable,
+    /// The DNS has no address for the target's domain, or the URI is of a kind that has none. Like 404.
+    #[error("the target has no address")]
+    Unresolvable,
+    /// The DNS did not answer. Like 503.
+    #[error("the DNS did not answer")]
+    ResolverFailed,
+    /// Every target asked for silence (503 with Retry-After) that has not passed yet. Like 503.
+    #[error("every target asked not to be called yet")]
+    Blocked,
+    /// A bound of [`Limits`](crate::Limits) is reached; nothing was sent. Like 503.
+    #[error("too many requests are under way")]
+    TooManyRequests,
+    /// `cancel` came before anything was sent.
+    #[error("cancelled before it was sent")]
+    Cancelled,
+    /// There is no such session, or it ended before.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// The endpoint is closing.
+    #[error("the endpoint is closing")]
+    Closing,
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EndCause {
+    /// The peer's BYE; 200 is sent already.
+    Bye(Request),
+    /// Our own `bye` was answered, or nobody answers it any more.
+    OurBye,
+    /// No ACK came for our 2xx within 64·T1; BYE is sent.
+    Unacknowledged,
+    /// A request of ours inside the dialog got 481 or 408, or nobody answered it (CHAT-29).
+    PeerGone,
+    /// The 2xx crossed our CANCEL; ACK and BYE are sent (CHAT-10).
+    CancelCrossed,
+}
+
+impl Event {
+    /// What must be answered when nobody has room for this event.
+    pub(crate) fn pending(&self) -> Option<Pending> {
+        match self {
+            Event::Invited { invite, .. } => Some(Pending::Invite(*invite)),
+            Event::Reinvited { transaction, .. } | Event::Requested { transaction, .. } => {
+                Some(Pending::Request(*transaction))
+            }
+            Event::Progressed { .. }
+            | Event::Answered { .. }
+            | Event::Rejected { .. }
+            | Event::Failed { .. }
+            | Event::Cancelled { .. }
+            | Event::Acknowledged { .. }
+            | Event::Ended { .. }
+            | Event::Responded { .. }
+            | Event::RequestFailed { .. } => None,
+        }
+    }
+}
+
+/// A request of the peer that waits for our answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// An initial INVITE.
+    Invite(InviteId),
+    /// Any other request.
+    Request(ServerTransactionId),
+}

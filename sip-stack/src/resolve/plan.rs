@@ -1,0 +1,522 @@
+//! The order of questions to the DNS and of targets to try. RFC 3263 §4.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use rand::{Rng, RngExt};
+
+use crate::{Host, Scheme, Transport, Uri};
+
+/// Most services, and most addresses of one name, that are looked at; a zone can hold any number.
+const MOST: usize = 8;
+
+/// Where a request can be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// How.
+    pub transport: Transport,
+    /// Where to.
+    pub address: SocketAddr,
+    /// The domain of the URI the target was found for; what a certificate must be valid for.
+    pub domain: Option<String>,
+}
+
+/// A question to the DNS. Names have no final dot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// The NAPTR records of a domain.
+    Naptr(String),
+    /// The SRV records of a service, such as `_sip._udp.example.com`.
+    Srv(String),
+    /// The A and AAAA records of a host.
+    Addresses(String),
+}
+
+/// What the DNS said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Question::Naptr`].
+    Naptr(Vec<Naptr>),
+    /// To [`Question::Srv`].
+    Srv(Vec<Srv>),
+    /// To [`Question::Addresses`].
+    Addresses(Vec<IpAddr>),
+    /// There is no such name, or it has no records of this kind.
+    NoRecords,
+    /// No answer came, or the server could not give one.
+    Failed,
+}
+
+/// A NAPTR record. RFC 3403 §4.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Naptr {
+    /// Lower first.
+    pub order: u16,
+    /// Lower first, among equal orders.
+    pub preference: u16,
+    /// `s`: the replacement is the name of SRV records.
+    pub flags: String,
+    /// Such as `SIP+D2U`.
+    pub service: String,
+    /// A name without final dot.
+    pub replacement: String,
+}
+
+/// An SRV record. RFC 2782.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Srv {
+    /// Lower first.
+    pub priority: u16,
+    /// The share among equal priorities.
+    pub weight: u16,
+    /// Port of the service.
+    pub port: u16,
+    /// Host of the service without final dot; empty: the service is not offered.
+    pub host: String,
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Ask the DNS, give the answer to `handle_answer`.
+    Ask(Question),
+    /// Try this target; if that fails, ask for the next step again.
+    Try(Target),
+    /// Nothing is left.
+    Exhausted(Exhausted),
+}
+
+/// Why nothing is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exhausted {
+    /// Some targets were tried.
+    AllTried,
+    /// The DNS has nothing for this URI, or it is of a kind that has no host.
+    NoTarget,
+    /// The DNS did not answer.
+    NoAnswer,
+}
+
+/// The way from one URI to its targets: questions and targets in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// What is still to be done, first things first.
+    queue: VecDeque<Todo>,
+    asked: Option<Todo>,
+    domain: Option<String>,
+    targets: usize,
+    unanswered: bool,
+    found_services: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Todo {
+    Naptr { name: String, services: Vec<Service> },
+    Srv { name: String, transport: Transport },
+    Addresses { name: String, port: u16, transport: Transport },
+    Address(SocketAddr, Transport),
+    /// Only if no service was found before: the host itself.
+    IfNoService { name: String, transport: Transport },
+    /// Only if no service was found before: the SRV names everyone can guess.
+    GuessServices { name: String, services: Vec<Service> },
+}
+
+/// What NAPTR calls a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Service {
+    transport: Transport,
+    naptr: &'static str,
+    srv: &'static str,
+}
+
+const UDP: Service = Service { transport: Transport::Udp, naptr: "SIP+D2U", srv: "_sip._udp" };
+const TCP: Service = Service { transport: Transport::Tcp, naptr: "SIP+D2T", srv: "_sip._tcp" };
+const TLS: Service = Service { transport: Transport::Tls, naptr: "SIPS+D2T", srv: "_sips._tcp" };
+
+impl Plan {
+    /// The plan for a next hop. `offered`: the transports we can send over.
+    pub(crate) fn new(uri: &Uri, offered: &[Transport]) -> Self {
+        let mut plan = Plan::exhausted();
+        let secure = match uri.scheme() {
+            Scheme::Sips => true,
+            Scheme::Sip | Scheme::Im | Scheme::Pres => false,
+            Scheme::Tel | Scheme::Xmpp | Scheme::Other(_) => return plan,
+        };
+        let host = match uri.param("maddr").flatten().and_then(Host::parse) {
+            Some(host) => host,
+            None => match uri.host() {
+                Some(host) => host.clone(),
+                None => return plan,
+            },
+        };
+        // TLS is asked for by the scheme, or in the manner of RFC 2543 by the parameter.
+        let asked_for = match uri.transport() {
+            Some(Ok(Transport::Tls)) => Some(Transport::Tls),
+            Some(Ok(Transport::Tcp)) if secure => Some(Transport::Tls),
+            Some(Ok(transport)) if !secure => Some(transport),
+            Some(Ok(_)) | Some(Err(_)) => return plan,
+            None if secure => Some(Transport::Tls),
+            None => None,
+        };
+        if asked_for.is_some_and(|transport| !offered.contains(&transport)) {
+            return plan;
+        }
+        plan.domain = uri.host().map(|host| host.to_string());
+        let fallback = asked_for
+            .or_else(|| [Transport::Udp, Transport::Tcp, Transport::Tls].into_iter().find(|t| offered.contains(t)));
+        let Some(fallback) = fallback else { return plan };
+        match (host, uri.port()) {
+            (Host::V4(address), port) => plan.push_address(address.into(), port, fallback),
+            (Host::V6(address), port) => plan.push_address(address.into(), port, fallback),
+            (Host::Name(name), Some(port)) => {
+                plan.queue.push_back(Todo::Addresses { name: bare(&name), port, transport: fallback });
+            }
+            (Host::Name(name), None) => {
+                let name = bare(&name);
+                match uri.scheme() {
+                    Scheme::Im => plan.push_srv(format!("_im._sip.{name}"), fallback),
+                    Scheme::Pres => plan.push_srv(format!("_pres._sip.{name}"), fallback),
+                    Scheme::Sip | Scheme::Sips | Scheme::Tel | Scheme::Xmpp | Scheme::Other(_) => {}
+                }
+                let is_wanted = |service: &Service| match asked_for {
+                    Some(transport) => service.transport == transport,
+                    None => offered.contains(&service.transport),
+                };
+                let services: Vec<Service> = [UDP, TCP, TLS].into_iter().filter(is_wanted).collect();
+                if uri.transport().is_none() {
+                    plan.queue.push_back(Todo::Naptr { name: name.clone(), services: services.clone() });
+                }
+                plan.queue.push_back(Todo::GuessServices { name: name.clone(), services });
+                plan.queue.push_back(Todo::IfNoService { name, transport: fallback });
+            }
+        }
+        plan
+    }
+
+    /// The plan that has nothing to try.
+    pub(crate) fn exhausted() -> Self {
+        Plan {
+            queue: VecDeque::new(),
+            asked: None,
+            domain: None,
+            targets: 0,
+            unanswered: false,
+            found_services: false,
+        }
+    }
+
+    /// What to do next.
+    pub(crate) fn poll_step(&mut self) -> Step {
+        while let Some(todo) = self.queue.pop_front() {
+            let question = match &todo {
+                Todo::Address(address, transport) => {
+                    self.targets = self.targets.saturating_add(1);
+                    return Step::Try(Target {
+                        transport: *transport,
+                        address: *address,
+                        domain: self.domain.clone(),
+                    });
+                }
+                Todo::Naptr { name, .. } if !self.found_services => Question::Naptr(name.clone()),
+                Todo::Srv { name, .. } => Question::Srv(name.clone()),
+                Todo::Addresses { name, .. } => Question::Addresses(name.clone()),
+                Todo::IfNoService { name, transport } if !self.found_services => {
+                    let port = transport.default_port();
+                    self.queue.push_front(Todo::Addresses { name: name.clone(), port, transport: *transport });
+                    continue;
+                }
+                Todo::GuessServices { name, services } if !self.found_services => {
+                    let guesses: Vec<Todo> = services
+                        .iter()
+                        .map(|service| Todo::Srv {
+                            name: format!("{}.{name}", service.srv),
+                            transport: service.transport,
+                        })
+                        .collect();
+                    self.push_front(guesses);
+                    continue;
+                }
+                Todo::Naptr { .. } | Todo::IfNoService { .. } | Todo::GuessServices { .. } => continue,
+            };
+            self.asked = Some(todo);
+            return Step::Ask(question);
+        }
+        Step::Exhausted(match (self.targets, self.unanswered) {
+            (0, true) => Exhausted::NoAnswer,
+            (0, false) => Exhausted::NoTarget,
+            _ => Exhausted::AllTried,
+        })
+    }
+
+    /// The answer to the question of the last step. `random` shuffles services by their weights.
+    pub(crate) fn handle_answer(&mut self, answer: Answer, random: &mut impl Rng) {
+        let Some(asked) = self.asked.take() else { return };
+        match (asked, answer) {
+            (Todo::Naptr { services, .. }, Answer::Naptr(records)) => self.handle_naptr(records, &services),
+            (Todo::Srv { transport, .. }, Answer::Srv(records)) => {
+                self.found_services = true;
+                let todo = in_order(records, random)
+                    .into_iter()
+                    .filter(|record| !record.host.is_empty())
+                    .take(MOST)
+                    .map(|record| Todo::Addresses { name: record.host, port: record.port, transport })
+                    .collect();
+                self.push_front(todo);
+            }
+            (Todo::Addresses { port, transport, .. }, Answer::Addresses(addresses)) => {
+                let todo = addresses
+                    .into_iter()
+                    .take(MOST)
+                    .map(|address| Todo::Address(SocketAddr::new(address, port), transport))
+                    .collect();
+                self.push_front(todo);
+            }
+            (asked, Answer::Failed) => {
+                self.unanswered = true;
+                // A domain that may have services must not be contacted past them.
+                if matches!(asked, Todo::Naptr { .. } | Todo::Srv { .. }) {
+                    self.queue.retain(|todo| !matches!(todo, Todo::IfNoService { .. }));
+                }
+            }
+            (_, Answer::NoRecords | Answer::Naptr(_) | Answer::Srv(_) | Answer::Addresses(_)) => {}
+        }
+    }
+
+    fn handle_naptr(&mut self, mut records: Vec<Naptr>, services: &[Service]) {
+        records.sort_by_key(|record| (record.order, record.preference));
+        let todo: Vec<Todo> = records
+            .into_iter()
+            .filter(|record| record.flags.eq_ignore_ascii_case("s") && !record.replacement.is_empty())
+            .filter_map(|record| {
+                let service = services.iter().find(|s| s.naptr.eq_ignore_ascii_case(&record.service))?;
+                Some(Todo::Srv { name: record.replacement, transport: service.transport })
+            })
+            .take(MOST)
+            .collect();
+        if !todo.is_empty() {
+            self.found_services = true;
+            self.push_front(todo);
+        }
+    }
+
+    fn push_front(&mut self, todo: Vec<Todo>) {
+        for todo in todo.into_iter().rev() {
+            self.queue.push_front(todo);
+        }
+    }
+
+    fn push_srv(&mut self, name: String, transport: Transport) {
+        self.queue.push_back(Todo::Srv { name, transport });
+    }
+
+    fn push_address(&mut self, address: IpAddr, port: Option<u16>, transport: Transport) {
+        let address = SocketAddr::new(address, port.unwrap_or(transport.default_port()));
+        self.queue.push_back(Todo::Address(address, transport));
+    }
+}
+
+/// A name as the questions have it.
+fn bare(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// By priority, among equal priorities at random by weight. RFC 2782, "Usage rules".
+fn in_order(mut records: Vec<Srv>, random: &mut impl Rng) -> Vec<Srv> {
+    // Weight zero stands first so that it is drawn only when the draw is zero.
+    records.sort_by_key(|record| (record.priority, record.weight));
+    let mut rest: VecDeque<Srv> = records.into();
+    let mut ordered = Vec::with_capacity(rest.len());
+    while let Some(priority) = rest.front().map(|record| record.priority) {
+        let group = rest.iter().take_while(|record| record.priority == priority);
+        let total: u64 = group.map(|record| u64::from(record.weight)).sum();
+        let draw = random.random_range(0..=total);
+        let mut sum = 0;
+        let chosen = rest.iter().position(|record| {
+            sum += u64::from(record.weight);
+            record.priority == priority && sum >= draw
+        });
+        ordered.extend(chosen.and_then(|index| rest.remove(index)));
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    const BOTH: &[Transport] = &[Transport::Udp, Transport::Tcp];
+
+    fn srv(priority: u16, weight: u16, host: &str, port: u16) -> Srv {
+        Srv { priority, weight, port, host: host.to_owned() }
+    }
+
+    fn naptr(order: u16, preference: u16, service: &str, replacement: &str) -> Naptr {
+        Naptr { order, preference, flags: "S".to_owned(), service: service.to_owned(), replacement: replacement.to_owned() }
+    }
+
+    fn addresses(text: &str) -> Answer {
+        Answer::Addresses(text.split(' ').map(|address| address.parse().unwrap()).collect())
+    }
+
+    /// Everything the plan does against this zone, in order, and how it ends.
+    fn run(uri: &str, zone: &[(&str, Answer)]) -> (Vec<String>, Exhausted) {
+        let zone: HashMap<&str, &Answer> = zone.iter().map(|(name, answer)| (*name, answer)).collect();
+        let mut random = StdRng::seed_from_u64(7);
+        let mut plan = Plan::new(&uri.parse().unwrap(), BOTH);
+        let mut steps = Vec::new();
+        loop {
+            match plan.poll_step() {
+                Step::Ask(question) => {
+                    let name = match question {
+                        Question::Naptr(name) => format!("NAPTR {name}"),
+                        Question::Srv(name) => format!("SRV {name}"),
+                        Question::Addresses(name) => format!("A {name}"),
+                    };
+                    let answer = zone.get(name.as_str()).map_or(Answer::NoRecords, |answer| (*answer).clone());
+                    plan.handle_answer(answer, &mut random);
+                    steps.push(name);
+                }
+                Step::Try(target) => steps.push(format!("{} {}", target.transport, target.address)),
+                Step::Exhausted(why) => return (steps, why),
+            }
+        }
+    }
+
+    #[test]
+    fn literal_addresses_and_explicit_ports_ask_little() {
+        for (uri, expected) in [
+            ("sip:romeo@192.0.2.1", vec!["UDP 192.0.2.1:5060"]),
+            ("sip:romeo@192.0.2.1:5070;transport=tcp", vec!["TCP 192.0.2.1:5070"]),
+            ("sip:romeo@[2001:db8::1]", vec!["UDP [2001:db8::1]:5060"]),
+            ("sip:romeo@example.net:5070", vec!["A example.net", "UDP 192.0.2.7:5070", "UDP 192.0.2.8:5070"]),
+            ("sip:romeo@example.org;maddr=192.0.2.9", vec!["UDP 192.0.2.9:5060"]),
+            ("sips:romeo@192.0.2.1", vec![]),
+            ("sip:romeo@192.0.2.1;transport=sctp", vec![]),
+            ("tel:+15551234", vec![]),
+        ] {
+            let (steps, _) = run(uri, &[("A example.net", addresses("192.0.2.7 192.0.2.8"))]);
+            assert_eq!(steps, expected, "{uri}");
+        }
+    }
+
+    /// RFC 3263 §4.1: NAPTR by order and preference, services we do not speak left out, whatever their case.
+    #[test]
+    fn naptr_chooses_the_transport() {
+        let zone = [
+            (
+                "NAPTR example.net",
+                Answer::Naptr(vec![
+                    naptr(90, 1, "sip+d2u", "_sip._udp.example.net"),
+                    naptr(50, 9, "SIPS+D2T", "_sips._tcp.example.net"),
+                    naptr(50, 10, "Sip+D2T", "_sip._tcp.example.net"),
+                ]),
+            ),
+            ("SRV _sip._tcp.example.net", Answer::Srv(vec![srv(1, 0, "a.example.net", 5080)])),
+            ("SRV _sip._udp.example.net", Answer::Srv(vec![srv(1, 0, "b.example.net", 5090)])),
+            ("A a.example.net", addresses("192.0.2.1")),
+            ("A b.example.net", addresses("192.0.2.2")),
+        ];
+        let (steps, why) = run("sip:romeo@Example.NET.", &zone);
+        assert_eq!(
+            steps,
+            [
+                "NAPTR example.net",
+                "SRV _sip._tcp.example.net",
+                "A a.example.net",
+                "TCP 192.0.2.1:5080",
+                "SRV _sip._udp.example.net",
+                "A b.example.net",
+                "UDP 192.0.2.2:5090",
+            ]
+        );
+        assert_eq!(why, Exhausted::AllTried);
+    }
+
+    /// RFC 3263 §4.1, §4.2: without NAPTR the SRV names are guessed, without SRV the host itself is taken.
+    #[test]
+    fn missing_records_fall_through() {
+        let (steps, why) = run("sip:romeo@example.net", &[("A example.net", addresses("192.0.2.7"))]);
+        assert_eq!(
+            steps,
+            [
+                "NAPTR example.net",
+                "SRV _sip._udp.example.net",
+                "SRV _sip._tcp.example.net",
+                "A example.net",
+                "UDP 192.0.2.7:5060",
+            ]
+        );
+        assert_eq!(why, Exhausted::AllTried);
+        let (steps, why) = run("sip:romeo@example.net;transport=tcp", &[]);
+        assert_eq!(steps, ["SRV _sip._tcp.example.net", "A example.net"]);
+        assert_eq!(why, Exhausted::NoTarget);
+    }
+
+    /// Only "no records" falls through; a server that fails must not lead past the services of a domain.
+    #[test]
+    fn failures_do_not_fall_through_to_the_host() {
+        let zone = [
+            ("NAPTR example.net", Answer::Failed),
+            ("SRV _sip._udp.example.net", Answer::Failed),
+            ("A example.net", addresses("192.0.2.7")),
+        ];
+        let (steps, why) = run("sip:romeo@example.net", &zone);
+        assert_eq!(steps, ["NAPTR example.net", "SRV _sip._udp.example.net", "SRV _sip._tcp.example.net"]);
+        assert_eq!(why, Exhausted::NoAnswer);
+    }
+
+    /// RFC 2782: a single record with the target "." means that the service is not offered.
+    #[test]
+    fn services_that_are_not_offered_end_the_search() {
+        let zone = [
+            ("SRV _sip._udp.example.net", Answer::Srv(vec![srv(0, 0, "", 0)])),
+            ("A example.net", addresses("192.0.2.7")),
+        ];
+        let (steps, why) = run("sip:romeo@example.net;transport=udp", &zone);
+        assert_eq!(steps, ["SRV _sip._udp.example.net"]);
+        assert_eq!(why, Exhausted::NoTarget);
+    }
+
+    /// RFC 3861 §3.2: `im:` has services of its own, and is a SIP address where there are none.
+    #[test]
+    fn instant_inboxes_have_their_own_services() {
+        let zone = [
+            ("SRV _im._sip.example.net", Answer::Srv(vec![srv(0, 0, "im.example.net", 5062)])),
+            ("A im.example.net", addresses("192.0.2.3")),
+        ];
+        let (steps, _) = run("im:romeo@example.net", &zone);
+        assert_eq!(steps, ["SRV _im._sip.example.net", "A im.example.net", "UDP 192.0.2.3:5062"]);
+        let (steps, _) = run("pres:romeo@example.net", &[]);
+        assert_eq!(steps.first().map(String::as_str), Some("SRV _pres._sip.example.net"));
+        assert_eq!(steps.last().map(String::as_str), Some("A example.net"));
+    }
+
+    /// RFC 2782: priorities in order, weights as shares; every record comes once.
+    #[test]
+    fn weights_are_shares() {
+        let mut random = StdRng::seed_from_u64(1);
+        let mut first = HashMap::new();
+        for _ in 0..1_000 {
+            let records = vec![srv(2, 9, "late", 1), srv(1, 10, "rare", 1), srv(1, 30, "often", 1), srv(1, 0, "zero", 1)];
+            let ordered = in_order(records, &mut random);
+            assert_eq!(ordered.len(), 4);
+            assert_eq!(ordered.last().unwrap().host, "late");
+            *first.entry(ordered[0].host.clone()).or_insert(0) += 1;
+        }
+        assert!((650..800).contains(&first["often"]), "{first:?}");
+        assert!((180..320).contains(&first["rare"]), "{first:?}");
+        assert!(first.get("zero").copied().unwrap_or(0) < 60, "{first:?}");
+    }
+
+    #[test]
+    fn a_zone_without_end_is_cut() {
+        let many = (0..100).map(|n| srv(n, 0, &format!("h{n}.example.net"), 5060)).collect();
+        let (steps, _) = run("sip:example.net;transport=udp", &[("SRV _sip._udp.example.net", Answer::Srv(many))]);
+        assert_eq!(steps.len(), 9);
+    }
+}
