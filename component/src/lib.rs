@@ -2,3 +2,6 @@
 
 pub mod address;
 pub mod xmpp;
+pub mod config;
+pub mod fault;
+pub mod text;
