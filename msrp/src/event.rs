@@ -31,6 +31,13 @@ pub struct SessionConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IncomingId(pub(crate) u64);
 
+impl IncomingId {
+    /// An id with that number. Only a session hands out ids that it knows; this is for tests of who uses one.
+    pub fn from_number(number: u64) -> IncomingId {
+        IncomingId(number)
+    }
+}
+
 /// The answers a sender wants to hear about failures. RFC 4975 §7.1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FailureReport {

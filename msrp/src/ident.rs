@@ -15,6 +15,15 @@ impl Ident {
     const LONGEST: usize = 32;
     const SHORTEST: usize = 4;
 
+    pub(crate) const FALLBACK: Ident = {
+        let mut bytes = [0; Ident::LONGEST];
+        bytes[0] = b'0';
+        bytes[1] = b'0';
+        bytes[2] = b'0';
+        bytes[3] = b'0';
+        Ident { length: 4, bytes }
+    };
+
     /// `None` if the text is not a legal `ident`.
     pub fn new(text: &[u8]) -> Option<Ident> {
         let legal = (Ident::SHORTEST..=Ident::LONGEST).contains(&text.len())
@@ -63,9 +72,10 @@ impl fmt::Debug for Ident {
     }
 }
 
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
 /// 5 random bits a character: letters and digits that are legal in an `ident` and in a session id.
 pub(crate) fn fill_random<'a>(rng: &mut impl Rng, slots: impl Iterator<Item = &'a mut u8>) {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut bits = 0u64;
     let mut left = 0;
     for slot in slots {
@@ -73,13 +83,23 @@ pub(crate) fn fill_random<'a>(rng: &mut impl Rng, slots: impl Iterator<Item = &'
             bits = rng.random();
             left = 12;
         }
-        *slot = LETTERS
-            .get((bits & 31) as usize)
-            .copied()
-            .unwrap_or_default();
+        *slot = letter_of(bits);
         bits >>= 5;
         left -= 1;
     }
+}
+
+/// The letter for the lowest 5 bits.
+pub(crate) fn letter_of(bits: u64) -> u8 {
+    LETTERS
+        .get((bits & 31) as usize)
+        .copied()
+        .unwrap_or_default()
+}
+
+/// The 5 bits of a letter.
+pub(crate) fn digit_of(letter: u8) -> Option<u64> {
+    memchr::memchr(letter, LETTERS).map(|digit| digit as u64)
 }
 
 fn is_ident_char(byte: u8) -> bool {

@@ -27,12 +27,15 @@
     )
 )]
 
+pub mod assembly;
 mod byte_range;
+pub mod codec;
 mod event;
 mod ident;
 mod limits;
 #[cfg(feature = "tokio")]
 pub mod node;
+pub mod session;
 pub mod uri;
 
 pub use byte_range::ByteRange;

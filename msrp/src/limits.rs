@@ -15,7 +15,7 @@ pub struct Limits {
     pub unassembled: usize,
     /// Incomplete messages per session. Default 16.
     pub incomplete_messages: usize,
-    /// Complete messages per session whose response the owner still owes. Default 4,096.
+    /// Complete messages per session whose response the owner still owes. Default 1,024.
     pub unanswered_incoming: usize,
     /// Chunks per session that the peer has not answered yet. Default 4,096.
     pub unanswered_outgoing: usize,
@@ -47,7 +47,7 @@ impl Default for Limits {
             body_part: 64 << 10,
             unassembled: 64 << 10,
             incomplete_messages: 16,
-            unanswered_incoming: 4096,
+            unanswered_incoming: 1024,
             unanswered_outgoing: 4096,
             queued: 1 << 20,
             connections_per_source: 20_000,

@@ -1,0 +1,516 @@
+//! Shell: one TCP connection. Reads, hands what came to the sessions' cores, writes what they have queued; one write
+//! for everything that waits. While nothing is under way it holds no buffer.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, VecDeque},
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::Instant,
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    sync::{Notify, watch},
+    time::sleep_until,
+};
+use tracing::{debug, info, trace};
+
+use super::{Shared, door::Door, listener::Place, lock, now};
+use crate::{
+    Limits, LostCause, Outgoing, Role, SendError, SessionEvent,
+    codec::{Decoder, Head, Method, Part, Start},
+    session::{Outbound, Output, refuse},
+};
+
+/// Bytes per read; one buffer per thread serves all connections.
+const READ: usize = 64 << 10;
+/// Segments per write.
+const SLICES: usize = 64;
+/// Chunks of long messages are made while less than this waits, so that others are not held up behind them.
+const CHUNKS_AHEAD: usize = 32 << 10;
+
+/// What the connection's task and its sessions' handles share.
+pub(super) struct Connection {
+    inner: Mutex<Inner>,
+    something_waits: Notify,
+    limits: Arc<Limits>,
+}
+
+struct Inner {
+    outbound: Outbound,
+    door_by_session_id: HashMap<Box<str>, Arc<Door>>,
+    /// Sessions with messages in several chunks, each writing one in turn (MSRP-15).
+    with_chunks: VecDeque<Arc<Door>>,
+    life: Life,
+}
+
+#[derive(Clone, Copy)]
+enum Life {
+    Used,
+    /// No session; the connection ends at that time.
+    Unused {
+        until: Instant,
+    },
+    Ended,
+}
+
+/// A peer has connected.
+pub(super) fn accept(stream: TcpStream, peer: SocketAddr, place: Place, shared: &Arc<Shared>) {
+    start(stream, peer, Some(place), shared);
+}
+
+/// Runs the connection in a task of its own.
+pub(super) fn start(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Option<Place>,
+    shared: &Arc<Shared>,
+) -> Arc<Connection> {
+    let connection = Arc::new(Connection {
+        inner: Mutex::new(Inner {
+            outbound: Outbound::new(),
+            door_by_session_id: HashMap::new(),
+            with_chunks: VecDeque::new(),
+            life: Life::Unused {
+                until: now() + shared.limits.first_request,
+            },
+        }),
+        something_waits: Notify::new(),
+        limits: shared.limits.clone(),
+    });
+    let closing = shared.closing.subscribe();
+    let task = run(
+        connection.clone(),
+        stream,
+        peer,
+        place,
+        closing,
+        shared.clone(),
+    );
+    shared.runtime.spawn(task);
+    connection
+}
+
+impl Connection {
+    /// Makes the session one of this connection's; not if either is over.
+    pub(super) fn attach(self: &Arc<Connection>, door: &Arc<Door>) -> bool {
+        let is_attached = self.attach_within(&mut lock(&self.inner), door);
+        if is_attached {
+            self.something_waits.notify_one();
+        }
+        is_attached
+    }
+
+    pub(super) fn send(&self, door: &Arc<Door>, outgoing: Outgoing) -> Result<(), SendError> {
+        let sent = {
+            let mut inner = lock(&self.inner);
+            let mut core = lock(door.core());
+            let had_chunks = core.has_chunks();
+            let sent = core.send(outgoing, now(), &mut rand::rng(), &mut inner.outbound);
+            if !had_chunks && core.has_chunks() {
+                inner.with_chunks.push_back(door.clone());
+            }
+            sent
+        };
+        self.something_waits.notify_one();
+        sent
+    }
+
+    /// Lets a session write.
+    pub(super) fn with(&self, write: impl FnOnce(&mut Outbound)) {
+        write(&mut lock(&self.inner).outbound);
+        self.something_waits.notify_one();
+    }
+
+    /// Lets a session go.
+    pub(super) fn release(&self, door: &Door, idle_until: Instant) {
+        let mut inner = lock(&self.inner);
+        lock(door.core()).close(&mut inner.outbound);
+        inner.door_by_session_id.remove(door.local().session_id());
+        if inner.door_by_session_id.is_empty() && matches!(inner.life, Life::Used) {
+            inner.life = Life::Unused { until: idle_until };
+            self.something_waits.notify_one();
+        }
+    }
+
+    fn attach_within(self: &Arc<Connection>, inner: &mut Inner, door: &Arc<Door>) -> bool {
+        let mut core = lock(door.core());
+        if matches!(inner.life, Life::Ended) || core.is_ended() || !door.settle_on(self) {
+            return false;
+        }
+        inner.life = Life::Used;
+        let session_id = door.local().session_id().into();
+        inner.door_by_session_id.insert(session_id, door.clone());
+        core.handle_connected(now(), &mut rand::rng(), &mut inner.outbound);
+        true
+    }
+}
+
+async fn run(
+    connection: Arc<Connection>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    place: Option<Place>,
+    mut closing: watch::Receiver<bool>,
+    shared: Arc<Shared>,
+) {
+    debug!(%peer, "connected");
+    let cause = {
+        let work = Task {
+            connection: &connection,
+            shared: &shared,
+            peer,
+            decoder: Decoder::new(&shared.limits),
+            buffer: BytesMut::new(),
+            current: None,
+            events: Vec::new(),
+            blocked_since: None,
+        };
+        // Sends nothing that waits for an acknowledgement first; failing that, it is merely slower.
+        let _ = stream.set_nodelay(true);
+        let (reader, writer) = stream.split();
+        let work = pin!(work.run(reader, writer));
+        tokio::select! {
+            biased;
+            _ = closing.wait_for(|closing| *closing) => LostCause::Closed,
+            cause = work => cause,
+        }
+    };
+    drop(stream);
+    debug!(%peer, %cause, "disconnected");
+    end(&connection, cause, &shared);
+    drop(place);
+}
+
+/// Tells all sessions that the connection is over.
+fn end(connection: &Connection, cause: LostCause, shared: &Shared) {
+    let mut lost = Vec::new();
+    {
+        let mut guard = lock(&connection.inner);
+        let inner = &mut *guard;
+        inner.life = Life::Ended;
+        inner.with_chunks.clear();
+        let mut out = Vec::new();
+        for (_, door) in inner.door_by_session_id.drain() {
+            lock(door.core()).handle_lost(cause, &mut inner.outbound, &mut out);
+            lost.extend(out.drain(..).map(|output| (door.clone(), output)));
+        }
+        inner.outbound = Outbound::new();
+    }
+    for (door, output) in lost {
+        shared.unregister(&door);
+        door.hand_over(output);
+    }
+}
+
+/// The connection's task.
+struct Task<'a> {
+    connection: &'a Arc<Connection>,
+    shared: &'a Arc<Shared>,
+    peer: SocketAddr,
+    decoder: Decoder,
+    buffer: BytesMut,
+    /// The session that gets the rest of a long body; `None` also while one is thrown away.
+    current: Option<Arc<Door>>,
+    events: Vec<(Arc<Door>, Output)>,
+    blocked_since: Option<Instant>,
+}
+
+enum Woken {
+    Read(io::Result<usize>),
+    Write,
+    Timer,
+}
+
+impl Task<'_> {
+    async fn run(mut self, mut reader: ReadHalf<'_>, writer: WriteHalf<'_>) -> LostCause {
+        let mut timer = pin!(sleep_until(tokio::time::Instant::now()));
+        loop {
+            if let Err(error) = self.write(&writer) {
+                debug!(peer = %self.peer, %error, "cannot write");
+                return LostCause::ConnectionEnded;
+            }
+            let (deadline, may_read) = self.outlook();
+            // Set anew only when it must fire earlier: most deadlines are met long before they come.
+            if deadline.is_some_and(|deadline| timer.deadline().into_std() > deadline)
+                || (timer.is_elapsed() && deadline.is_some())
+            {
+                timer.as_mut().reset(deadline.unwrap_or_else(now).into());
+            }
+            let connection = self.connection;
+            let woken = tokio::select! {
+                read = read(&mut reader, &mut self.buffer), if may_read => Woken::Read(read),
+                _ = writer.writable(), if self.blocked_since.is_some() => Woken::Write,
+                () = connection.something_waits.notified() => Woken::Write,
+                () = timer.as_mut(), if deadline.is_some() => Woken::Timer,
+            };
+            match woken {
+                Woken::Write => {}
+                Woken::Read(Ok(0) | Err(_)) => return LostCause::ConnectionEnded,
+                Woken::Read(Ok(_)) => {
+                    let decoded = self.handle_read();
+                    self.hand_over();
+                    if let Err(cause) = decoded {
+                        return cause;
+                    }
+                }
+                Woken::Timer => {
+                    if let Some(cause) = self.handle_timer() {
+                        return cause;
+                    }
+                    self.hand_over();
+                }
+            }
+        }
+    }
+
+    /// Writes what waits, as far as the socket takes it.
+    fn write(&mut self, writer: &WriteHalf<'_>) -> io::Result<()> {
+        let mut guard = lock(&self.connection.inner);
+        let inner = &mut *guard;
+        loop {
+            inner.make_chunks();
+            if inner.outbound.is_empty() {
+                self.blocked_since = None;
+                return Ok(());
+            }
+            let mut slices = [io::IoSlice::new(&[]); SLICES];
+            let used = inner.outbound.slices(&mut slices);
+            let written = writer.try_write_vectored(slices.get(..used).unwrap_or_default());
+            match written {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    inner.outbound.handle_written(written, now());
+                    self.blocked_since = None;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked_since.get_or_insert_with(now);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// When to wake at the latest, and whether to read: not while a peer that does not read makes us answer.
+    fn outlook(&self) -> (Option<Instant>, bool) {
+        let inner = lock(&self.connection.inner);
+        let limits = &self.connection.limits;
+        let unused = match inner.life {
+            Life::Unused { until } => Some(until),
+            Life::Used | Life::Ended => None,
+        };
+        let stalled = self.blocked_since.map(|since| since + limits.stall);
+        let deadline = [inner.outbound.deadline(), unused, stalled]
+            .into_iter()
+            .flatten()
+            .min();
+        let may_read = inner.outbound.queued() < limits.queued.saturating_mul(2);
+        (deadline, may_read)
+    }
+
+    /// Gives what was read to its sessions.
+    fn handle_read(&mut self) -> Result<(), LostCause> {
+        let connection = self.connection;
+        let mut guard = lock(&connection.inner);
+        let inner = &mut *guard;
+        let now = now();
+        let mut out = Vec::new();
+        loop {
+            let part = match self.decoder.decode(&mut self.buffer) {
+                Ok(Some(part)) => part,
+                Ok(None) => break,
+                Err(error) => {
+                    info!(peer = %self.peer, %error, "connection closed: not MSRP");
+                    return Err(LostCause::Garbage);
+                }
+            };
+            let door = match part {
+                Part::First { head, body, end } => {
+                    trace!(
+                        target: "wire",
+                        peer = %self.peer,
+                        transaction = %String::from_utf8_lossy(head.transaction_id()),
+                        start = %String::from_utf8_lossy(head.method_name()),
+                        body = body.len(),
+                        "received"
+                    );
+                    let door = self.door_of(&head, inner);
+                    if let Some(door) = &door {
+                        let mut core = lock(door.core());
+                        if matches!(head.start(), Start::Response(_)) {
+                            core.handle_response(&head, &mut inner.outbound, &mut out);
+                        } else {
+                            core.handle_request(
+                                &head,
+                                body,
+                                end,
+                                now,
+                                &mut inner.outbound,
+                                &mut out,
+                            );
+                        }
+                    }
+                    self.current = door.clone().filter(|_| end.is_none());
+                    door
+                }
+                Part::Next { body, end } => {
+                    let door = self.current.take();
+                    if let Some(door) = &door {
+                        lock(door.core()).handle_more(
+                            body,
+                            end,
+                            now,
+                            &mut inner.outbound,
+                            &mut out,
+                        );
+                    }
+                    if end.is_none() {
+                        self.current = door.clone();
+                    }
+                    door
+                }
+            };
+            if let Some(door) = door {
+                self.events
+                    .extend(out.drain(..).map(|output| (door.clone(), output)));
+            }
+        }
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    /// The session a request or response is for. A request that is for none is answered here.
+    fn door_of(&self, head: &Head, inner: &mut Inner) -> Option<Arc<Door>> {
+        let target = head.to_path().next_back()?;
+        let session_id = session_id(target);
+        let known = inner.door_by_session_id.get(session_id).cloned();
+        if matches!(head.start(), Start::Response(_)) {
+            return known;
+        }
+        let refusal = if head.start() == Start::Request(Method::Other) {
+            501
+        } else if head.fault().is_some() {
+            400
+        } else {
+            match known.clone().or_else(|| self.shared.door(session_id)) {
+                Some(door) if !lock(door.core()).is_addressed_by(head) => 481,
+                Some(door) if known.is_some() => return Some(door),
+                // The peer connects to us only if we are passive.
+                Some(door) if door.role() == Role::Passive && !door.is_settled() => {
+                    if self.connection.attach_within(inner, &door) {
+                        return Some(door);
+                    }
+                    481
+                }
+                Some(_) => 506,
+                None => 481,
+            }
+        };
+        refuse(head, target, refusal, &mut inner.outbound);
+        None
+    }
+
+    fn handle_timer(&mut self) -> Option<LostCause> {
+        let now = now();
+        let mut guard = lock(&self.connection.inner);
+        let inner = &mut *guard;
+        if matches!(inner.life, Life::Unused { until } if until <= now) {
+            return Some(LostCause::ConnectionEnded);
+        }
+        let stall = self.connection.limits.stall;
+        if self.blocked_since.is_some_and(|since| since + stall <= now) {
+            return Some(LostCause::Stalled);
+        }
+        if inner.outbound.deadline().is_some_and(|at| at <= now) {
+            inner.outbound.set_deadline(None);
+            let mut out = Vec::new();
+            let mut next: Option<Instant> = None;
+            for door in inner.door_by_session_id.values() {
+                let due = lock(door.core()).handle_timeout(now, &mut inner.outbound, &mut out);
+                next = next.into_iter().chain(due).min();
+                self.events
+                    .extend(out.drain(..).map(|output| (door.clone(), output)));
+            }
+            inner.outbound.set_deadline(next);
+        }
+        None
+    }
+
+    /// Gives the owners what came for them, without a lock held.
+    fn hand_over(&mut self) {
+        for (door, output) in self.events.drain(..) {
+            let is_lost = matches!(output, Output::Complete(SessionEvent::Lost { .. }));
+            door.hand_over(output);
+            if is_lost {
+                self.shared.unregister(&door);
+                let idle_until = now() + self.connection.limits.idle;
+                self.connection.release(&door, idle_until);
+            }
+        }
+        if self.events.capacity() > 64 {
+            self.events = Vec::new();
+        }
+    }
+}
+
+impl Inner {
+    fn make_chunks(&mut self) {
+        let now = now();
+        while self.outbound.queued() < CHUNKS_AHEAD
+            && let Some(door) = self.with_chunks.pop_front()
+        {
+            let has_more = lock(door.core()).poll_chunk(now, &mut rand::rng(), &mut self.outbound);
+            if has_more {
+                self.with_chunks.push_back(door);
+            }
+        }
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+}
+
+/// Appends what there is to the buffer, which so never holds more memory than was read. 0 at the end of the stream.
+async fn read(reader: &mut ReadHalf<'_>, buffer: &mut BytesMut) -> io::Result<usize> {
+    poll_fn(|context| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut filled = ReadBuf::new(scratch);
+            match Pin::new(&mut *reader).poll_read(context, &mut filled) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) => {
+                    buffer.extend_from_slice(filled.filled());
+                    Poll::Ready(Ok(filled.filled().len()))
+                }
+            }
+        })
+    })
+    .await
+}
+
+/// The session id within an MSRP URI; empty if there is none.
+fn session_id(uri: &[u8]) -> &str {
+    const AUTHORITY: usize = "msrps://".len();
+    let id = || {
+        let slash = memchr::memchr(b'/', uri.get(AUTHORITY..)?)?;
+        let rest = uri.get(AUTHORITY + slash + 1..)?;
+        let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
+        std::str::from_utf8(rest.get(..end)?).ok()
+    };
+    id().unwrap_or_default()
+}

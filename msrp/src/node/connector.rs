@@ -1,0 +1,119 @@
+//! Shell: connections of our own to peers, shared by the sessions that go to the same host and port (MSRP-09).
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, Weak},
+};
+
+use tokio::{net::TcpStream, time::timeout};
+use tracing::debug;
+
+use super::{
+    Shared,
+    connection::{self, Connection},
+    door::Door,
+    lock,
+};
+use crate::{LostCause, MsrpUri, uri::Scheme};
+
+/// Connections we made, by the peer's host and port.
+#[derive(Default)]
+pub(super) struct Peers(Mutex<HashMap<(String, u16), Arc<Peer>>>);
+
+/// One connection at a time is made to a peer; sessions that want it meanwhile wait for that one.
+#[derive(Default)]
+struct Peer {
+    connection: tokio::sync::Mutex<Weak<Connection>>,
+}
+
+/// Connects an active session, or ends it.
+pub(super) async fn run(target: Option<MsrpUri>, door: Arc<Door>, shared: Arc<Shared>) {
+    let mut closing = shared.closing.subscribe();
+    let outcome = tokio::select! {
+        outcome = connect(target, &door, &shared) => outcome,
+        _ = closing.wait_for(|closing| *closing) => Err(LostCause::Closed),
+    };
+    if let Err(cause) = outcome {
+        debug!(session = door.local().session_id(), %cause, "active session failed");
+        shared.lose(&door, cause);
+    }
+}
+
+async fn connect(
+    target: Option<MsrpUri>,
+    door: &Arc<Door>,
+    shared: &Arc<Shared>,
+) -> Result<(), LostCause> {
+    let (host, port) = target
+        .filter(|uri| uri.scheme() == Scheme::Msrp && uri.is_tcp())
+        .and_then(|uri| Some((uri.host().to_owned(), uri.port()?)))
+        .ok_or(LostCause::UnusablePath)?;
+    let key = (host, port);
+    let peer = lock(&shared.peers.0)
+        .entry(key.clone())
+        .or_default()
+        .clone();
+    let outcome = {
+        let mut connection = peer.connection.lock().await;
+        match connection.upgrade() {
+            Some(existing) if existing.attach(door) => Ok(()),
+            _ if lock(door.core()).is_ended() => Ok(()),
+            _ => open(&key, shared).await.and_then(|opened| {
+                *connection = Arc::downgrade(&opened);
+                opened
+                    .attach(door)
+                    .then_some(())
+                    .ok_or(LostCause::ConnectionEnded)
+            }),
+        }
+    };
+    drop(peer);
+    shared.peers.drop_unused();
+    outcome
+}
+
+async fn open(
+    (host, port): &(String, u16),
+    shared: &Arc<Shared>,
+) -> Result<Arc<Connection>, LostCause> {
+    let patience = shared.limits.connect;
+    let addresses: Vec<SocketAddr> =
+        match timeout(patience, tokio::net::lookup_host((host.as_str(), *port))).await {
+            Ok(Ok(addresses)) => addresses.collect(),
+            Ok(Err(_)) | Err(_) => return Err(LostCause::NoAddress),
+        };
+    if addresses.is_empty() {
+        return Err(LostCause::NoAddress);
+    }
+    for address in addresses {
+        match timeout(patience, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                let connection = connection::start(stream, address, None, shared);
+                return Ok(connection);
+            }
+            Ok(Err(error)) => debug!(%address, %error, "cannot connect"),
+            Err(_) => debug!(%address, "no connection in time"),
+        }
+    }
+    Err(LostCause::Unreachable)
+}
+
+impl Peers {
+    /// Lets go of peers without a connection that nobody connects to just now. Amortised: looks through all of them
+    /// only when they have doubled.
+    fn drop_unused(&self) {
+        let mut peers = lock(&self.0);
+        if peers.len() < peers.capacity() {
+            return;
+        }
+        peers.retain(|_, peer| {
+            let is_wanted = Arc::strong_count(peer) > 1;
+            let is_live = || {
+                let connection = peer.connection.try_lock();
+                connection.map_or(true, |connection| connection.strong_count() > 0)
+            };
+            is_wanted || is_live()
+        });
+    }
+}

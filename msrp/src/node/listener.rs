@@ -1,0 +1,131 @@
+//! Shell: accepts connections, within the limits per source and in all.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tracing::{debug, warn};
+
+use super::{BindError, Shared, connection, lock};
+use crate::Limits;
+
+/// Thousands of peers may come at once; each that finds the queue full waits a second.
+const BACKLOG: i32 = 4096;
+
+pub(super) fn bind_all(
+    addresses: &[SocketAddr],
+) -> Result<Vec<(TcpListener, SocketAddr)>, BindError> {
+    addresses
+        .iter()
+        .map(|address| {
+            bind(*address).map_err(|source| BindError {
+                address: *address,
+                source,
+            })
+        })
+        .collect()
+}
+
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
+    let mut closing = shared.closing.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = closing.wait_for(|closing| *closing) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => match shared.sources.admit(peer.ip(), &shared.limits) {
+                Some(place) => {
+                    connection::accept(stream, peer, place, &shared);
+                }
+                None => debug!(%peer, "connection refused: too many"),
+            },
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                warn!(%error, "cannot accept connections");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+/// How many connections each peer address has.
+#[derive(Default)]
+pub(super) struct Sources(Mutex<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Sources {
+    /// A place for a connection, unless its source or the node has too many (MSRP-26).
+    pub(super) fn admit(self: &Arc<Sources>, address: IpAddr, limits: &Limits) -> Option<Place> {
+        let mut counts = lock(&self.0);
+        if counts.total >= limits.connections {
+            return None;
+        }
+        let count = counts.by_address.entry(address).or_default();
+        if *count >= limits.connections_per_source {
+            return None;
+        }
+        *count += 1;
+        counts.total += 1;
+        Some(Place {
+            sources: self.clone(),
+            address,
+        })
+    }
+}
+
+/// A connection's place among those allowed; given back when dropped.
+pub(super) struct Place {
+    sources: Arc<Sources>,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.sources.0);
+        counts.total = counts.total.saturating_sub(1);
+        if let Some(count) = counts.by_address.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.by_address.remove(&self.address);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What waits to be written to one connection.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io::IoSlice,
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::Ident;
+
+/// The bytes waiting for a connection, the transactions under way on it, and when to look at its sessions again.
+/// Sessions that share the connection share this. Holds no memory to speak of while nothing waits.
+#[derive(Debug, Default)]
+pub struct Outbound {
+    segments: VecDeque<Bytes>,
+    tail: BytesMut,
+    in_segments: usize,
+    /// Bytes that left this queue since the connection began.
+    written: u64,
+    /// When positions of the stream were written, coarsely: never earlier than the truth.
+    marks: VecDeque<Mark>,
+    sequence_by_transaction: HashMap<Ident, u64>,
+    deadline: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    since: Instant,
+    at: Instant,
+    position: u64,
+}
+
+impl Outbound {
+    /// A new connection's.
+    pub fn new() -> Outbound {
+        Outbound::default()
+    }
+
+    /// Bytes waiting.
+    pub fn queued(&self) -> usize {
+        self.in_segments + self.tail.len()
+    }
+
+    /// Nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queued() == 0
+    }
+
+    /// Fills `slices` with what waits, in order; returns how many are used.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let tail = (!self.tail.is_empty()).then_some(&self.tail[..]);
+        let waiting = self.segments.iter().map(|bytes| &bytes[..]).chain(tail);
+        slices
+            .iter_mut()
+            .zip(waiting)
+            .map(|(slice, bytes)| *slice = IoSlice::new(bytes))
+            .count()
+    }
+
+    /// That many bytes from the front were written to the connection.
+    pub fn handle_written(&mut self, bytes: usize, now: Instant) {
+        self.written = self.written.saturating_add(bytes as u64);
+        let mut left = bytes;
+        while let Some(first) = self.segments.front_mut() {
+            if left < first.len() {
+                first.advance(left);
+                self.in_segments = self.in_segments.saturating_sub(left);
+                left = 0;
+                break;
+            }
+            left -= first.len();
+            self.in_segments = self.in_segments.saturating_sub(first.len());
+            self.segments.pop_front();
+        }
+        if left >= self.tail.len() {
+            self.tail = BytesMut::new();
+        } else {
+            self.tail.advance(left);
+        }
+        if self.is_empty() && self.segments.capacity() > 64 {
+            self.segments = VecDeque::new();
+        }
+        self.mark(now);
+    }
+
+    /// When the sessions of the connection want their `handle_timeout`.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Sets the deadline anew, after all sessions were asked.
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+    }
+
+    /// The end of what waits, to be appended to.
+    pub(crate) fn tail(&mut self) -> &mut BytesMut {
+        &mut self.tail
+    }
+
+    /// Appends a body: a small one by copying, so that many fit one write; a big one as it is.
+    pub(super) fn push_body(&mut self, body: &Bytes) {
+        const COPIED: usize = 4096;
+        if body.len() <= COPIED {
+            self.tail.extend_from_slice(body);
+            return;
+        }
+        if !self.tail.is_empty() {
+            let head = self.tail.split().freeze();
+            self.in_segments += head.len();
+            self.segments.push_back(head);
+        }
+        self.in_segments += body.len();
+        self.segments.push_back(body.clone());
+    }
+
+    /// The position in the stream after everything that waits.
+    pub(super) fn end(&self) -> u64 {
+        self.written.saturating_add(self.queued() as u64)
+    }
+
+    /// When everything before that position had been written; `None` if it has not yet.
+    pub(super) fn written_at(&self, position: u64) -> Option<Instant> {
+        let index = self.marks.partition_point(|mark| mark.position < position);
+        self.marks.get(index).map(|mark| mark.at)
+    }
+
+    /// Asks for a `handle_timeout` at that time at the latest.
+    pub(super) fn arm(&mut self, at: Instant) {
+        self.deadline = Some(self.deadline.map_or(at, |deadline| deadline.min(at)));
+    }
+
+    /// Notes a transaction of our own under the session's number for it; not if its id is in use.
+    pub(super) fn begin(&mut self, id: Ident, sequence: u64) -> bool {
+        use std::collections::hash_map::Entry;
+        match self.sequence_by_transaction.entry(id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(sequence);
+                true
+            }
+        }
+    }
+
+    pub(super) fn sequence(&self, id: &Ident) -> Option<u64> {
+        self.sequence_by_transaction.get(id).copied()
+    }
+
+    pub(super) fn forget(&mut self, id: &Ident) {
+        self.sequence_by_transaction.remove(id);
+        if self.sequence_by_transaction.is_empty() && self.sequence_by_transaction.capacity() > 64 {
+            self.sequence_by_transaction = HashMap::new();
+        }
+    }
+
+    fn mark(&mut self, now: Instant) {
+        const APART: Duration = Duration::from_secs(1);
+        const KEPT: usize = 64;
+        let position = self.written;
+        match self.marks.back_mut() {
+            Some(mark) if now.saturating_duration_since(mark.since) < APART => {
+                mark.at = now;
+                mark.position = position;
+            }
+            _ => {
+                if self.marks.len() == KEPT {
+                    self.marks.pop_front();
+                }
+                self.marks.push_back(Mark {
+                    since: now,
+                    at: now,
+                    position,
+                });
+            }
+        }
+    }
+}

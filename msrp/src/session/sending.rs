@@ -1,0 +1,616 @@
+//! The sending half of a session: our SENDs, their transactions, and REPORTs about them.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rand::Rng;
+
+use super::{Outbound, Output, earlier};
+use crate::{
+    ByteRange, FailureReport, Ident, Limits, Outgoing, Report, SendError, SessionEvent,
+    codec::{Flag, Head, Paths, SendHead, put_end_line, put_report, put_send_head},
+    ident::{digit_of, fill_random, letter_of},
+};
+
+/// Bodies longer than this must say that they may be interrupted. RFC 4975 §7.1.1.
+const UNINTERRUPTED: usize = 2048;
+
+#[derive(Debug)]
+pub(super) struct Sending {
+    chunk_size: Option<usize>,
+    /// Begins all our Message-IDs, so that a REPORT is known to be about one of ours.
+    prefix: [u8; Sending::PREFIX],
+    messages: u32,
+    /// By ascending sequence, which is also the order they were written in.
+    transactions: VecDeque<Transaction>,
+    next_sequence: u64,
+    /// Those of `transactions` that still await something.
+    unanswered: usize,
+    /// Messages in several chunks that are not yet all answered, in order; the first with bytes left is being sent.
+    chunked: Vec<Chunked>,
+    /// REPORTs that may still come: their number is bounded by what was sent.
+    reports_due: u64,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    sequence: u64,
+    id: Ident,
+    /// The stream's position after its last byte.
+    end: u64,
+    awaits: Awaits,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Awaits {
+    Binding,
+    /// The response to a message in one chunk.
+    Message {
+        token: u64,
+        failure_report: FailureReport,
+    },
+    /// The response to one of several chunks.
+    Chunk {
+        token: u64,
+    },
+    /// Nothing more; stays until those before it are done too.
+    Nothing,
+}
+
+#[derive(Debug)]
+struct Chunked {
+    outgoing: Outgoing,
+    message_id: Ident,
+    sent: usize,
+    unanswered: usize,
+}
+
+/// What became of the binding request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Bind {
+    Accepted,
+    Refused { status: u16 },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BindTimeout {
+    Unanswered,
+    NotUnderWay,
+}
+
+impl Sending {
+    const PREFIX: usize = 11;
+    const MESSAGE_DIGITS: usize = 7;
+
+    pub(super) fn new(chunk_size: Option<usize>, rng: &mut impl Rng) -> Sending {
+        let mut prefix = [0; Sending::PREFIX];
+        fill_random(rng, prefix.iter_mut());
+        Sending {
+            chunk_size: chunk_size.map(|size| size.max(UNINTERRUPTED)),
+            prefix,
+            messages: 0,
+            transactions: VecDeque::new(),
+            next_sequence: 0,
+            unanswered: 0,
+            chunked: Vec::new(),
+            reports_due: 0,
+        }
+    }
+
+    pub(super) fn bind(
+        &mut self,
+        paths: &Paths,
+        rng: &mut impl Rng,
+        outbound: &mut Outbound,
+        deadline: Instant,
+    ) {
+        let id = self.fresh_id(None, &[], rng, outbound);
+        let message_id = self.next_message_id(0);
+        put_send_head(
+            outbound.tail(),
+            &SendHead {
+                transaction_id: id.as_bytes(),
+                paths,
+                message_id: message_id.as_bytes(),
+                range: ByteRange::of(0),
+                success_report: false,
+                failure_report: FailureReport::Yes,
+                content_type: None,
+            },
+        );
+        put_end_line(outbound.tail(), id.as_bytes(), Flag::Complete, false);
+        self.await_response(id, Awaits::Binding, outbound, deadline);
+    }
+
+    pub(super) fn take(
+        &mut self,
+        outgoing: Outgoing,
+        paths: &Paths,
+        limits: &Limits,
+        now: Instant,
+        rng: &mut impl Rng,
+        outbound: &mut Outbound,
+    ) -> Result<(), SendError> {
+        let content_type = outgoing.content_type.as_bytes();
+        if content_type.is_empty() || content_type.iter().any(u8::is_ascii_control) {
+            return Err(SendError::BadContentType);
+        }
+        let waiting = outbound.queued().saturating_add(self.unsent());
+        if waiting >= limits.queued {
+            return Err(SendError::Full);
+        }
+        if self.unanswered >= limits.unanswered_outgoing && !self.forget_oldest_partial(outbound) {
+            return Err(SendError::Full);
+        }
+        let message_id = self.next_message_id(outgoing.token);
+        self.reports_due = self
+            .reports_due
+            .saturating_add(2 + outgoing.body.len() as u64 / UNINTERRUPTED as u64);
+        let fits_one_chunk = self
+            .chunk_size
+            .is_none_or(|size| outgoing.body.len() <= size);
+        if fits_one_chunk && !self.has_chunks() {
+            self.write_whole(
+                &outgoing,
+                message_id,
+                paths,
+                rng,
+                outbound,
+                now + limits.transaction,
+            );
+        } else {
+            self.chunked.push(Chunked {
+                outgoing,
+                message_id,
+                sent: 0,
+                unanswered: 0,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn has_chunks(&self) -> bool {
+        self.chunked.iter().any(Chunked::has_more)
+    }
+
+    /// Writes a chunk of the first message that has bytes left; whether any has more.
+    pub(super) fn write_chunk(
+        &mut self,
+        paths: &Paths,
+        rng: &mut impl Rng,
+        outbound: &mut Outbound,
+        deadline: Instant,
+    ) -> bool {
+        let Some(index) = self.chunked.iter().position(Chunked::has_more) else {
+            return false;
+        };
+        let size = self.chunk_size.unwrap_or(usize::MAX);
+        let Some(message) = self.chunked.get(index) else {
+            return false;
+        };
+        let outgoing = message.outgoing.clone();
+        let message_id = message.message_id;
+        let from = message.sent;
+        let to = from.saturating_add(size).min(outgoing.body.len());
+        let body = outgoing.body.slice(from..to);
+        let is_last = to == outgoing.body.len();
+        let wish = outgoing.transaction_id.as_deref().filter(|_| from == 0);
+        let id = self.fresh_id(wish, &body, rng, outbound);
+        let head = SendHead {
+            transaction_id: id.as_bytes(),
+            paths,
+            message_id: message_id.as_bytes(),
+            range: ByteRange {
+                start: from as u64 + 1,
+                end: (body.len() <= UNINTERRUPTED).then_some(to as u64),
+                total: Some(outgoing.body.len() as u64),
+            },
+            success_report: outgoing.success_report,
+            failure_report: outgoing.failure_report,
+            content_type: Some(&outgoing.content_type),
+        };
+        let flag = if is_last {
+            Flag::Complete
+        } else {
+            Flag::Continued
+        };
+        write_send(&head, &body, flag, outbound);
+        let awaits_response = outgoing.failure_report != FailureReport::No;
+        if awaits_response {
+            let token = outgoing.token;
+            self.await_response(id, Awaits::Chunk { token }, outbound, deadline);
+        }
+        if is_last && !awaits_response {
+            self.chunked.remove(index);
+        } else if let Some(message) = self.chunked.get_mut(index) {
+            message.sent = if is_last { usize::MAX } else { to };
+            message.unanswered += usize::from(awaits_response);
+            if is_last {
+                message.outgoing.body = Bytes::new();
+            }
+        }
+        self.has_chunks()
+    }
+
+    pub(super) fn on_response(
+        &mut self,
+        transaction_id: &[u8],
+        status: u16,
+        outbound: &mut Outbound,
+        out: &mut Vec<Output>,
+    ) -> Option<Bind> {
+        let id = Ident::new(transaction_id)?;
+        let sequence = outbound.sequence(&id)?;
+        let index = self.index_of(sequence)?;
+        let transaction = self.transactions.get_mut(index)?;
+        if transaction.id != id {
+            return None;
+        }
+        let awaits = std::mem::replace(&mut transaction.awaits, Awaits::Nothing);
+        outbound.forget(&id);
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.drop_answered();
+        let is_success = (200..300).contains(&status);
+        match awaits {
+            Awaits::Binding if is_success => return Some(Bind::Accepted),
+            Awaits::Binding => return Some(Bind::Refused { status }),
+            Awaits::Message {
+                token,
+                failure_report,
+            } if is_success => {
+                if failure_report == FailureReport::Yes {
+                    complete(out, SessionEvent::Accepted { token });
+                }
+            }
+            Awaits::Message { token, .. } => complete(out, SessionEvent::Refused { token, status }),
+            Awaits::Chunk { token } if is_success => self.chunk_was_accepted(token, out),
+            Awaits::Chunk { token } => {
+                if self.give_up(token).is_some() {
+                    complete(out, SessionEvent::Refused { token, status });
+                }
+            }
+            Awaits::Nothing => {}
+        }
+        None
+    }
+
+    pub(super) fn on_report(&mut self, head: &Head, out: &mut Vec<Output>) {
+        let token = head.message_id().and_then(|id| self.token_of(id));
+        let (Some(token), Some(status)) = (token, head.status()) else {
+            return;
+        };
+        let Some(due) = self.reports_due.checked_sub(1) else {
+            return;
+        };
+        self.reports_due = due;
+        let range = head.byte_range().unwrap_or(ByteRange::WHOLE);
+        complete(
+            out,
+            SessionEvent::Reported {
+                token,
+                status,
+                range,
+            },
+        );
+    }
+
+    pub(super) fn on_timeout(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        outbound: &mut Outbound,
+        out: &mut Vec<Output>,
+    ) -> (BindTimeout, Option<Instant>) {
+        let mut bind = BindTimeout::NotUnderWay;
+        let mut next = None;
+        while let Some(transaction) = self.transactions.front() {
+            if matches!(transaction.awaits, Awaits::Nothing) {
+                self.transactions.pop_front();
+                continue;
+            }
+            let deadline = match outbound.written_at(transaction.end) {
+                Some(written) => written + timeout,
+                // Not even written: the connection's own watch sees to that.
+                None => now + timeout,
+            };
+            if deadline > now {
+                next = earlier(next, Some(deadline));
+                break;
+            }
+            let (id, awaits) = (transaction.id, transaction.awaits);
+            outbound.forget(&id);
+            self.transactions.pop_front();
+            self.unanswered = self.unanswered.saturating_sub(1);
+            match awaits {
+                Awaits::Binding => bind = BindTimeout::Unanswered,
+                Awaits::Message {
+                    token,
+                    failure_report: FailureReport::Yes,
+                } => {
+                    complete(out, SessionEvent::Unanswered { token });
+                }
+                Awaits::Message { .. } | Awaits::Nothing => {}
+                Awaits::Chunk { token } => self.chunk_was_not_answered(token, out),
+            }
+        }
+        (bind, next)
+    }
+
+    pub(super) fn end(&mut self, outbound: &mut Outbound) {
+        for transaction in self.transactions.drain(..) {
+            if !matches!(transaction.awaits, Awaits::Nothing) {
+                outbound.forget(&transaction.id);
+            }
+        }
+        self.transactions = VecDeque::new();
+        self.unanswered = 0;
+        self.chunked = Vec::new();
+    }
+
+    fn write_whole(
+        &mut self,
+        outgoing: &Outgoing,
+        message_id: Ident,
+        paths: &Paths,
+        rng: &mut impl Rng,
+        outbound: &mut Outbound,
+        deadline: Instant,
+    ) {
+        let wish = outgoing.transaction_id.as_deref();
+        let id = self.fresh_id(wish, &outgoing.body, rng, outbound);
+        let mut range = ByteRange::of(outgoing.body.len());
+        if outgoing.body.len() > UNINTERRUPTED {
+            range.end = None;
+        }
+        let head = SendHead {
+            transaction_id: id.as_bytes(),
+            paths,
+            message_id: message_id.as_bytes(),
+            range,
+            success_report: outgoing.success_report,
+            failure_report: outgoing.failure_report,
+            content_type: Some(&outgoing.content_type),
+        };
+        write_send(&head, &outgoing.body, Flag::Complete, outbound);
+        if outgoing.failure_report != FailureReport::No {
+            let awaits = Awaits::Message {
+                token: outgoing.token,
+                failure_report: outgoing.failure_report,
+            };
+            self.await_response(id, awaits, outbound, deadline);
+        }
+    }
+
+    fn await_response(
+        &mut self,
+        id: Ident,
+        awaits: Awaits,
+        outbound: &mut Outbound,
+        deadline: Instant,
+    ) {
+        let sequence = self.next_sequence;
+        self.next_sequence = sequence.wrapping_add(1);
+        outbound.begin(id, sequence);
+        self.unanswered += 1;
+        self.transactions.push_back(Transaction {
+            sequence,
+            id,
+            end: outbound.end(),
+            awaits,
+        });
+        outbound.arm(deadline);
+    }
+
+    /// The wish if it may be used, else a random id (CHAT-13, MSRP-16).
+    fn fresh_id(
+        &self,
+        wish: Option<&str>,
+        body: &[u8],
+        rng: &mut impl Rng,
+        outbound: &Outbound,
+    ) -> Ident {
+        let is_free =
+            |id: &Ident| outbound.sequence(id).is_none() && !ends_within(body, id.as_bytes());
+        wish.and_then(|wish| Ident::new(wish.as_bytes()))
+            .filter(is_free)
+            .unwrap_or_else(|| {
+                loop {
+                    let id = Ident::random(rng);
+                    if is_free(&id) {
+                        break id;
+                    }
+                }
+            })
+    }
+
+    /// Our prefix, the message's number, and the owner's token, so that a REPORT leads to its message without
+    /// anything being kept for it.
+    fn next_message_id(&mut self, token: u64) -> Ident {
+        let number = self.messages;
+        self.messages = number.wrapping_add(1);
+        let mut text = [0u8; 32];
+        let mut length = 0;
+        let number =
+            (0..Sending::MESSAGE_DIGITS).map(|place| letter_of(u64::from(number) >> (5 * place)));
+        let mut left = token;
+        let token = std::iter::once(letter_of(token)).chain(std::iter::from_fn(|| {
+            left >>= 5;
+            (left > 0).then(|| letter_of(left))
+        }));
+        let letters = self.prefix.into_iter().chain(number).chain(token);
+        for (slot, letter) in text.iter_mut().zip(letters) {
+            *slot = letter;
+            length += 1;
+        }
+        // Always legal: letters and digits, at least 19 and at most 31 of them.
+        Ident::new(text.get(..length).unwrap_or_default()).unwrap_or(Ident::FALLBACK)
+    }
+
+    fn token_of(&self, message_id: &[u8]) -> Option<u64> {
+        let rest = message_id.strip_prefix(&self.prefix)?;
+        let digits = rest.get(Sending::MESSAGE_DIGITS..)?;
+        if digits.is_empty() || digits.len() > 13 {
+            return None;
+        }
+        digits.iter().rev().try_fold(0u64, |token, letter| {
+            let digit = digit_of(*letter)?;
+            Some(token.checked_mul(32)? | digit)
+        })
+    }
+
+    fn chunk_was_accepted(&mut self, token: u64, out: &mut Vec<Output>) {
+        let Some(index) = self.chunked.iter().position(|m| m.outgoing.token == token) else {
+            return;
+        };
+        let Some(message) = self.chunked.get_mut(index) else {
+            return;
+        };
+        message.unanswered = message.unanswered.saturating_sub(1);
+        if message.unanswered == 0 && !message.has_more() {
+            let message = self.chunked.remove(index);
+            if message.outgoing.failure_report == FailureReport::Yes {
+                complete(out, SessionEvent::Accepted { token });
+            }
+        }
+    }
+
+    fn chunk_was_not_answered(&mut self, token: u64, out: &mut Vec<Output>) {
+        let failure_report = self
+            .chunked
+            .iter()
+            .find(|message| message.outgoing.token == token)
+            .map(|message| message.outgoing.failure_report);
+        match failure_report {
+            Some(FailureReport::Yes) => {
+                self.give_up(token);
+                complete(out, SessionEvent::Unanswered { token });
+            }
+            // No answer is the good answer.
+            Some(FailureReport::Partial) => self.chunk_was_accepted(token, out),
+            Some(FailureReport::No) | None => {}
+        }
+    }
+
+    /// Stops a message that takes several chunks (MSRP-17).
+    fn give_up(&mut self, token: u64) -> Option<Chunked> {
+        let index = self
+            .chunked
+            .iter()
+            .position(|m| m.outgoing.token == token)?;
+        Some(self.chunked.remove(index))
+    }
+
+    fn unsent(&self) -> usize {
+        self.chunked
+            .iter()
+            .map(|message| message.outgoing.body.len().saturating_sub(message.sent))
+            .fold(0, usize::saturating_add)
+    }
+
+    fn index_of(&self, sequence: u64) -> Option<usize> {
+        match self.transactions.front() {
+            Some(first) if first.sequence == sequence => Some(0),
+            _ => self
+                .transactions
+                .binary_search_by_key(&sequence, |transaction| transaction.sequence)
+                .ok(),
+        }
+    }
+
+    /// With `partial` no answer is the good answer: the oldest such transaction may make room for a new one.
+    fn forget_oldest_partial(&mut self, outbound: &mut Outbound) -> bool {
+        let Some(transaction) = self.transactions.front_mut() else {
+            return false;
+        };
+        let Awaits::Message {
+            failure_report: FailureReport::Partial,
+            ..
+        } = transaction.awaits
+        else {
+            return false;
+        };
+        transaction.awaits = Awaits::Nothing;
+        outbound.forget(&transaction.id);
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.drop_answered();
+        true
+    }
+
+    /// Lets go of transactions that await nothing: at the front always, elsewhere when they become the most.
+    fn drop_answered(&mut self) {
+        while let Some(Transaction {
+            awaits: Awaits::Nothing,
+            ..
+        }) = self.transactions.front()
+        {
+            self.transactions.pop_front();
+        }
+        if self.transactions.len() > 2 * self.unanswered + 64 {
+            self.transactions
+                .retain(|transaction| !matches!(transaction.awaits, Awaits::Nothing));
+        }
+        if self.transactions.is_empty() && self.transactions.capacity() > 64 {
+            self.transactions = VecDeque::new();
+        }
+    }
+}
+
+impl Chunked {
+    fn has_more(&self) -> bool {
+        self.sent != usize::MAX
+    }
+}
+
+pub(super) fn write_report(
+    report: &Report,
+    paths: &Paths,
+    limits: &Limits,
+    rng: &mut impl Rng,
+    outbound: &mut Outbound,
+) {
+    let message_id = report.message_id.as_bytes();
+    let is_writable = !message_id.is_empty() && message_id.iter().all(u8::is_ascii_graphic);
+    // One REPORT per message at most is lost this way, and only with a peer that does not read.
+    let has_room = outbound.queued() < limits.queued.saturating_mul(2);
+    if is_writable && has_room {
+        let id = Ident::random(rng);
+        put_report(
+            outbound.tail(),
+            id.as_bytes(),
+            paths,
+            message_id,
+            report.range,
+            report.status,
+        );
+    }
+}
+
+fn write_send(head: &SendHead<'_>, body: &Bytes, flag: Flag, outbound: &mut Outbound) {
+    put_send_head(outbound.tail(), head);
+    outbound.push_body(body);
+    put_end_line(outbound.tail(), head.transaction_id, flag, true);
+}
+
+fn complete(out: &mut Vec<Output>, event: SessionEvent) {
+    out.push(Output::Complete(event));
+}
+
+/// Whether the body holds seven hyphens followed by that id.
+fn ends_within(body: &[u8], id: &[u8]) -> bool {
+    static HYPHENS: std::sync::LazyLock<memchr::memmem::Finder<'static>> =
+        std::sync::LazyLock::new(|| memchr::memmem::Finder::new(b"-------"));
+    let mut rest = body;
+    while let Some(at) = HYPHENS.find(rest) {
+        // An id begins with a letter or digit: only the end of the run of hyphens matters.
+        let run = rest.get(at..).unwrap_or_default();
+        let after = run.iter().position(|byte| *byte != b'-');
+        rest = after.and_then(|after| run.get(after..)).unwrap_or_default();
+        if rest.starts_with(id) {
+            return true;
+        }
+    }
+    false
+}
