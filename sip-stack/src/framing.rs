@@ -254,3 +254,129 @@ impl StreamFramer {
         FrameError::Lost(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: &str = "Via: SIP/2.0/TCP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 1@a\r\nCSeq: 1 MESSAGE\r\n";
+
+    fn message(length: &str, body: &str) -> String {
+        format!("MESSAGE sip:c@d SIP/2.0\r\n{FIELDS}{length}\r\n{body}")
+    }
+
+    /// What comes out, in short: bodies of messages, keep-alives, faults.
+    fn frames(framer: &mut StreamFramer) -> Vec<String> {
+        std::iter::from_fn(|| framer.next_frame())
+            .map(|frame| match frame {
+                Ok(Frame::Message(message)) => String::from_utf8_lossy(message.body()).into_owned(),
+                Ok(Frame::KeepAlive(keep_alive)) => format!("{keep_alive:?}"),
+                Err(FrameError::Malformed(error)) => format!("malformed: {error}"),
+                Err(FrameError::Lost(error)) => format!("lost: {error}"),
+            })
+            .collect()
+    }
+
+    fn frames_of(text: &str) -> Vec<String> {
+        let mut framer = StreamFramer::default();
+        framer.push(text.as_bytes());
+        frames(&mut framer)
+    }
+
+    /// SIP-01
+    #[test]
+    fn messages_and_keep_alives_in_one_push() {
+        let text = format!(
+            "\r\n\r\n{}{}\r\n{}",
+            message("l: 5\r\n", "hello"),
+            message("l:0\r\n", ""),
+            message("l: 5\r\n", "again")
+        );
+        assert_eq!(frames_of(&text), ["Ping", "hello", "", "Pong", "again"]);
+    }
+
+    #[test]
+    fn byte_by_byte() {
+        let text = message("Content-Length : 5\r\n", "he\r\no") + &message("l: 3\r\n", "end");
+        let mut framer = StreamFramer::default();
+        let mut all = Vec::new();
+        for byte in text.bytes() {
+            framer.push(&[byte]);
+            all.extend(frames(&mut framer));
+            let _ = framer.is_within_message();
+        }
+        assert_eq!(all, ["he\r\no", "end"]);
+        assert!(!framer.is_within_message());
+    }
+
+    #[test]
+    fn a_ping_in_two_halves() {
+        let mut framer = StreamFramer::default();
+        framer.push(b"\r\n");
+        assert_eq!(frames(&mut framer), ["Pong"]);
+        framer.push(b"\r");
+        assert!(frames(&mut framer).is_empty());
+        framer.push(b"\n\r\n\r");
+        assert_eq!(frames(&mut framer), ["Ping"]);
+        framer.push(b"\n");
+        assert_eq!(frames(&mut framer), ["Ping"]);
+    }
+
+    #[test]
+    fn a_malformed_message_does_not_harm_the_next() {
+        let text = message("l: 2\r\nno colon\r\n", "xx") + &message("l: 2\r\n", "ok");
+        assert_eq!(frames_of(&text), ["malformed: malformed header line", "ok"]);
+    }
+
+    #[test]
+    fn framing_is_lost_where_the_length_is_unknown() {
+        let good = message("l: 2\r\n", "ok");
+        for (bad, error) in [
+            (message("", ""), "lost: no Content-Length"),
+            (message("l: -1\r\n", ""), "lost: malformed Content-Length"),
+            (
+                message("l: 1\r\nl: 1\r\n", "x"),
+                "lost: more than one Content-Length",
+            ),
+            (message("l: 1048577\r\n", ""), "lost: body too large"),
+            ("GET / HTTP/1.1\r\nl: 0\r\n\r\n".to_owned(), "lost: not SIP"),
+            (
+                message(&format!("X: {}\r\nl: 0\r\n", "x".repeat(65536)), ""),
+                "lost: header section too large",
+            ),
+        ] {
+            assert_eq!(frames_of(&(bad + &good)), [error]);
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_answered_before_it_is_there() {
+        let mut framer = StreamFramer::new(FrameLimits {
+            head: 512,
+            body: 10,
+        });
+        framer.push(message("l: 11\r\n", "").as_bytes());
+        let Some(Err(FrameError::Lost(error))) = framer.next_frame() else {
+            panic!("not refused")
+        };
+        assert_eq!(
+            error.response().map(|response| response.status.code()),
+            Some(413)
+        );
+        framer.push(&[b'x'; 100]);
+        assert_eq!(framer.next_frame(), None);
+
+        let mut framer = StreamFramer::new(FrameLimits {
+            head: 512,
+            body: 10,
+        });
+        framer.push(message(&"X: y\r\n".repeat(100), "").trim_end().as_bytes());
+        let Some(Err(FrameError::Lost(error))) = framer.next_frame() else {
+            panic!("not refused")
+        };
+        assert_eq!(
+            error.response().map(|response| response.status.code()),
+            Some(513)
+        );
+    }
+}

@@ -133,11 +133,11 @@ pub(crate) fn write_quoted(out: &mut impl std::fmt::Write, content: &str) -> std
     out.write_char('"')?;
     for c in content.chars() {
         match c {
-            '"' | '\\' => {
+            '\r' | '\n' => out.write_char(' ')?,
+            '"' | '\\' | '\0'..='\x08' | '\x0b'..='\x1f' | '\x7f' => {
                 out.write_char('\\')?;
                 out.write_char(c)?;
             }
-            '\r' | '\n' | '\0' => out.write_char(' ')?,
             c => out.write_char(c)?,
         }
     }

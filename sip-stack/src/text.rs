@@ -15,8 +15,8 @@ enum Repr {
     Static(&'static str),
     Shared {
         source: Arc<str>,
-        start: usize,
-        end: usize,
+        start: u32,
+        end: u32,
     },
 }
 
@@ -30,7 +30,9 @@ impl Text {
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Repr::Static(text) => text,
-            Repr::Shared { source, start, end } => source.get(*start..*end).unwrap_or_default(),
+            Repr::Shared { source, start, end } => source
+                .get(*start as usize..*end as usize)
+                .unwrap_or_default(),
         }
     }
 
@@ -40,15 +42,16 @@ impl Text {
             Repr::Static(text) => within(text, part)
                 .and_then(|(start, end)| text.get(start..end))
                 .map(Text::from_static),
-            Repr::Shared { source, .. } => within(source, part).map(|(start, end)| {
-                Text(Repr::Shared {
-                    source: Arc::clone(source),
-                    start,
-                    end,
-                })
-            }),
+            Repr::Shared { source, .. } => within(source, part)
+                .and_then(|(start, end)| Self::shared(Arc::clone(source), start, end)),
         }
         .unwrap_or_else(|| Text::from(part))
+    }
+
+    fn shared(source: Arc<str>, start: usize, end: usize) -> Option<Text> {
+        let start = u32::try_from(start).ok()?;
+        let end = u32::try_from(end).ok()?;
+        Some(Text(Repr::Shared { source, start, end }))
     }
 }
 
@@ -60,12 +63,9 @@ fn within(whole: &str, part: &str) -> Option<(usize, usize)> {
 }
 
 impl From<&str> for Text {
+    /// Text of 4 GiB and more has no place in a message; it becomes empty.
     fn from(text: &str) -> Self {
-        Text(Repr::Shared {
-            source: Arc::from(text),
-            start: 0,
-            end: text.len(),
-        })
+        Self::shared(Arc::from(text), 0, text.len()).unwrap_or_default()
     }
 }
 

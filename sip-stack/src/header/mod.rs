@@ -175,17 +175,11 @@ impl Headers {
 }
 
 /// The value on one line, trimmed.
-fn one_line(value: Text) -> Text {
-    if memchr::memchr3(b'\r', b'\n', 0, value.as_bytes()).is_some() {
+pub(crate) fn one_line(value: Text) -> Text {
+    if memchr::memchr2(b'\r', b'\n', value.as_bytes()).is_some() {
         let line: String = value
             .chars()
-            .map(|c| {
-                if matches!(c, '\r' | '\n' | '\0') {
-                    ' '
-                } else {
-                    c
-                }
-            })
+            .map(|c| if matches!(c, '\r' | '\n') { ' ' } else { c })
             .collect();
         return Text::from(grammar::trim(&line));
     }

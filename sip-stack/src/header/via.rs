@@ -74,11 +74,14 @@ impl Via {
             .filter(|branch| !branch.is_empty())
     }
 
-    /// Whether the branch identifies the transaction by itself, unlike in RFC 2543. RFC 3261 §17.2.3.
+    /// Whether the branch identifies the transaction by itself: the magic cookie and something after it. Otherwise the rules
+    /// of RFC 2543 apply. RFC 3261 §17.2.3.
     pub fn has_unique_branch(&self) -> bool {
         self.branch()
-            .and_then(|branch| branch.get(..MAGIC_COOKIE.len()))
-            .is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+            .and_then(|branch| branch.split_at_checked(MAGIC_COOKIE.len()))
+            .is_some_and(|(cookie, rest)| {
+                cookie.eq_ignore_ascii_case(MAGIC_COOKIE) && !rest.is_empty()
+            })
     }
 
     /// The address that the request really came from, as the next hop saw it.
@@ -118,7 +121,7 @@ impl Via {
     pub(crate) fn cut(source: &Text, text: &str) -> Option<Via> {
         let (protocol, rest) = text.split_once('/')?;
         let (version, rest) = rest.split_once('/')?;
-        if !grammar::trim(protocol).eq_ignore_ascii_case("SIP") || grammar::trim(version) != "2.0" {
+        if !grammar::trim(protocol).eq_ignore_ascii_case("SIP") || !is_version(version) {
             return None;
         }
         let rest = grammar::trim(rest);
@@ -140,6 +143,13 @@ impl Via {
             params,
         })
     }
+}
+
+/// Any version will do: a request of another version is refused, and for that its Via must be understood.
+fn is_version(text: &str) -> bool {
+    grammar::trim(text)
+        .split('.')
+        .all(|number| grammar::decimal::<u8>(number).is_some())
 }
 
 impl fmt::Display for Via {
@@ -199,7 +209,7 @@ mod tests {
             ";",
             "SIP/2.0/UDP",
             "SIP/2.0/UDP ",
-            "SIP/7.0/UDP a",
+            "SIP/x/UDP a",
             "HTTP/2.0/UDP a",
             "SIP/2.0/U(P a",
             "SIP/2.0/UDP a b",

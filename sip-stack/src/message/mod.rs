@@ -21,6 +21,10 @@ use crate::text::Text;
 use crate::uri::Uri;
 
 /// A request or a response.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every message is a request, and a message is taken apart where it arrives"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// A request.

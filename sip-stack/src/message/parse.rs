@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Message, Method, Request, Response, Status, validate};
 use crate::grammar;
-use crate::header::{HeaderError, Headers, Name};
+use crate::header::{HeaderError, Headers, Name, one_line};
 use crate::text::Text;
 use crate::uri::{Uri, UriError};
 
@@ -187,6 +187,10 @@ pub(crate) struct Section {
     fault: Option<Fault>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on its way into a request"
+)]
 #[derive(Debug)]
 enum Start {
     Request(Method, Option<Uri>),
@@ -270,7 +274,7 @@ impl Section {
         } else if status.is_none() {
             self.wrong(Fault::Status);
         }
-        self.start = Start::Response(status, source.cut(grammar::trim(reason)));
+        self.start = Start::Response(status, one_line(source.cut(reason)));
     }
 
     /// `method uri SIP/2.0`.
@@ -421,3 +425,6 @@ impl<'a> Iterator for LogicalLines<'a> {
         self.take(end)
     }
 }
+
+#[cfg(test)]
+mod tests;

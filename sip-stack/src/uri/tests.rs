@@ -193,7 +193,7 @@ fn equivalence() {
             "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
             true,
         ),
-        ("sip:ALICE@AtLanTa.CoM;Transport=udp", "x", false),
+        ("sip:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP", false),
         ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060", false),
         (
             "sip:bob@biloxi.com",
