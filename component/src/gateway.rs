@@ -1,0 +1,172 @@
+//! The gateway as a whole (shell): puts the parts together, says when it is ready, and says goodbye.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use stox_msrp::node::NodeConfig;
+use stox_sip::{DriverConfig, Sip, Transport};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+
+use crate::address::Addresses;
+use crate::config::{Authority, Config, Listener};
+use crate::conversation::{Input, Ports};
+use crate::registry::Registry;
+use crate::route::{SipRouter, XmppRouter};
+use crate::translate::Settings;
+use crate::xmpp::{self, LinkConfig};
+
+/// The largest MSRP message taken (T23): what fits the stanza limit of XMPP servers with room to spare.
+const MAX_SIZE: u64 = 9000;
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A SIP listener.
+    #[error("sip.listen: {0}")]
+    Sip(#[from] stox_sip::BindError),
+    /// The MSRP listener.
+    #[error("msrp.listen: {0}: {source}", source = std::error::Error::source(.0).map(ToString::to_string).unwrap_or_default())]
+    Msrp(#[from] stox_msrp::node::BindError),
+}
+
+/// A running gateway.
+pub struct Gateway {
+    ports: Arc<Ports>,
+    ready: watch::Receiver<bool>,
+    shutdown_timeout: Duration,
+}
+
+impl Gateway {
+    /// Binds all listeners and starts the link to the XMPP server, which connects and reconnects by itself.
+    ///
+    /// # Errors
+    /// A listener cannot be bound.
+    pub async fn start(config: &Config) -> Result<Gateway, StartError> {
+        let addresses = Arc::new(Addresses::new(
+            &config.xmpp.domain,
+            config.sip.default_domain.as_deref(),
+            config.xmpp.address_style,
+        ));
+        let registry = Arc::new(Registry::default());
+        let (up, ready) = watch::channel(false);
+        // The routers belong to tasks that start before what they route to is complete.
+        let ports = Arc::new(OnceLock::new());
+
+        let router = SipRouter::new(registry.clone(), addresses.clone(), ports.clone());
+        let sip = stox_sip::bind(sip_config(config), router).await?;
+        let msrp = stox_msrp::node::Node::bind(msrp_config(config)).await?;
+        let secret = config.xmpp.secret.expose();
+        let link = LinkConfig::new(config.xmpp.server.to_string(), config.xmpp.domain.clone(), secret);
+        let router = XmppRouter::new(ports.clone(), addresses, up);
+        let gateway = Ports {
+            xmpp: xmpp::spawn(link, router),
+            sip,
+            msrp,
+            registry,
+            settings: Settings {
+                mode: config.chat.mode,
+                idle: config.chat.idle_timeout,
+                ..Settings::default()
+            },
+            max_size: MAX_SIZE,
+        };
+        info!(
+            sip = %listeners(&gateway.sip),
+            msrp = ?gateway.msrp.local_addresses(),
+            xmpp = %config.xmpp.server,
+            "listening; waiting for the XMPP server"
+        );
+        let gateway = Arc::new(gateway);
+        Ok(Gateway {
+            ports: ports.get_or_init(|| gateway).clone(),
+            ready,
+            shutdown_timeout: config.shutdown_timeout,
+        })
+    }
+
+    /// Whether the XMPP server has accepted the component; all listeners are bound as soon as there is a gateway.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.clone()
+    }
+
+    /// Says goodbye on both sides: BYE and `<gone/>` for every session, then the end of the XMPP stream. Takes no
+    /// longer than the configured `shutdown_timeout`.
+    pub async fn shut_down(self) {
+        let deadline = Instant::now() + self.shutdown_timeout;
+        let Ports { xmpp, sip, msrp, registry, .. } = &*self.ports;
+        for door in registry.doors() {
+            door.complete(Input::ShutDown);
+        }
+        if timeout_at(deadline, registry.emptied()).await.is_err() {
+            warn!(conversations = registry.len(), "shutdown_timeout is over with conversations still open");
+        }
+        // BYEs are still on their way, and so are the last stanzas.
+        if timeout_at(deadline, sip.close()).await.is_err() {
+            warn!("shutdown_timeout is over with SIP requests still unanswered");
+        }
+        msrp.close().await;
+        let rest = deadline.saturating_duration_since(Instant::now());
+        xmpp.close(rest.max(Duration::from_millis(100))).await;
+    }
+}
+
+fn sip_config(config: &Config) -> DriverConfig {
+    DriverConfig {
+        listen: config.sip.listen.iter().map(|listener| (listener.transport, listener.address)).collect(),
+        public: config
+            .sip
+            .public
+            .as_ref()
+            .map(|public| (public.host.to_string(), public.port))
+            .or_else(|| Some((outward(&config.sip.listen)?, None))),
+        outbound_proxy: config.sip.outbound_proxy.clone(),
+        dns_server: config.sip.dns_server,
+        trusted: config.sip.trusted.clone(),
+        user_agent: concat!("stox/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..DriverConfig::default()
+    }
+}
+
+fn msrp_config(config: &Config) -> NodeConfig {
+    let port = config.msrp.listen.first().map_or(2855, |listener| listener.address.port());
+    let public = match &config.msrp.public {
+        Some(Authority { host, port: public }) => Some((host.to_string(), public.unwrap_or(port))),
+        None => outward(&config.msrp.listen).map(|host| (host, port)),
+    };
+    NodeConfig {
+        listen: config.msrp.listen.iter().map(|listener| listener.address).collect(),
+        public,
+        ..NodeConfig::default()
+    }
+}
+
+/// The address peers reach us at where every address is listened on and none is configured: that of the interface
+/// towards the rest of the world. `None`: the listener's own address will do.
+fn outward(listeners: &[Listener]) -> Option<String> {
+    let first = listeners.first()?.address.ip();
+    if !first.is_unspecified() {
+        return None;
+    }
+    let (from, to): (SocketAddr, SocketAddr) = match first {
+        // Addresses for documentation: nothing is sent, the kernel only picks the route.
+        IpAddr::V4(_) => (([0; 4], 0).into(), ([192, 0, 2, 1], 9).into()),
+        IpAddr::V6(_) => (([0u16; 8], 0).into(), ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9).into()),
+    };
+    let local = UdpSocket::bind(from).and_then(|socket| {
+        socket.connect(to)?;
+        socket.local_addr()
+    });
+    let ip = local.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip());
+    Some(match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    })
+}
+
+fn listeners(sip: &Sip) -> String {
+    let name = |(transport, address): (Transport, SocketAddr)| format!("{}:{address}", transport.as_param());
+    sip.local_addresses().into_iter().map(name).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,222 @@
+//! Who owns what: concurrent maps from keys to the doors of conversations.
+//!
+//! The maps hold doors, not rooms: the state behind a door belongs to the one task that reads its mailbox.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use stox_sip::{InviteId, RequestId};
+use tokio::sync::{Notify, mpsc};
+
+use crate::address::BareJid;
+use crate::conversation::Input;
+use crate::translate::Parties;
+
+/// Work that may wait at one door. With it waits at most what the conversation itself has under way.
+const MAILBOX: usize = 2048;
+
+/// Whom a conversation is between: the XMPP user, and the SIP user in the one spelling that all others lead to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The XMPP user.
+    pub juliet: BareJid,
+    /// The SIP user, `user@host` in lower case (localparts have no case).
+    pub romeo: Arc<str>,
+}
+
+impl Key {
+    /// The key of the conversation between these two.
+    pub fn of(parties: &Parties) -> Key {
+        let user = parties.romeo_uri.user_decoded().unwrap_or_default().to_lowercase();
+        let host = parties.romeo_uri.host().map(ToString::to_string).unwrap_or_default().to_lowercase();
+        Key {
+            juliet: parties.juliet.bare(),
+            romeo: format!("{user}@{host}").into(),
+        }
+    }
+}
+
+/// The way into a conversation's mailbox.
+///
+/// New work is bounded by [`Door::deliver`]; the outcome of what the conversation asked for is always let in, since there
+/// can be no more of it than was asked for.
+#[derive(Clone, Debug)]
+pub struct Door {
+    mailbox: mpsc::UnboundedSender<Input>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The other end of a [`Door`].
+#[derive(Debug)]
+pub struct Mailbox {
+    inputs: mpsc::UnboundedReceiver<Input>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// There is no room, or nobody behind the door; here is the work back.
+#[derive(Debug)]
+pub struct Full(pub Input);
+
+/// Conversations there may be at a time (SEC-14).
+const CONVERSATIONS: usize = 200_000;
+
+/// All doors, by what leads to them.
+#[derive(Debug, Default)]
+pub struct Registry {
+    conversation_by_key: DashMap<Key, Door>,
+    door_by_invite: DashMap<InviteId, Door>,
+    door_by_request: DashMap<RequestId, Door>,
+    conversations: AtomicUsize,
+    retired: Notify,
+}
+
+/// A mailbox and the way into it.
+pub fn door() -> (Door, Mailbox) {
+    let (sender, inputs) = mpsc::unbounded_channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let door = Door {
+        mailbox: sender,
+        waiting: waiting.clone(),
+    };
+    (door, Mailbox { inputs, waiting })
+}
+
+impl Door {
+    /// Puts new work into the mailbox, if there is room.
+    ///
+    /// # Errors
+    /// [`Full`] gives the work back; the caller tells its sender.
+    pub fn deliver(&self, input: Input) -> Result<(), Full> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAILBOX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full(input));
+        }
+        self.mailbox.send(input).map_err(|returned| Full(returned.0))
+    }
+
+    /// Puts the outcome of something the conversation asked for into the mailbox. A conversation that is over wants to
+    /// know no more.
+    pub fn complete(&self, input: Input) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.mailbox.send(input).is_err() {
+            tracing::debug!("an outcome came after the end of its conversation");
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Mailbox {
+    /// The next input; waits for it.
+    pub async fn recv(&mut self) -> Option<Input> {
+        let input = self.inputs.recv().await;
+        self.note(input.is_some());
+        input
+    }
+
+    /// The next input, if there is one.
+    pub fn try_recv(&mut self) -> Option<Input> {
+        let input = self.inputs.try_recv().ok();
+        self.note(input.is_some());
+        input
+    }
+
+    fn note(&self, taken: bool) {
+        if taken {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Registry {
+    /// Delivers new work to the conversation of that key, which `begin` starts if there is none.
+    ///
+    /// The door is used while its entry is held, so that [`Registry::retire`] cannot close it in between.
+    ///
+    /// # Errors
+    /// [`Full`] gives the work back.
+    pub fn deliver(&self, key: &Key, input: Input, begin: impl FnOnce(&Key) -> Door) -> Result<(), Full> {
+        if let Some(door) = self.conversation_by_key.get(key) {
+            return door.deliver(input);
+        }
+        match self.conversation_by_key.entry(key.clone()) {
+            Entry::Occupied(entry) => entry.get().deliver(input),
+            Entry::Vacant(_) if self.conversations.load(Ordering::Relaxed) >= CONVERSATIONS => Err(Full(input)),
+            Entry::Vacant(entry) => {
+                self.conversations.fetch_add(1, Ordering::Relaxed);
+                let door = begin(key);
+                entry.insert(door).deliver(input)
+            }
+        }
+    }
+
+    /// Delivers to the conversation of that key if there is one.
+    pub fn deliver_if_known(&self, key: &Key, input: Input) -> Option<Result<(), Full>> {
+        Some(self.conversation_by_key.get(key)?.deliver(input))
+    }
+
+    /// Takes the conversation out, unless something has come for it meanwhile.
+    pub fn retire(&self, key: &Key) -> bool {
+        let retired = self.conversation_by_key.remove_if(key, |_, door| door.is_quiet()).is_some();
+        if retired {
+            self.conversations.fetch_sub(1, Ordering::Relaxed);
+            self.retired.notify_waiters();
+        }
+        retired
+    }
+
+    /// Waits until there is no conversation.
+    pub async fn emptied(&self) {
+        loop {
+            let retired = self.retired.notified();
+            if self.is_empty() {
+                return;
+            }
+            retired.await;
+        }
+    }
+
+    /// Who waits for the events of that INVITE.
+    pub fn expect_invite(&self, invite: InviteId, door: Door) {
+        self.door_by_invite.insert(invite, door);
+    }
+
+    /// The INVITE and its dialog are of no more concern.
+    pub fn forget_invite(&self, invite: InviteId) {
+        self.door_by_invite.remove(&invite);
+    }
+
+    /// Who waits for the events of that INVITE.
+    pub fn door_of_invite(&self, invite: InviteId) -> Option<Door> {
+        self.door_by_invite.get(&invite).map(|door| door.clone())
+    }
+
+    /// Who waits for the answer to that request.
+    pub fn expect_request(&self, request: RequestId, door: Door) {
+        self.door_by_request.insert(request, door);
+    }
+
+    /// Who waits for the answer to that request, of which there is only one.
+    pub fn take_request(&self, request: RequestId) -> Option<Door> {
+        self.door_by_request.remove(&request).map(|(_, door)| door)
+    }
+
+    /// Every conversation's door, for goodbyes.
+    pub fn doors(&self) -> Vec<Door> {
+        self.conversation_by_key.iter().map(|entry| entry.value().clone()).collect()
+    }
+
+    /// Conversations there are.
+    pub fn len(&self) -> usize {
+        self.conversations.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is no conversation.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,259 @@
+//! The way in: from what arrived to the conversation it belongs to.
+//!
+//! Both routers run in the task that read the wire and never wait. What finds no conversation, or none with room, is
+//! answered here.
+
+use std::sync::{Arc, OnceLock};
+
+use stox_msrp::sdp;
+use stox_sip::{
+    Event as SipEvent, Handler as SipHandler, InviteId, Method, Name, Reply, Request, ServerTransactionId, Status,
+    Uri,
+};
+use tokio::sync::watch;
+use tracing::{debug, info};
+
+use crate::address::{Addresses, Aor, Jid};
+use crate::body;
+use crate::conversation::{self, Input, Ports};
+use crate::fault::{Condition, Fault};
+use crate::promise::Origin;
+use crate::registry::{Key, Registry};
+use crate::translate::{Event, Kind, Parties, Written};
+use crate::xmpp::{
+    ChatState, Handler as XmppHandler, LinkEvent, Message, MessageType, Outgoing, OutgoingPresence, Presence,
+    PresenceType, Stanza,
+};
+
+/// The parts of the gateway, which are complete a moment after the routers' tasks have started.
+pub type SharedPorts = Arc<OnceLock<Arc<Ports>>>;
+
+/// Routes stanzas.
+pub struct XmppRouter {
+    ports: SharedPorts,
+    addresses: Arc<Addresses>,
+    /// Whether the XMPP server has accepted the component.
+    up: watch::Sender<bool>,
+}
+
+/// Routes SIP events.
+pub struct SipRouter {
+    registry: Arc<Registry>,
+    addresses: Arc<Addresses>,
+    ports: SharedPorts,
+}
+
+impl XmppRouter {
+    /// A router to the conversations behind `ports`.
+    pub fn new(ports: SharedPorts, addresses: Arc<Addresses>, up: watch::Sender<bool>) -> XmppRouter {
+        XmppRouter { ports, addresses, up }
+    }
+
+    fn ports(&self) -> &Arc<Ports> {
+        self.ports.wait()
+    }
+
+    fn message(&self, message: Message) {
+        let event = match event_of(&message) {
+            Some(event) => event,
+            None => return debug!(from = %message.from, "a message without anything for a SIP user"),
+        };
+        let starts = matches!(event, Event::Written(_));
+        let fault = match self.parties(&message) {
+            Err(fault) => fault,
+            Ok((key, parties)) => {
+                let input = Input::Xmpp(Box::new(event));
+                let delivered = if starts {
+                    self.ports().registry.deliver(&key, input, |key| {
+                        conversation::begin(self.ports().clone(), key.clone(), parties)
+                    })
+                } else {
+                    self.ports().registry.deliver_if_known(&key, input).unwrap_or(Ok(()))
+                };
+                match delivered {
+                    Ok(()) => return,
+                    Err(_) => Fault::new(Condition::ResourceConstraint),
+                }
+            }
+        };
+        if starts {
+            info!(from = %message.from, to = %message.to, condition = %fault.condition(), "a message goes back to the XMPP user");
+            if let Some(refusal) = Outgoing::refusal(&message, (&fault).into()) {
+                self.reply(refusal);
+            }
+        }
+    }
+
+    /// Presence and rooms are not there yet: whoever tries to enter a room is told so, the rest is ignored.
+    fn presence(&self, presence: &Presence) {
+        let joins = presence.join.is_some() && presence.kind == PresenceType::Available;
+        if joins {
+            let fault = Fault::new(Condition::FeatureNotImplemented).with_text("this gateway has no rooms yet");
+            if let Some(refusal) = OutgoingPresence::refusal(presence, (&fault).into()) {
+                self.reply(refusal);
+            }
+        }
+    }
+
+    fn reply(&self, stanza: Outgoing) {
+        if self.ports().xmpp.send(stanza, None).is_err() {
+            tracing::warn!("an error cannot be told: the queue to the XMPP server is full");
+        }
+    }
+
+    fn parties(&self, message: &Message) -> Result<(Key, Parties), Fault> {
+        let juliet = message.from.bare().into_jid();
+        let parties = Parties {
+            juliet_uri: self.addresses.sip_of_xmpp(&juliet)?,
+            juliet,
+            romeo: message.to.bare().into_jid(),
+            romeo_uri: self.addresses.sip_of(&message.to)?.aor.uri(),
+        };
+        Ok((Key::of(&parties), parties))
+    }
+}
+
+impl XmppHandler for XmppRouter {
+    fn handle(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Stanza(Stanza::Message(message)) => self.message(*message),
+            LinkEvent::Stanza(Stanza::Presence(presence)) => self.presence(&presence),
+            // Requests are answered by the link, and answers are awaited by nobody here.
+            LinkEvent::Stanza(Stanza::Iq(iq)) => debug!(from = %iq.from, "an iq for nobody"),
+            LinkEvent::Up => drop(self.up.send_replace(true)),
+            LinkEvent::Down => drop(self.up.send_replace(false)),
+        }
+    }
+}
+
+/// What a message means for a conversation; `None` for one that carries nothing for the SIP side (IM-18).
+fn event_of(message: &Message) -> Option<Event> {
+    let thread = message.thread.as_ref().map(|thread| thread.id.clone());
+    let kind = match message.kind {
+        MessageType::Error => {
+            let error = message.error.clone().unwrap_or_default();
+            let fault = Fault::from_stanza(Some(&error.kind), Some(&error.condition), error.text.as_deref());
+            return Some(Event::Bounced { id: message.id.clone()?, fault });
+        }
+        MessageType::Chat => Kind::Chat,
+        // A room message to somebody who is no room stands alone, like any other.
+        MessageType::Normal | MessageType::Headline | MessageType::Groupchat => Kind::Single,
+    };
+    match message.body() {
+        Some(body) => Some(Event::Written(Written {
+            origin: Origin {
+                from: message.from.clone(),
+                to: message.to.clone(),
+                id: message.id.clone(),
+                thread,
+            },
+            kind,
+            body: body.text.clone(),
+            subject: message.subject().map(|subject| subject.text.clone()).filter(|text| !text.is_empty()),
+            lang: body.lang.clone(),
+        })),
+        None if message.chat_state == Some(ChatState::Gone) => Some(Event::Gone { thread }),
+        None => None,
+    }
+}
+
+impl SipRouter {
+    /// A router that answers 503 until `ports` is filled.
+    pub fn new(registry: Arc<Registry>, addresses: Arc<Addresses>, ports: SharedPorts) -> SipRouter {
+        SipRouter { registry, addresses, ports }
+    }
+}
+
+impl SipHandler for SipRouter {
+    fn handle(&mut self, event: SipEvent) -> Result<(), Status> {
+        match event {
+            SipEvent::Invited { invite, request, .. } => {
+                self.begin(&request, &request.uri, |to| Input::Invited(Box::new((invite, request.clone(), to))))
+            }
+            SipEvent::Requested { transaction, invite, request, .. } => self.requested(transaction, invite, &request),
+            SipEvent::Responded { request, .. } | SipEvent::RequestFailed { request, .. } => {
+                if let Some(door) = self.registry.take_request(request) {
+                    door.complete(Input::Sip(Box::new(event)));
+                }
+                Ok(())
+            }
+            SipEvent::Progressed { invite, .. }
+            | SipEvent::Answered { invite, .. }
+            | SipEvent::Rejected { invite, .. }
+            | SipEvent::Failed { invite, .. }
+            | SipEvent::Cancelled { invite }
+            | SipEvent::Acknowledged { invite, .. }
+            | SipEvent::Reinvited { invite, .. }
+            | SipEvent::Ended { invite, .. } => match self.registry.door_of_invite(invite) {
+                Some(door) => {
+                    door.complete(Input::Sip(Box::new(event)));
+                    Ok(())
+                }
+                // Its conversation has let go of the dialog already.
+                None => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
+            },
+            // What later versions of the endpoint tell is for later versions of this router.
+            _ => Err(Status::NOT_IMPLEMENTED),
+        }
+    }
+}
+
+impl SipRouter {
+    fn requested(
+        &self,
+        transaction: ServerTransactionId,
+        invite: Option<InviteId>,
+        request: &Request,
+    ) -> Result<(), Status> {
+        match request.method {
+            Method::Message => {
+                // Inside a dialog the Request-URI is our own Contact, so To says who is meant (IM-16).
+                let to = request.to().map_err(|_| Status::BAD_REQUEST)?.uri;
+                let target = if invite.is_some() { &to } else { &request.uri };
+                self.begin(request, target, |to| Input::Paged(Box::new((transaction, request.clone(), to))))
+            }
+            Method::Options => self.options(transaction),
+            Method::Subscribe => Err(Status::BAD_EVENT),
+            Method::Notify => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
+            Method::Refer => Err(Status::DECLINE),
+            _ => Err(Status::METHOD_NOT_ALLOWED),
+        }
+    }
+
+    /// What chats are possible here (SIP-08).
+    fn options(&self, transaction: ServerTransactionId) -> Result<(), Status> {
+        let ports = self.ports.get().ok_or(Status::SERVICE_UNAVAILABLE)?.clone();
+        let mut reply = Reply::new(Status::OK);
+        reply.headers.push((Name::Accept, format!("{}, {}", sdp::CONTENT_TYPE, body::ACCEPTED)));
+        // As many wait here at most as the driver lets transactions be pending.
+        tokio::spawn(async move { ports.sip.respond(transaction, reply).await });
+        Ok(())
+    }
+
+    /// A request that may begin a conversation, with whom `target` names.
+    fn begin(&self, request: &Request, target: &Uri, input: impl FnOnce(Jid) -> Input) -> Result<(), Status> {
+        let ports = self.ports.get().ok_or(Status::SERVICE_UNAVAILABLE)?;
+        let (key, parties, juliet) = self.parties(request, target).inspect_err(|status| {
+            info!(%target, status = status.code(), "a SIP request is refused");
+        })?;
+        self.registry
+            .deliver(&key, input(juliet), |key| conversation::begin(ports.clone(), key.clone(), parties))
+            .map_err(|_| Status::SERVICE_UNAVAILABLE)
+    }
+
+    /// Whom a request is between (CORE-02).
+    fn parties(&self, request: &Request, target: &Uri) -> Result<(Key, Parties, Jid), Status> {
+        let juliet = self.addresses.xmpp_target(target).map_err(|_| Status::NOT_FOUND)?;
+        let from = request.from().map_err(|_| Status::BAD_REQUEST)?;
+        let romeo = self.addresses.jid_of(&from.uri).map_err(|_| Status::FORBIDDEN)?;
+        let aor = Aor::of(&from.uri).map_err(|_| Status::FORBIDDEN)?;
+        let bare = juliet.bare().into_jid();
+        let parties = Parties {
+            juliet_uri: self.addresses.sip_of_xmpp(&bare).map_err(|_| Status::NOT_FOUND)?,
+            juliet: bare,
+            romeo: romeo.bare().into_jid(),
+            romeo_uri: aor.uri(),
+        };
+        Ok((Key::of(&parties), parties, juliet))
+    }
+}

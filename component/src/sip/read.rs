@@ -1,0 +1,146 @@
+//! What SIP peers sent, in the core's terms.
+
+use stox_msrp::sdp::{MsrpMedia, SessionDescription, answer_role, offerer_role};
+use stox_msrp::{SessionEvent, content};
+use stox_sip::{Headers, Name, Reply, Request, Response, ServerTransactionId, Status, Uri};
+
+use crate::address::{self, Jid};
+use crate::body;
+use crate::fault::Fault;
+use crate::translate::{ChatEvent, Invitation, Media, Paged, Rejection, Token, Unusable, Wrapping};
+
+/// The offer of an INVITE, kept until it is answered: the description and the place of its chat stream.
+pub type Offer = Option<(SessionDescription, usize)>;
+
+/// An INVITE for an XMPP user, if a chat can come of it.
+///
+/// # Errors
+/// The answer that refuses it: 400, 415 or 488.
+pub fn invitation(request: &Request, to: Jid) -> Result<(Invitation, Offer), Reply> {
+    let call_id = request.call_id().map_err(|_| Reply::new(Status::BAD_REQUEST))?.to_owned();
+    let from = sender(&request.headers, request)?;
+    if request.body.is_empty() {
+        let invitation = Invitation { call_id, offer: None, from, to };
+        return Ok((invitation, None));
+    }
+    if !is_sdp(&request.headers) {
+        let mut reply = Reply::new(Status::UNSUPPORTED_MEDIA_TYPE);
+        reply.headers.push((Name::Accept, "application/sdp".to_owned()));
+        return Err(reply);
+    }
+    let description =
+        SessionDescription::parse(&request.body).map_err(|_| Reply::new(Status::BAD_REQUEST))?;
+    let (index, media) = description.msrp().ok_or_else(not_acceptable)?;
+    let offer = media_of(&media, answer_role(media.setup)).map_err(|_| not_acceptable())?;
+    let invitation = Invitation { call_id, offer: Some(offer), from, to };
+    Ok((invitation, Some((description, index))))
+}
+
+/// A MESSAGE for an XMPP user, if it is text.
+///
+/// # Errors
+/// The answer that refuses it: 400 or 415.
+pub fn page(transaction: ServerTransactionId, request: &Request, to: Jid) -> Result<Paged, Reply> {
+    let bad = |_| Reply::new(Status::BAD_REQUEST);
+    let call_id = request.call_id().map_err(bad)?.to_owned();
+    let from = sender(&request.headers, request)?;
+    let content_type = request.headers.first(&Name::ContentType);
+    let text = body::read(content_type, &request.body).map_err(|_| {
+        let mut reply = Reply::new(Status::UNSUPPORTED_MEDIA_TYPE);
+        reply.headers.push((Name::Accept, body::ACCEPTED.to_owned()));
+        reply
+    })?;
+    let header = |name: &Name| request.headers.first(name).map(str::to_owned);
+    Ok(Paged {
+        transaction,
+        call_id,
+        body: text.body,
+        subject: text.subject.or_else(|| header(&Name::Subject)),
+        lang: header(&Name::ContentLanguage),
+        from,
+        to,
+    })
+}
+
+/// 2xx to our INVITE.
+pub fn answered(response: &Response) -> ChatEvent {
+    ChatEvent::Answered {
+        media: answer_media(&response.body),
+        device: response.contact().ok().and_then(|contact| address::device_of(&contact.uri)),
+    }
+}
+
+/// The ACK of our 2xx. An SDP in it answers an offer that our 2xx held.
+pub fn acknowledged(request: &Request) -> ChatEvent {
+    ChatEvent::Acknowledged((!request.body.is_empty()).then(|| answer_media(&request.body)))
+}
+
+/// A final response of 300 or more (CORE-21, CORE-24).
+pub fn rejection(response: &Response) -> Rejection {
+    let status = response.status.code();
+    Rejection { status, fault: Fault::from_sip(response.status, &response.reason) }
+}
+
+/// What happened to an MSRP session, in the core's terms.
+pub fn of_session(event: SessionEvent) -> ChatEvent {
+    match event {
+        SessionEvent::Bound => ChatEvent::Bound,
+        SessionEvent::Accepted { token } => ChatEvent::Accepted(Token(token)),
+        SessionEvent::Refused { token, status } => ChatEvent::Refused(Token(token), status),
+        SessionEvent::Unanswered { token } => ChatEvent::Unanswered(Token(token)),
+        SessionEvent::Reported { token, status, .. } => ChatEvent::Reported(Token(token), status),
+        SessionEvent::Lost { cause } => {
+            tracing::info!(%cause, "the MSRP session is lost");
+            ChatEvent::Disconnected
+        }
+    }
+}
+
+fn answer_media(body: &[u8]) -> Result<Media, Unusable> {
+    let description = SessionDescription::parse(body).map_err(|_| Unusable::Unreadable)?;
+    let (_, media) = description.msrp().ok_or(Unusable::NoMsrp)?;
+    media_of(&media, offerer_role(media.setup))
+}
+
+/// CPIM where the peer puts it first or takes nothing else (CHAT-12).
+fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable> {
+    let plain = content::accepts(&media.accept_types, body::PLAIN);
+    let cpim = content::accepts(&media.accept_types, body::CPIM)
+        && (media.accept_wrapped_types.is_empty()
+            || content::accepts(&media.accept_wrapped_types, body::PLAIN)
+            || plain);
+    let cpim_first = media
+        .accept_types
+        .first()
+        .is_some_and(|first| first.eq_ignore_ascii_case(body::CPIM));
+    let wrapping = match (cpim, plain) {
+        (true, _) if cpim_first => Wrapping::Cpim,
+        (_, true) => Wrapping::Plain,
+        (true, false) => Wrapping::Cpim,
+        (false, false) => return Err(Unusable::NoText),
+    };
+    Ok(Media { path: media.path.clone(), role, wrapping, max_size: media.max_size })
+}
+
+/// The sender with its device: `gr` is looked for in Contact first, then in From (CORE-10).
+fn sender(headers: &Headers, request: &Request) -> Result<Uri, Reply> {
+    let from = request.from().map_err(|_| Reply::new(Status::BAD_REQUEST))?;
+    let _ = headers;
+    let contact = request.contact().ok();
+    let device = contact.and_then(|contact| address::device_of(&contact.uri));
+    let device = device.or_else(|| address::device_of(&from.uri));
+    Ok(address::with_device(&from.uri, device.as_deref()))
+}
+
+fn is_sdp(headers: &Headers) -> bool {
+    let content_type = headers.first(&Name::ContentType).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case(stox_msrp::sdp::CONTENT_TYPE)
+}
+
+fn not_acceptable() -> Reply {
+    let mut reply = Reply::new(Status::NOT_ACCEPTABLE_HERE);
+    let warning = "305 stox \"only MSRP chat with text/plain is possible here\"".to_owned();
+    reply.headers.push((Name::Warning, warning));
+    reply
+}

@@ -1,0 +1,82 @@
+//! The dialog stands; the MSRP connection is being made. RFC 4975 §5.4, RFC 6135.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::open::Open;
+use super::{Context, Event, Held, State, Thread, hold, refuse_all, unavailable};
+use crate::fault::{Condition, Fault};
+use crate::translate::event::{Action, ChatEvent, Reason};
+use crate::translate::media::Media;
+
+/// Media agreed, connection awaited; messages still wait here. RFC 7573 §4, Figure 1 (F7, F8).
+#[derive(Debug)]
+pub(super) struct Binding {
+    media: Media,
+    held: VecDeque<Held>,
+    /// Connection due.
+    pub until: Instant,
+}
+
+impl Binding {
+    pub fn begin(media: Media, held: VecDeque<Held>, thread: &Thread, cx: &mut Context<'_>) -> State {
+        cx.out.push(Action::OpenMsrp {
+            chat: thread.chat,
+            path: media.path.clone(),
+            role: media.role,
+        });
+        State::Binding(Binding {
+            media,
+            held,
+            until: cx.now + cx.settings.bind_wait,
+        })
+    }
+
+    pub fn on(mut self, event: Event, thread: &mut Thread, cx: &mut Context<'_>) -> State {
+        match event {
+            Event::Written(written, promise) => {
+                hold(&mut self.held, Held { written, promise }, cx.settings);
+                State::Binding(self)
+            }
+            Event::Peer(ChatEvent::Bound) => Open::begin(self.media, self.held, thread, cx),
+            // The first SEND of a passive peer's may arrive with the news that the connection is bound.
+            Event::Peer(ChatEvent::Received(incoming)) => {
+                match Open::begin(self.media, self.held, thread, cx) {
+                    State::Open(open) => open.on(Event::Peer(ChatEvent::Received(incoming)), thread, cx),
+                    state => state,
+                }
+            }
+            Event::Peer(ChatEvent::Disconnected) | Event::Elapsed => {
+                let fault = Fault::new(Condition::RemoteServerTimeout)
+                    .with_text("the SIP user's MSRP connection did not come about".to_owned());
+                thread.bye(Reason::MediaLost, cx);
+                refuse_all(self.held, &fault);
+                State::Over
+            }
+            Event::Gone => self.leave(Reason::Left, thread, cx),
+            Event::ShutDown => self.leave(Reason::ShuttingDown, thread, cx),
+            Event::Peer(ChatEvent::Ended | ChatEvent::Cancelled) => {
+                refuse_all(self.held, &unavailable());
+                State::Over
+            }
+            Event::Peer(ChatEvent::Acknowledged(_)) => State::Binding(self),
+            Event::Bounced(..) | Event::Handed(_) | Event::Lost(_) => State::Binding(self),
+            Event::Peer(
+                ChatEvent::Answered { .. }
+                | ChatEvent::Rejected(_)
+                | ChatEvent::Failed(_)
+                | ChatEvent::Accepted(_)
+                | ChatEvent::Refused(..)
+                | ChatEvent::Congested(_)
+                | ChatEvent::Unanswered(_)
+                | ChatEvent::Reported(..),
+            ) => State::Binding(self),
+        }
+    }
+
+    fn leave(self, reason: Reason, thread: &Thread, cx: &mut Context<'_>) -> State {
+        thread.bye(reason, cx);
+        refuse_all(self.held, &unavailable());
+        State::Over
+    }
+}

@@ -1,0 +1,153 @@
+//! The XMPP user opens the session: INVITE until its final answer. RFC 7573 §4, Figure 1.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::binding::Binding;
+use super::{Context, Event, Held, State, Thread, hold, refuse_all, unavailable};
+use crate::config::ChatMode;
+use crate::fault::{Condition, Fault};
+use crate::translate::event::{Action, ChatEvent, Reason, Rejection};
+use crate::translate::media::Unusable;
+
+/// Answers that say: no MSRP here (CHAT-11).
+const NO_MSRP: [u16; 6] = [405, 415, 420, 488, 501, 606];
+
+/// INVITE sent, no final response yet; messages wait here. RFC 7573 §4, Figure 1 (F3 to F6).
+#[derive(Debug)]
+pub(super) struct Inviting {
+    held: VecDeque<Held>,
+    /// Answer due (CHAT-08).
+    pub until: Instant,
+}
+
+/// CANCEL sent: only the end of the transaction is awaited. RFC 3261 §9.1.
+#[derive(Debug)]
+pub(super) struct Cancelling {
+    pub until: Instant,
+}
+
+impl Inviting {
+    pub fn begin(first: Held, call_id: Option<String>, thread: &mut Thread, cx: &mut Context<'_>) -> State {
+        let origin = &first.written.origin;
+        let subject = match &first.written.subject {
+            Some(subject) => subject.clone(),
+            None => format!("Open chat with {}?", origin.from.node().unwrap_or(origin.from.domain())),
+        };
+        cx.out.push(Action::Invite {
+            chat: thread.chat,
+            call_id,
+            thread: thread.name().to_owned(),
+            subject,
+            resource: origin.from.resource().map(str::to_owned),
+            device: thread.device.clone(),
+        });
+        State::Inviting(Inviting {
+            held: VecDeque::from([first]),
+            until: cx.now + cx.settings.answer_wait,
+        })
+    }
+
+    pub fn on(mut self, event: Event, thread: &mut Thread, cx: &mut Context<'_>) -> State {
+        match event {
+            Event::Written(written, promise) => {
+                hold(&mut self.held, Held { written, promise }, cx.settings);
+                State::Inviting(self)
+            }
+            Event::Peer(ChatEvent::Answered { media, device }) => {
+                cx.out.push(Action::Ack(thread.chat));
+                if device.is_some() {
+                    thread.device = device;
+                }
+                match media {
+                    Ok(media) => Binding::begin(media, self.held, thread, cx),
+                    Err(unusable) => self.no_session(unusable, thread, cx),
+                }
+            }
+            Event::Peer(ChatEvent::Rejected(rejection)) => self.rejected(&rejection, thread, cx),
+            Event::Peer(ChatEvent::Failed(failure)) => {
+                refuse_all(self.held, &Fault::from_failure(&failure));
+                State::Over
+            }
+            Event::Gone | Event::Elapsed | Event::ShutDown => {
+                cx.out.push(Action::Cancel(thread.chat));
+                refuse_all(self.held, &unavailable());
+                State::Cancelling(Cancelling {
+                    until: cx.now + cx.settings.bind_wait,
+                })
+            }
+            Event::Peer(ChatEvent::Ended) => {
+                refuse_all(self.held, &unavailable());
+                State::Over
+            }
+            // Nothing was written to either side yet, so none of these can be about this session.
+            Event::Bounced(..) | Event::Handed(_) | Event::Lost(_) => State::Inviting(self),
+            Event::Peer(
+                ChatEvent::Cancelled
+                | ChatEvent::Acknowledged(_)
+                | ChatEvent::Bound
+                | ChatEvent::Received(_)
+                | ChatEvent::Accepted(_)
+                | ChatEvent::Refused(..)
+                | ChatEvent::Congested(_)
+                | ChatEvent::Unanswered(_)
+                | ChatEvent::Reported(..)
+                | ChatEvent::Disconnected,
+            ) => State::Inviting(self),
+        }
+    }
+
+    /// The peer said no: by MESSAGE if it only lacks MSRP, else the sender hears why (CHAT-09, CHAT-11).
+    fn rejected(self, rejection: &Rejection, thread: &Thread, cx: &mut Context<'_>) -> State {
+        if cx.settings.mode == ChatMode::Auto && NO_MSRP.contains(&rejection.status) {
+            cx.pager.remember_no_msrp(cx.now + cx.settings.memory);
+            for held in self.held {
+                cx.pager.write(held.written, Some(thread.name()), held.promise, cx.settings, cx.tokens, cx.now, cx.out);
+            }
+        } else {
+            refuse_all(self.held, &rejection.fault);
+        }
+        State::Over
+    }
+
+    /// The answer holds no session that text can travel by.
+    fn no_session(self, unusable: Unusable, thread: &Thread, cx: &mut Context<'_>) -> State {
+        thread.bye(Reason::MediaLost, cx);
+        refuse_all(
+            self.held,
+            &Fault::new(Condition::NotAcceptable).with_text(unusable.to_string()),
+        );
+        State::Over
+    }
+}
+
+impl Cancelling {
+    pub fn on(self, event: Event) -> State {
+        match event {
+            // A 2xx that crossed the CANCEL is acknowledged and ended by the endpoint.
+            Event::Peer(
+                ChatEvent::Answered { .. } | ChatEvent::Rejected(_) | ChatEvent::Failed(_) | ChatEvent::Ended,
+            )
+            | Event::Elapsed => State::Over,
+            Event::Written(_, promise) => {
+                promise.refused(unavailable());
+                State::Cancelling(self)
+            }
+            Event::Gone | Event::Bounced(..) | Event::Handed(_) | Event::Lost(_) | Event::ShutDown => {
+                State::Cancelling(self)
+            }
+            Event::Peer(
+                ChatEvent::Cancelled
+                | ChatEvent::Acknowledged(_)
+                | ChatEvent::Bound
+                | ChatEvent::Received(_)
+                | ChatEvent::Accepted(_)
+                | ChatEvent::Refused(..)
+                | ChatEvent::Congested(_)
+                | ChatEvent::Unanswered(_)
+                | ChatEvent::Reported(..)
+                | ChatEvent::Disconnected,
+            ) => State::Cancelling(self),
+        }
+    }
+}

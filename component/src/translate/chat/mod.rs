@@ -1,0 +1,308 @@
+//! One-to-one chat over MSRP: one session, from the first message to its end (RFC 7573).
+//!
+//! ```text
+//! opened by the XMPP user: Inviting ──► Binding ──► Open ──► Leaving ──► Draining ──► Over
+//!                             └► Cancelling           └──────────────────▲
+//! opened by the SIP user:  Offering ──► Binding
+//! ```
+//!
+//! Each state is a file. `Thread` is what stays true from the first state to the last.
+
+mod binding;
+mod ending;
+mod inviting;
+mod offering;
+mod open;
+mod transfers;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use binding::Binding;
+use ending::{Draining, Leaving};
+use inviting::{Cancelling, Inviting};
+use offering::Offering;
+use open::Open;
+
+use super::event::{Action, ChatEvent, ChatId, Invitation, Reason, Settings, Token, Written};
+use super::party::Parties;
+use super::{Pager, Tokens};
+use crate::address::Jid;
+use crate::fault::{Condition, Fault};
+use crate::promise::{Ledger, Promise};
+use crate::xmpp::Outgoing;
+
+/// One session. Given every event of its own in turn; over when [`Chat::is_over`] says so.
+#[derive(Debug)]
+pub(super) struct Chat {
+    thread: Thread,
+    state: State,
+}
+
+/// What is true of a session in all its states.
+#[derive(Debug)]
+struct Thread {
+    chat: ChatId,
+    /// The session's own thread, then the aliases the XMPP user brought (CHAT-22).
+    names: Vec<String>,
+    /// Where the SIP user's messages go: the resource that wrote last, else the bare JID (CHAT-18).
+    reply_to: Jid,
+    /// The SIP user's device, which becomes the resource of what comes from there.
+    device: Option<String>,
+    opened_by: Side,
+    /// Last content message either way, else the beginning (CHAT-25).
+    last_active: Instant,
+    content: Content,
+    /// Ids of stanzas written in this session, newest last, so that none is used twice (CHAT-14).
+    used_ids: VecDeque<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Xmpp,
+    Sip,
+}
+
+/// Whether anything was said: who never heard of a session need not hear of its end (CHAT-23).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    None,
+    Exchanged,
+}
+
+#[derive(Debug)]
+enum State {
+    Inviting(Inviting),
+    Offering(Offering),
+    Binding(Binding),
+    Open(Open),
+    Cancelling(Cancelling),
+    Leaving(Leaving),
+    Draining(Draining),
+    Over,
+}
+
+/// A message that waits for its session.
+#[derive(Debug)]
+struct Held {
+    written: Written,
+    promise: Promise,
+}
+
+/// What a state may use of its surroundings while it handles one event.
+pub(super) struct Context<'a> {
+    pub now: Instant,
+    pub settings: &'a Settings,
+    pub parties: &'a Parties,
+    pub ledger: &'a Ledger,
+    pub tokens: &'a mut Tokens,
+    pub pager: &'a mut Pager,
+    pub out: &'a mut Vec<Action>,
+}
+
+/// What the conversation has for one session, beside [`ChatEvent`].
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The XMPP user wrote.
+    Written(Written, Promise),
+    /// The XMPP user left the conversation.
+    Gone,
+    /// A stanza of this session's came back.
+    Bounced(String, Fault),
+    /// The XMPP server has taken the stanza.
+    Handed(Token),
+    /// The stanza cannot be known to have reached the XMPP server.
+    Lost(Token),
+    /// Something of the dialog or the MSRP connection.
+    Peer(ChatEvent),
+    /// The state's deadline has come.
+    Elapsed,
+    /// The gateway says goodbye.
+    ShutDown,
+}
+
+impl Chat {
+    /// The XMPP user's first message opens a session (CHAT-01).
+    pub fn open(
+        chat: ChatId,
+        thread: String,
+        call_id: Option<String>,
+        written: Written,
+        promise: Promise,
+        cx: &mut Context<'_>,
+    ) -> Chat {
+        let mut thread = Thread {
+            chat,
+            names: vec![thread],
+            reply_to: written.origin.from.clone(),
+            device: written.origin.to.resource().map(str::to_owned),
+            opened_by: Side::Xmpp,
+            last_active: cx.now,
+            content: Content::None,
+            used_ids: VecDeque::new(),
+        };
+        let state = Inviting::begin(Held { written, promise }, call_id, &mut thread, cx);
+        Chat { thread, state }
+    }
+
+    /// The SIP user's INVITE is accepted at once (CHAT-15).
+    pub fn accept(chat: ChatId, invitation: Invitation, device: Option<String>, cx: &mut Context<'_>) -> Chat {
+        let thread = Thread {
+            chat,
+            names: vec![invitation.call_id],
+            reply_to: invitation.to,
+            device,
+            opened_by: Side::Sip,
+            last_active: cx.now,
+            content: Content::None,
+            used_ids: VecDeque::new(),
+        };
+        cx.out.push(Action::Accept(chat));
+        let state = match invitation.offer {
+            Some(media) => Binding::begin(media, VecDeque::new(), &thread, cx),
+            None => Offering::begin(cx),
+        };
+        Chat { thread, state }
+    }
+
+    /// One event in one state.
+    pub fn handle(&mut self, event: Event, cx: &mut Context<'_>) {
+        if let Event::Written(written, _) = &event {
+            self.thread.reply_to = written.origin.from.clone();
+        }
+        let before = self.state.name();
+        let thread = &mut self.thread;
+        self.state = match std::mem::replace(&mut self.state, State::Over) {
+            State::Inviting(state) => state.on(event, thread, cx),
+            State::Offering(state) => state.on(event, thread, cx),
+            State::Binding(state) => state.on(event, thread, cx),
+            State::Open(state) => state.on(event, thread, cx),
+            State::Cancelling(state) => state.on(event),
+            State::Leaving(state) => state.on(event, thread, cx),
+            State::Draining(state) => state.on(event, thread, cx),
+            State::Over => State::Over,
+        };
+        let after = self.state.name();
+        if before != after {
+            tracing::debug!(chat = self.thread.chat.0, from = before, to = after, "chat session");
+        }
+    }
+
+    pub fn id(&self) -> ChatId {
+        self.thread.chat
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// When [`Event::Elapsed`] is due.
+    pub fn deadline(&self, settings: &Settings) -> Option<Instant> {
+        match &self.state {
+            State::Inviting(state) => Some(state.until),
+            State::Offering(state) => Some(state.until),
+            State::Binding(state) => Some(state.until),
+            State::Open(_) => Some(self.thread.last_active + settings.idle),
+            State::Cancelling(state) => Some(state.until),
+            State::Leaving(state) => Some(state.until),
+            State::Draining(state) => Some(state.until),
+            State::Over => None,
+        }
+    }
+
+    /// Whether what the XMPP user writes now can go by this session.
+    pub fn takes_messages(&self) -> bool {
+        match self.state {
+            State::Inviting(_) | State::Offering(_) | State::Binding(_) | State::Open(_) => true,
+            State::Cancelling(_) | State::Leaving(_) | State::Draining(_) | State::Over => false,
+        }
+    }
+
+    pub fn has_thread(&self, thread: &str) -> bool {
+        self.thread.names.iter().any(|name| name == thread)
+    }
+
+    /// Takes the XMPP user's own thread as another name of this session, if it is one that the SIP user opened and
+    /// the XMPP user has not answered yet (CHAT-22).
+    pub fn adopt(&mut self, thread: &str) -> bool {
+        let unanswered = self.thread.opened_by == Side::Sip && self.thread.names.len() == 1;
+        if unanswered {
+            self.thread.names.push(thread.to_owned());
+        }
+        unanswered
+    }
+
+    pub fn last_active(&self) -> Instant {
+        self.thread.last_active
+    }
+}
+
+impl Thread {
+    /// The name that the XMPP user knows the session by.
+    fn name(&self) -> &str {
+        self.names.last().map_or("", String::as_str)
+    }
+
+    /// A content message crossed.
+    fn touch(&mut self, now: Instant) {
+        self.last_active = now;
+        self.content = Content::Exchanged;
+    }
+
+    /// The SIP user as the XMPP user sees them in this session.
+    fn contact(&self, cx: &Context<'_>) -> Jid {
+        cx.parties.romeo_device(self.device.as_deref())
+    }
+
+    /// Tells the XMPP user that the session has ended, if they knew of it (CHAT-23).
+    fn say_gone(&self, cx: &mut Context<'_>) {
+        if self.content == Content::Exchanged {
+            let gone = Outgoing::gone(&self.contact(cx), &self.reply_to, self.name());
+            cx.out.push(Action::Stanza(gone, None));
+        }
+    }
+
+    fn bye(&self, reason: Reason, cx: &mut Context<'_>) {
+        cx.out.push(Action::Bye(self.chat, reason));
+    }
+
+}
+
+impl State {
+    fn name(&self) -> &'static str {
+        match self {
+            State::Inviting(_) => "inviting",
+            State::Offering(_) => "offering",
+            State::Binding(_) => "binding",
+            State::Open(_) => "open",
+            State::Cancelling(_) => "cancelling",
+            State::Leaving(_) => "leaving",
+            State::Draining(_) => "draining",
+            State::Over => "over",
+        }
+    }
+}
+
+/// Adds to what waits, or gives back what does not fit (CHAT-08).
+fn hold(held: &mut VecDeque<Held>, message: Held, settings: &Settings) {
+    let bytes: usize = held.iter().map(|held| held.written.body.len()).sum();
+    let fits = held.len() < settings.held
+        && bytes.saturating_add(message.written.body.len()) <= settings.held_bytes;
+    if fits {
+        held.push_back(message);
+    } else {
+        message.promise.refused(Fault::new(Condition::ResourceConstraint));
+    }
+}
+
+/// Gives back everything that waited.
+fn refuse_all(held: VecDeque<Held>, fault: &Fault) {
+    for message in held {
+        message.promise.refused(fault.clone());
+    }
+}
+
+/// Nobody is there to take messages any more.
+fn unavailable() -> Fault {
+    Fault::new(Condition::RecipientUnavailable)
+}

@@ -1,0 +1,260 @@
+//! The messages of one session that are under way, in both directions, and those whose fate may still change.
+
+use std::collections::{HashMap, VecDeque};
+
+use stox_msrp::{FailureReport, Incoming};
+
+use super::{Context, Thread, unavailable};
+use crate::body;
+use crate::fault::{Condition, Fault};
+use crate::promise::{Origin, Outcome, Promise, Settlement, Ticket};
+use crate::translate::event::{Action, Token, Written};
+use crate::translate::media::{Media, Wrapping};
+use crate::translate::stanza;
+
+/// Messages that were told a fate and may yet be told another: this many of each direction are remembered.
+const REMEMBERED: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Transfers {
+    media: Media,
+    /// Sent to the peer, no response yet.
+    unanswered: HashMap<Token, Promise>,
+    /// Answered 200; a REPORT may still say otherwise (RCPT-08).
+    answered: VecDeque<(Token, Box<Origin>)>,
+    /// Written to the XMPP server, not known to be taken.
+    unhanded: HashMap<Token, Inbound>,
+    /// Taken by the XMPP server; an error may still come back (RCPT-10).
+    handed: VecDeque<Delivery>,
+}
+
+#[derive(Debug)]
+struct Inbound {
+    promise: Promise,
+    delivery: Delivery,
+}
+
+/// A message of the SIP user's under the id that its stanza had.
+#[derive(Debug)]
+struct Delivery {
+    stanza_id: String,
+    message_id: String,
+    /// Bytes of the MSRP body.
+    length: usize,
+    failure_report: FailureReport,
+}
+
+/// Towards the SIP user.
+impl Transfers {
+    pub fn new(media: Media) -> Transfers {
+        Transfers {
+            media,
+            unanswered: HashMap::new(),
+            answered: VecDeque::new(),
+            unhanded: HashMap::new(),
+            handed: VecDeque::new(),
+        }
+    }
+
+    pub fn send(&mut self, written: Written, promise: Promise, thread: &mut Thread, cx: &mut Context<'_>) {
+        if self.unanswered.len() >= cx.settings.window {
+            return promise.refused(Fault::new(Condition::ResourceConstraint));
+        }
+        let (content_type, body) = match self.media.wrapping {
+            Wrapping::Plain => (body::PLAIN, written.body.into_bytes().into()),
+            Wrapping::Cpim => (
+                body::CPIM,
+                body::wrap(
+                    &cx.parties.juliet_device(written.origin.from.resource()),
+                    &cx.parties.romeo_uri,
+                    written.subject.as_deref(),
+                    &written.body,
+                ),
+            ),
+        };
+        if self.media.max_size.is_some_and(|max| body.len() as u64 > max) {
+            return promise.refused(
+                Fault::new(Condition::PolicyViolation)
+                    .with_text("the message is longer than the SIP user's client takes".to_owned()),
+            );
+        }
+        thread.touch(cx.now);
+        let token = cx.tokens.token();
+        cx.out.push(Action::Send {
+            chat: thread.chat,
+            token,
+            transaction_id: written.origin.id.clone(),
+            content_type,
+            body,
+        });
+        self.unanswered.insert(token, promise);
+    }
+
+    pub fn accepted(&mut self, token: Token) {
+        if let Some(promise) = self.unanswered.remove(&token) {
+            if let Some(Ticket::Stanza(origin)) = promise.ticket() {
+                remember(&mut self.answered, (token, origin.clone()));
+            }
+            promise.delivered();
+        }
+    }
+
+    pub fn refused(&mut self, token: Token, status: u16) {
+        if let Some(promise) = self.unanswered.remove(&token) {
+            promise.refused(Fault::from_msrp(status));
+        }
+    }
+
+    pub fn congested(&mut self, token: Token) {
+        if let Some(promise) = self.unanswered.remove(&token) {
+            promise.refused(Fault::new(Condition::ResourceConstraint));
+        }
+    }
+
+    pub fn unanswered(&mut self, token: Token) {
+        if let Some(promise) = self.unanswered.remove(&token) {
+            promise.refused(Fault::new(Condition::RemoteServerTimeout));
+        }
+    }
+
+    /// A failure that the peer reports after its 200 reaches the sender as well (RCPT-08).
+    pub fn reported(&mut self, token: Token, status: u16, cx: &mut Context<'_>) {
+        if status < 300 {
+            return;
+        }
+        let fault = Fault::from_msrp(status);
+        if let Some(promise) = self.unanswered.remove(&token) {
+            return promise.refused(fault);
+        }
+        let known = self.answered.iter().position(|(answered, _)| *answered == token);
+        if let Some((_, origin)) = known.and_then(|at| self.answered.remove(at)) {
+            cx.out.push(Action::Settle(Settlement {
+                ticket: Ticket::Stanza(origin),
+                outcome: Outcome::Refused(fault),
+            }));
+        }
+    }
+
+    /// The connection is gone: what has no response will get none (CHAT-29).
+    pub fn disconnected(&mut self) {
+        for (_, promise) in self.unanswered.drain() {
+            promise.refused(unavailable());
+        }
+    }
+
+    pub fn all_answered(&self) -> bool {
+        self.unanswered.is_empty()
+    }
+}
+
+/// Towards the XMPP user.
+impl Transfers {
+    pub fn receive(&mut self, incoming: Incoming, thread: &mut Thread, cx: &mut Context<'_>) {
+        let promise = cx.ledger.promise(Ticket::Send {
+            chat: thread.chat,
+            incoming: incoming.id,
+        });
+        if self.unhanded.len() >= cx.settings.window {
+            return promise.refused(Fault::new(Condition::ResourceConstraint));
+        }
+        let text = match body::read(incoming.content_type.as_deref(), &incoming.body) {
+            Ok(text) => text,
+            Err(unreadable) => {
+                return promise.refused(
+                    Fault::new(Condition::NotAcceptable).with_text(unreadable.to_string()),
+                );
+            }
+        };
+        thread.touch(cx.now);
+        let id = thread.stanza_id(incoming.transaction_id, cx);
+        let message = stanza::chat(&thread.contact(cx), &thread.reply_to, &id, thread.name(), text);
+        let token = cx.tokens.token();
+        cx.out.push(Action::Stanza(message, Some(token)));
+        let delivery = Delivery {
+            stanza_id: id,
+            message_id: incoming.message_id,
+            length: incoming.body.len(),
+            failure_report: incoming.failure_report,
+        };
+        self.unhanded.insert(token, Inbound { promise, delivery });
+    }
+
+    pub fn handed(&mut self, token: Token) {
+        if let Some(inbound) = self.unhanded.remove(&token) {
+            inbound.promise.delivered();
+            remember(&mut self.handed, inbound.delivery);
+        }
+    }
+
+    pub fn lost(&mut self, token: Token) {
+        if let Some(inbound) = self.unhanded.remove(&token) {
+            inbound.promise.refused(Fault::new(Condition::RemoteServerTimeout));
+        }
+    }
+
+    /// A stanza came back. `Some(status)`: no later message will fare better, so the session is to end with that SIP
+    /// status as its reason (CHAT-37).
+    pub fn bounced(&mut self, id: &str, fault: &Fault, thread: &Thread, cx: &mut Context<'_>) -> Option<u16> {
+        let open = self
+            .unhanded
+            .iter()
+            .find_map(|(token, inbound)| (inbound.delivery.stanza_id == id).then_some(*token));
+        if let Some(inbound) = open.and_then(|token| self.unhanded.remove(&token)) {
+            inbound.promise.refused(fault.clone());
+        } else {
+            let at = self.handed.iter().position(|delivery| delivery.stanza_id == id)?;
+            let delivery = self.handed.remove(at)?;
+            if delivery.failure_report != FailureReport::No {
+                cx.out.push(Action::ReportFailure {
+                    chat: thread.chat,
+                    message_id: delivery.message_id,
+                    length: delivery.length,
+                    status: fault.to_msrp(),
+                });
+            }
+        }
+        match fault.condition() {
+            Condition::ItemNotFound
+            | Condition::Gone
+            | Condition::RemoteServerNotFound
+            | Condition::Forbidden
+            // What servers say of a local user who does not exist (RFC 6121 §8.5.1).
+            | Condition::ServiceUnavailable => Some(fault.to_sip_in_reason().code()),
+            _ => None,
+        }
+    }
+
+    pub fn all_handed(&self) -> bool {
+        self.unhanded.is_empty()
+    }
+}
+
+impl Transfers {
+    /// Nobody will wait any longer: whatever has no fate yet goes back.
+    pub fn abandon(mut self) {
+        self.disconnected();
+        for (_, inbound) in self.unhanded.drain() {
+            inbound.promise.refused(Fault::new(Condition::RemoteServerTimeout));
+        }
+    }
+}
+
+impl Thread {
+    /// The sender's transaction id, unless a stanza of this session had it (CHAT-14).
+    fn stanza_id(&mut self, transaction_id: String, cx: &mut Context<'_>) -> String {
+        let id = if self.used_ids.contains(&transaction_id) {
+            cx.tokens.text()
+        } else {
+            transaction_id
+        };
+        remember(&mut self.used_ids, id.clone());
+        id
+    }
+}
+
+fn remember<T>(queue: &mut VecDeque<T>, item: T) {
+    if queue.len() >= REMEMBERED {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}

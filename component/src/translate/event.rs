@@ -1,0 +1,321 @@
+//! What can happen to a conversation, and what it asks for. Events are past, actions imperative.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use stox_msrp::{Incoming, MsrpUri, Role};
+use stox_sip::{Failure, ServerTransactionId, Uri};
+
+use super::media::{Media, Unusable};
+use crate::address::Jid;
+use crate::config::ChatMode;
+use crate::fault::Fault;
+use crate::promise::{Origin, Settlement};
+use crate::xmpp::Outgoing;
+
+/// One chat session within its conversation. Never reused while the conversation lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChatId(pub u32);
+
+/// One message under way, from the moment it leaves the core until its fate is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// What a conversation needs to know of the configuration. All sizes in bytes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How chat messages reach SIP users.
+    pub mode: ChatMode,
+    /// A session without content is ended after this long (CHAT-25).
+    pub idle: Duration,
+    /// How long an INVITE may go without a final answer (CHAT-08).
+    pub answer_wait: Duration,
+    /// How long an accepted session may take to get its MSRP connection.
+    pub bind_wait: Duration,
+    /// How long transfers may still finish after a session has ended.
+    pub drain_wait: Duration,
+    /// How long a MESSAGE waits for an error of the XMPP side before it is answered 200 (IM-05).
+    pub error_wait: Duration,
+    /// How long a peer without MSRP is remembered as such (CHAT-11), and an exchange of MESSAGEs as one (IM-19).
+    pub memory: Duration,
+    /// Messages that may wait for one session (T23).
+    pub held: usize,
+    /// Their bodies together.
+    pub held_bytes: usize,
+    /// Messages of one session, in each direction, whose fate may be unknown at a time.
+    pub window: usize,
+    /// The largest body that fits a MESSAGE (RFC 3428 §8), allowing for its headers.
+    pub page_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            mode: ChatMode::Auto,
+            idle: Duration::from_secs(600),
+            answer_wait: Duration::from_secs(180),
+            bind_wait: Duration::from_secs(30),
+            drain_wait: Duration::from_secs(5),
+            error_wait: Duration::from_millis(500),
+            memory: Duration::from_secs(3600),
+            held: 50,
+            held_bytes: 64 * 1024,
+            window: 1024,
+            // 1300 bytes for the whole request, of which the headers of ours take fewer than 600.
+            page_bytes: 700,
+        }
+    }
+}
+
+/// A message with a body that the XMPP user wrote.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Who wrote to whom, and the id an error must carry.
+    pub origin: Origin,
+    /// What kind of exchange it belongs to.
+    pub kind: Kind,
+    /// The text.
+    pub body: String,
+    /// `<subject/>` beside the body.
+    pub subject: Option<String>,
+    /// `xml:lang` of the body.
+    pub lang: Option<String>,
+}
+
+/// The two kinds of message that differ on the SIP side (T1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `type='chat'`: part of a session.
+    Chat,
+    /// `type='normal'`, none or `headline`: stands alone.
+    Single,
+}
+
+/// A SIP MESSAGE for the XMPP user, its body already read.
+#[derive(Clone, Debug)]
+pub struct Paged {
+    /// The transaction that waits for the answer.
+    pub transaction: ServerTransactionId,
+    /// Call-ID, which becomes the thread (T3).
+    pub call_id: String,
+    /// The text.
+    pub body: String,
+    /// Subject.
+    pub subject: Option<String>,
+    /// Content-Language.
+    pub lang: Option<String>,
+    /// The sender's address, device included.
+    pub from: Uri,
+    /// The XMPP user's resource where the Request-URI named one.
+    pub to: Jid,
+}
+
+/// An INVITE for the XMPP user.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    /// Call-ID, which becomes the thread (CHAT-16).
+    pub call_id: String,
+    /// What the offer comes to; `None` where the INVITE carries no offer (CHAT-33).
+    pub offer: Option<Media>,
+    /// The caller's Contact or From, device included (CORE-10).
+    pub from: Uri,
+    /// The XMPP user's resource where the Request-URI named one.
+    pub to: Jid,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The XMPP user wrote a message with a body.
+    Written(Written),
+    /// The XMPP user's client said `<gone/>`, in that thread or in none.
+    Gone {
+        /// The thread it named.
+        thread: Option<String>,
+    },
+    /// A stanza of ours came back as an error.
+    Bounced {
+        /// The id of the stanza of ours.
+        id: String,
+        /// What the XMPP side said.
+        fault: Fault,
+    },
+    /// The SIP user sent an INVITE. The id is the one [`Conversation::next_chat`](super::Conversation::next_chat) gave.
+    Invited(ChatId, Invitation),
+    /// Something happened to one session.
+    Chat(ChatId, ChatEvent),
+    /// The SIP user sent a MESSAGE.
+    Paged(Paged),
+    /// A MESSAGE of ours got its final answer.
+    PageAnswered(Result<(), PageFault>),
+    /// The XMPP server has taken the stanza.
+    Handed(Token),
+    /// The stanza cannot be known to have reached the XMPP server.
+    Lost(Token),
+    /// The time of [`Conversation::poll_timeout`](super::Conversation::poll_timeout) has come.
+    Elapsed,
+    /// The gateway says goodbye.
+    ShutDown,
+}
+
+/// Why a MESSAGE of ours was not taken.
+#[derive(Clone, Debug)]
+pub enum PageFault {
+    /// A final response of 300 or more.
+    Rejected(Rejection),
+    /// No final response.
+    Failed(Failure),
+}
+
+/// A final response of 300 or more.
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    /// The status code.
+    pub status: u16,
+    /// The fault it stands for (T9).
+    pub fault: Fault,
+}
+
+/// What happened to one session: its dialog first, then its MSRP connection.
+#[derive(Debug)]
+pub enum ChatEvent {
+    /// 2xx to our INVITE, and what its SDP answer comes to.
+    Answered {
+        /// The answer, if a session can be made of it.
+        media: Result<Media, Unusable>,
+        /// The device that answered, if its Contact names one (CORE-10).
+        device: Option<String>,
+    },
+    /// Final response of 300 or more to our INVITE.
+    Rejected(Rejection),
+    /// Our INVITE got no final response.
+    Failed(Failure),
+    /// The caller withdrew the INVITE.
+    Cancelled,
+    /// The caller's ACK; with its SDP answer where our 200 held the offer (CHAT-33).
+    Acknowledged(Option<Result<Media, Unusable>>),
+    /// The dialog is over: BYE, or the peer is gone.
+    Ended,
+    /// The MSRP connection is up and bound.
+    Bound,
+    /// A complete MSRP message.
+    Received(Incoming),
+    /// The peer took the message.
+    Accepted(Token),
+    /// The peer refused the message with an MSRP status.
+    Refused(Token, u16),
+    /// The connection has no room for the message: it was not sent.
+    Congested(Token),
+    /// The peer did not answer in time.
+    Unanswered(Token),
+    /// A REPORT with that status for a message of ours.
+    Reported(Token, u16),
+    /// The MSRP connection is gone or never came.
+    Disconnected,
+}
+
+/// What a conversation asks its shell to do, in this order.
+#[derive(Debug)]
+pub enum Action {
+    /// Send an INVITE with an MSRP offer (T4, T11).
+    Invite {
+        /// The session to be.
+        chat: ChatId,
+        /// Call-ID to use; `None`: a fresh one.
+        call_id: Option<String>,
+        /// The thread, for XMPP-Thread.
+        thread: String,
+        /// Subject.
+        subject: String,
+        /// The XMPP user's device, for Contact.
+        resource: Option<String>,
+        /// The SIP user's device, where the XMPP user addressed one.
+        device: Option<String>,
+    },
+    /// Acknowledge the 2xx.
+    Ack(ChatId),
+    /// Withdraw our INVITE.
+    Cancel(ChatId),
+    /// End the dialog.
+    Bye(ChatId, Reason),
+    /// Answer the caller's INVITE with 200 and an SDP answer, or an offer where there was none.
+    Accept(ChatId),
+    /// Answer the caller's INVITE with 503: no new session is taken.
+    Decline(ChatId),
+    /// Take the MSRP session up: wait for the peer, or connect to it.
+    OpenMsrp {
+        /// The session.
+        chat: ChatId,
+        /// The peer's path.
+        path: Vec<MsrpUri>,
+        /// Who connects.
+        role: Role,
+    },
+    /// Send one MSRP message.
+    Send {
+        /// The session.
+        chat: ChatId,
+        /// Comes back with its fate.
+        token: Token,
+        /// The id that the XMPP user gave it, wished for as transaction id (CHAT-13).
+        transaction_id: Option<String>,
+        /// Content-Type.
+        content_type: &'static str,
+        /// The body, wrapped in CPIM where the peer wants it.
+        body: Bytes,
+    },
+    /// Tell the sender of an MSRP message that was answered 200 that it failed after all (RCPT-10).
+    ReportFailure {
+        /// The session.
+        chat: ChatId,
+        /// Message-ID of the sender.
+        message_id: String,
+        /// Bytes of the message.
+        length: usize,
+        /// MSRP status (T10).
+        status: u16,
+    },
+    /// Forget the session: its MSRP connection and its dialog are of no more concern.
+    Close(ChatId),
+    /// Send a MESSAGE (T3). One at a time: the next one is asked for when this one was answered.
+    Page(Box<Page>),
+    /// Write a stanza; with a token, say when the server has taken it.
+    Stanza(Outgoing, Option<Token>),
+    /// A promise ended: tell the sender.
+    Settle(Settlement),
+}
+
+/// A MESSAGE to be sent (T3, IM-08).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Call-ID.
+    pub call_id: String,
+    /// From tag: one for all messages of a Call-ID.
+    pub from_tag: String,
+    /// Rises with each message of a Call-ID.
+    pub cseq: u32,
+    /// The XMPP user's device, for From (CORE-10).
+    pub resource: Option<String>,
+    /// The SIP user's device, where the XMPP user addressed one.
+    pub device: Option<String>,
+    /// Subject.
+    pub subject: Option<String>,
+    /// Content-Language.
+    pub lang: Option<String>,
+    /// The text.
+    pub body: String,
+}
+
+/// Why the gateway ends a dialog, for the Reason header of its BYE (RFC 3326).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The XMPP user left, or the session was idle: nothing is wrong.
+    Left,
+    /// The XMPP side does not take messages: the SIP status of its error (CHAT-37).
+    Refused(u16),
+    /// No MSRP session came about, or it broke.
+    MediaLost,
+    /// The gateway shuts down.
+    ShuttingDown,
+}
+

@@ -1,0 +1,354 @@
+//! The translators: pure cores that turn what one side did into what the other side is to see.
+//!
+//! A [`Conversation`] is everything between one XMPP user and one SIP user: their chat sessions (`chat`) and the
+//! messages that travel without one (`pager`). It never waits and never looks at a clock: [`Conversation::handle`]
+//! takes one [`Event`] and the time and appends [`Action`]s; [`Conversation::poll_timeout`] says when
+//! [`Event::Elapsed`] is due.
+
+mod chat;
+mod event;
+mod media;
+mod pager;
+mod party;
+mod stanza;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use chat::{Chat, Context, Event as ChatInput};
+pub use event::{
+    Action, ChatEvent, ChatId, Event, Invitation, Kind, Page, PageFault, Paged, Reason, Rejection, Settings, Token,
+    Written,
+};
+pub use media::{Media, Unusable, Wrapping};
+use pager::Pager;
+pub use party::Parties;
+
+use crate::address::device_of;
+use crate::config::ChatMode;
+use crate::fault::{Condition, Fault};
+use crate::promise::{Ledger, Ticket};
+
+/// Call-IDs remembered so that none is used twice (CHAT-03).
+const CALL_IDS: usize = 64;
+/// How long a conversation without sessions keeps what it knows of its threads (T23, `corr.ttl`).
+const LINGER: Duration = Duration::from_secs(3600);
+
+/// Everything between one XMPP user and one SIP user.
+#[derive(Debug)]
+pub struct Conversation {
+    settings: Settings,
+    parties: Parties,
+    chats: Vec<Chat>,
+    pager: Pager,
+    ledger: Ledger,
+    tokens: Tokens,
+    next_chat: u32,
+    used_call_ids: VecDeque<String>,
+    /// When the XMPP user last wrote: what a thread stands for is remembered on their account only, so that strangers
+    /// cannot fill the memory.
+    last_written: Option<Instant>,
+    service: Service,
+}
+
+/// Whether new work is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    Running,
+    ShuttingDown,
+}
+
+impl Conversation {
+    /// A conversation in which nothing was said yet. `seed`: for the ids it makes.
+    pub fn new(parties: Parties, settings: Settings, seed: u64) -> Conversation {
+        Conversation {
+            settings,
+            parties,
+            chats: Vec::new(),
+            pager: Pager::default(),
+            ledger: Ledger::default(),
+            tokens: Tokens::new(seed),
+            next_chat: 0,
+            used_call_ids: VecDeque::new(),
+            last_written: None,
+            service: Service::Running,
+        }
+    }
+
+    /// The two it is between, as last seen.
+    pub fn parties(&self) -> &Parties {
+        &self.parties
+    }
+
+    /// The id for the next [`Event::Invited`].
+    pub fn next_chat(&mut self) -> ChatId {
+        self.next_chat += 1;
+        ChatId(self.next_chat)
+    }
+
+    /// Takes one event; appends what is to be done.
+    pub fn handle(&mut self, event: Event, now: Instant, out: &mut Vec<Action>) {
+        match event {
+            Event::Written(written) => self.written(written, now, out),
+            Event::Gone { thread } => self.gone(thread.as_deref(), now, out),
+            Event::Bounced { id, fault } => self.bounced(&id, &fault, now, out),
+            Event::Invited(chat, invitation) => self.invited(chat, invitation, now, out),
+            Event::Chat(chat, event) => self.to_chat(chat, ChatInput::Peer(event), now, out),
+            Event::Paged(paged) => self.paged(paged, now, out),
+            Event::PageAnswered(answer) => self.pager.answered(answer, out),
+            Event::Handed(token) => {
+                self.pager.handed(token, &self.settings, now);
+                self.to_all(|| ChatInput::Handed(token), now, out);
+            }
+            Event::Lost(token) => {
+                self.pager.lost(token);
+                self.to_all(|| ChatInput::Lost(token), now, out);
+            }
+            Event::Elapsed => self.elapsed(now, out),
+            Event::ShutDown => {
+                self.service = Service::ShuttingDown;
+                self.pager.shut_down();
+                self.to_all(|| ChatInput::ShutDown, now, out);
+            }
+        }
+        // An answer must go out before the session it goes by is forgotten.
+        out.extend(self.ledger.drain().into_iter().map(Action::Settle));
+        self.chats.retain(|chat| {
+            if chat.is_over() {
+                out.push(Action::Close(chat.id()));
+            }
+            !chat.is_over()
+        });
+    }
+
+    /// When [`Event::Elapsed`] is due; never before what is under way can still change something.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.chats
+            .iter()
+            .filter_map(|chat| chat.deadline(&self.settings))
+            .chain(self.pager.deadline())
+            .chain(self.last_written.filter(|_| self.is_quiet()).map(|written| written + LINGER))
+            .min()
+    }
+
+    /// Nothing is under way.
+    pub fn is_quiet(&self) -> bool {
+        self.chats.is_empty() && !self.pager.is_busy()
+    }
+
+    /// Nothing is under way and nothing is worth remembering.
+    pub fn is_over(&self, now: Instant) -> bool {
+        let worth_keeping = match (self.service, self.last_written) {
+            (Service::ShuttingDown, _) | (_, None) => false,
+            (Service::Running, Some(written)) => now < written + LINGER,
+        };
+        self.is_quiet() && !worth_keeping
+    }
+}
+
+/// What the XMPP user does.
+impl Conversation {
+    fn written(&mut self, written: Written, now: Instant, out: &mut Vec<Action>) {
+        self.last_written = Some(now);
+        self.parties.romeo = written.origin.to.bare().into_jid();
+        let promise = self.ledger.promise(Ticket::Stanza(Box::new(written.origin.clone())));
+        if self.service == Service::ShuttingDown {
+            return promise.refused(Fault::new(Condition::RecipientUnavailable));
+        }
+        if self.goes_by_page(&written, now) {
+            let thread = match written.kind {
+                Kind::Chat => Some(written.origin.thread.clone().unwrap_or_else(|| self.tokens.text())),
+                Kind::Single => None,
+            };
+            let Self { pager, settings, tokens, .. } = self;
+            return pager.write(written, thread.as_deref(), promise, settings, tokens, now, out);
+        }
+        match self.chat_for(&written, now) {
+            Some(at) => {
+                let (chats, mut cx) = self.context(now, out);
+                if let Some(chat) = chats.get_mut(at) {
+                    chat.handle(ChatInput::Written(written, promise), &mut cx);
+                }
+            }
+            None => {
+                let chat = self.next_chat();
+                let thread = written.origin.thread.clone().unwrap_or_else(|| self.tokens.text());
+                let call_id = self.call_id_for(&thread);
+                let (chats, mut cx) = self.context(now, out);
+                let opened = Chat::open(chat, thread, call_id, written, promise, &mut cx);
+                chats.push(opened);
+            }
+        }
+    }
+
+    /// Whether the message travels by MESSAGE (IM-01, IM-10, CHAT-11).
+    fn goes_by_page(&self, written: &Written, now: Instant) -> bool {
+        match (self.settings.mode, written.kind) {
+            (ChatMode::Message, _) => true,
+            (ChatMode::Msrp, _) => false,
+            (ChatMode::Auto, Kind::Chat) => self.pager.lacks_msrp(now),
+            (ChatMode::Auto, Kind::Single) => {
+                self.pager.lacks_msrp(now) || written.body.len() <= self.settings.page_bytes
+            }
+        }
+    }
+
+    /// The session that the message belongs to (CHAT-20 to CHAT-22).
+    fn chat_for(&mut self, written: &Written, _now: Instant) -> Option<usize> {
+        let open = |chat: &Chat| chat.takes_messages();
+        match &written.origin.thread {
+            None => {
+                let latest = self.chats.iter().enumerate().filter(|(_, chat)| open(chat));
+                latest.max_by_key(|(_, chat)| chat.last_active()).map(|(at, _)| at)
+            }
+            Some(thread) => {
+                let known = self.chats.iter().position(|chat| open(chat) && chat.has_thread(thread));
+                known.or_else(|| match self.chats.as_mut_slice() {
+                    [only] => (open(only) && only.adopt(thread)).then_some(0),
+                    _ => None,
+                })
+            }
+        }
+    }
+
+    /// The thread as Call-ID, if it is fit for one and never was one here (CHAT-03).
+    fn call_id_for(&mut self, thread: &str) -> Option<String> {
+        let fresh = is_call_id(thread) && !self.used_call_ids.iter().any(|used| used == thread);
+        fresh.then(|| {
+            self.remember_call_id(thread);
+            thread.to_owned()
+        })
+    }
+
+    fn remember_call_id(&mut self, call_id: &str) {
+        if self.used_call_ids.len() >= CALL_IDS {
+            self.used_call_ids.pop_front();
+        }
+        self.used_call_ids.push_back(call_id.to_owned());
+    }
+
+    /// CHAT-24: the session of that thread, or the only one there is.
+    fn gone(&mut self, thread: Option<&str>, now: Instant, out: &mut Vec<Action>) {
+        let (chats, mut cx) = self.context(now, out);
+        let chat = match (thread, chats.as_mut_slice()) {
+            (Some(thread), chats) => chats.iter_mut().find(|chat| chat.has_thread(thread)),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        if let Some(chat) = chat {
+            chat.handle(ChatInput::Gone, &mut cx);
+        }
+    }
+
+    fn bounced(&mut self, id: &str, fault: &Fault, now: Instant, out: &mut Vec<Action>) {
+        if !self.pager.bounced(id, fault) {
+            self.to_all(|| ChatInput::Bounced(id.to_owned(), fault.clone()), now, out);
+        }
+    }
+}
+
+/// What the SIP user does.
+impl Conversation {
+    fn invited(&mut self, chat: ChatId, invitation: Invitation, now: Instant, out: &mut Vec<Action>) {
+        if self.service == Service::ShuttingDown {
+            return out.extend([Action::Decline(chat), Action::Close(chat)]);
+        }
+        self.remember_call_id(&invitation.call_id);
+        let device = device_of(&invitation.from);
+        let (chats, mut cx) = self.context(now, out);
+        let accepted = Chat::accept(chat, invitation, device, &mut cx);
+        chats.push(accepted);
+    }
+
+    fn paged(&mut self, paged: Paged, now: Instant, out: &mut Vec<Action>) {
+        let contact = self.parties.romeo_device(device_of(&paged.from).as_deref());
+        let Self { pager, parties, settings, ledger, tokens, .. } = self;
+        pager.receive(paged, &contact, parties, settings, ledger, tokens, now, out);
+    }
+}
+
+impl Conversation {
+    fn to_chat(&mut self, id: ChatId, event: ChatInput, now: Instant, out: &mut Vec<Action>) {
+        let (chats, mut cx) = self.context(now, out);
+        if let Some(chat) = chats.iter_mut().find(|chat| chat.id() == id) {
+            chat.handle(event, &mut cx);
+        }
+    }
+
+    fn to_all(&mut self, event: impl Fn() -> ChatInput, now: Instant, out: &mut Vec<Action>) {
+        let (chats, mut cx) = self.context(now, out);
+        for chat in chats {
+            chat.handle(event(), &mut cx);
+        }
+    }
+
+    fn elapsed(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.pager.elapsed(now);
+        let (chats, mut cx) = self.context(now, out);
+        for chat in chats {
+            if chat.deadline(cx.settings).is_some_and(|deadline| deadline <= now) {
+                chat.handle(ChatInput::Elapsed, &mut cx);
+            }
+        }
+    }
+
+    fn context<'a>(&'a mut self, now: Instant, out: &'a mut Vec<Action>) -> (&'a mut Vec<Chat>, Context<'a>) {
+        let cx = Context {
+            now,
+            settings: &self.settings,
+            parties: &self.parties,
+            ledger: &self.ledger,
+            tokens: &mut self.tokens,
+            pager: &mut self.pager,
+            out,
+        };
+        (&mut self.chats, cx)
+    }
+}
+
+/// Where tokens and random ids come from.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    next: u64,
+    rng: SmallRng,
+}
+
+impl Tokens {
+    fn new(seed: u64) -> Tokens {
+        Tokens {
+            next: 0,
+            rng: SmallRng::seed_from_u64(seed),
+        }
+    }
+
+    fn token(&mut self) -> Token {
+        self.next += 1;
+        Token(self.next)
+    }
+
+    /// A fresh id, thread or tag: 20 letters and digits, 80 random bits, and a legal MSRP `ident`.
+    fn text(&mut self) -> String {
+        format!("{:020x}", self.rng.random::<u128>() >> 48)
+    }
+}
+
+/// Whether a thread can stand as Call-ID (RFC 3261 §25.1 `callid`, CHAT-03).
+fn is_call_id(thread: &str) -> bool {
+    let word = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~()<>:\\\"/[]?{}".contains(&byte))
+    };
+    thread.len() <= 128
+        && match thread.split_once('@') {
+            Some((local, host)) => word(local) && word(host),
+            None => word(thread),
+        }
+}
+
+#[cfg(test)]
+mod tests;

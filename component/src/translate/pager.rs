@@ -1,0 +1,318 @@
+//! Single messages: SIP MESSAGE both ways (RFC 7572), and chat to a peer without MSRP (CHAT-11).
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use super::{Tokens, stanza};
+use super::event::{Action, Page, PageFault, Paged, Settings, Token, Written};
+use super::party::Parties;
+use crate::address::Jid;
+use crate::body::Text;
+use crate::fault::{Addressee, Condition, Fault};
+use crate::promise::{Ledger, Promise, Ticket};
+
+/// Threads whose Call-ID is remembered, per conversation.
+const THREADS: usize = 32;
+
+/// Messages that travel without a session, each way.
+#[derive(Debug, Default)]
+pub(super) struct Pager {
+    lane: Lane,
+    /// Call-IDs in use, with the tag and the number of their last request (IM-08), oldest first.
+    usages: VecDeque<Usage>,
+    /// MESSAGEs of the SIP user whose stanza is on its way.
+    inbound: HashMap<Token, Inbound>,
+    /// The peer has no MSRP, as far as known until then (CHAT-11).
+    no_msrp_until: Option<Instant>,
+    /// A chat with the SIP user goes by MESSAGE, in that thread: an answer is chat too (IM-19).
+    exchange: Option<Exchange>,
+    recipient: Recipient,
+}
+
+/// Whether the XMPP user is known to take messages, so that an answer need not wait for an error (IM-05).
+#[derive(Debug, Default)]
+enum Recipient {
+    #[default]
+    Unknown,
+    Proven,
+}
+
+/// Outgoing MESSAGEs: one at a time, in order (RFC 3428 §8).
+#[derive(Debug, Default)]
+enum Lane {
+    #[default]
+    Free,
+    Waiting {
+        sent: Promise,
+        next: VecDeque<(Box<Page>, Promise)>,
+    },
+}
+
+#[derive(Debug)]
+struct Usage {
+    thread: Option<String>,
+    call_id: String,
+    from_tag: String,
+    cseq: u32,
+}
+
+#[derive(Debug)]
+struct Exchange {
+    call_id: String,
+    thread: String,
+    with: Jid,
+    until: Instant,
+}
+
+#[derive(Debug)]
+enum Inbound {
+    /// The server has not taken the stanza yet.
+    Unhanded { promise: Promise, stanza_id: String },
+    /// Taken; an error may still come (IM-05).
+    Handed {
+        promise: Promise,
+        stanza_id: String,
+        until: Instant,
+    },
+}
+
+/// Towards the SIP user.
+impl Pager {
+    /// Sends the message, or lets it wait for the answer to the one before. `chat`: the thread of the chat it belongs
+    /// to, if it is one.
+    pub fn write(
+        &mut self,
+        written: Written,
+        chat: Option<&str>,
+        promise: Promise,
+        settings: &Settings,
+        tokens: &mut Tokens,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        if written.body.len() > settings.page_bytes {
+            return promise.refused(
+                Fault::new(Condition::PolicyViolation)
+                    .with_text("the message is too long for a SIP user without chat sessions".to_owned()),
+            );
+        }
+        let thread = chat.map(str::to_owned).or_else(|| written.origin.thread.clone());
+        let usage = self.usage(thread.as_deref(), tokens);
+        if let Some(thread) = chat {
+            self.exchange = Some(Exchange {
+                call_id: usage.0.clone(),
+                thread: thread.to_owned(),
+                with: written.origin.from.clone(),
+                until: now + settings.memory,
+            });
+        }
+        let (call_id, from_tag, cseq) = usage;
+        let page = Box::new(Page {
+            call_id,
+            from_tag,
+            cseq,
+            resource: written.origin.from.resource().map(str::to_owned),
+            device: written.origin.to.resource().map(str::to_owned),
+            subject: written.subject,
+            lang: written.lang,
+            body: written.body,
+        });
+        match &mut self.lane {
+            Lane::Free => {
+                out.push(Action::Page(page));
+                self.lane = Lane::Waiting {
+                    sent: promise,
+                    next: VecDeque::new(),
+                };
+            }
+            Lane::Waiting { next, .. } => {
+                let bytes: usize = next.iter().map(|(page, _)| page.body.len()).sum();
+                if next.len() < settings.held && bytes + page.body.len() <= settings.held_bytes {
+                    next.push_back((page, promise));
+                } else {
+                    promise.refused(Fault::new(Condition::ResourceConstraint));
+                }
+            }
+        }
+    }
+
+    /// The MESSAGE under way got its answer: the next one may go.
+    pub fn answered(&mut self, answer: Result<(), PageFault>, out: &mut Vec<Action>) {
+        let Lane::Waiting { sent, mut next } = std::mem::take(&mut self.lane) else {
+            return;
+        };
+        match answer {
+            Ok(()) => sent.delivered(),
+            Err(PageFault::Rejected(rejection)) => sent.refused(rejection.fault),
+            Err(PageFault::Failed(failure)) => sent.refused(Fault::from_failure(&failure)),
+        }
+        if let Some((page, promise)) = next.pop_front() {
+            out.push(Action::Page(page));
+            self.lane = Lane::Waiting { sent: promise, next };
+        }
+    }
+
+    pub fn remember_no_msrp(&mut self, until: Instant) {
+        self.no_msrp_until = Some(until);
+    }
+
+    pub fn lacks_msrp(&self, now: Instant) -> bool {
+        self.no_msrp_until.is_some_and(|until| now < until)
+    }
+
+    /// Call-ID, From tag and the next number for a message of that thread (IM-08, IM-09).
+    fn usage(&mut self, thread: Option<&str>, tokens: &mut Tokens) -> (String, String, u32) {
+        let known = thread.and_then(|thread| {
+            self.usages
+                .iter_mut()
+                .find(|usage| usage.thread.as_deref() == Some(thread))
+        });
+        if let Some(usage) = known {
+            usage.cseq = usage.cseq.wrapping_add(1) & 0x7fff_ffff;
+            return (usage.call_id.clone(), usage.from_tag.clone(), usage.cseq);
+        }
+        let usage = Usage {
+            thread: thread.map(str::to_owned),
+            call_id: match thread {
+                Some(thread) if super::is_call_id(thread) => thread.to_owned(),
+                _ => tokens.text(),
+            },
+            from_tag: tokens.text(),
+            cseq: 1,
+        };
+        let answer = (usage.call_id.clone(), usage.from_tag.clone(), usage.cseq);
+        if thread.is_some() {
+            if self.usages.len() >= THREADS {
+                self.usages.pop_front();
+            }
+            self.usages.push_back(usage);
+        }
+        answer
+    }
+}
+
+/// Towards the XMPP user.
+impl Pager {
+    pub fn receive(
+        &mut self,
+        paged: Paged,
+        contact: &Jid,
+        parties: &Parties,
+        settings: &Settings,
+        ledger: &Ledger,
+        tokens: &mut Tokens,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        let exchange = self.exchange.as_ref().filter(|exchange| now < exchange.until);
+        let promise = ledger.promise(Ticket::Page {
+            transaction: paged.transaction,
+            addressee: Addressee::from(exchange.map_or(&parties.juliet, |exchange| &exchange.with)),
+        });
+        if self.inbound.len() >= settings.window {
+            return promise.refused(Fault::new(Condition::ResourceConstraint));
+        }
+        let text = Text {
+            body: paged.body,
+            subject: paged.subject,
+            lang: paged.lang,
+        };
+        let stanza_id = tokens.text();
+        let message = match exchange {
+            Some(exchange) => stanza::chat(contact, &exchange.with, &stanza_id, &exchange.thread, text),
+            None => {
+                // A reply in that thread goes back under the Call-ID it came with (IM-09).
+                let thread = self
+                    .usages
+                    .iter()
+                    .find(|usage| usage.call_id == paged.call_id)
+                    .and_then(|usage| usage.thread.clone())
+                    .unwrap_or(paged.call_id);
+                stanza::single(contact, &parties.juliet, &stanza_id, &thread, text)
+            }
+        };
+        let token = tokens.token();
+        out.push(Action::Stanza(message, Some(token)));
+        self.inbound.insert(token, Inbound::Unhanded { promise, stanza_id });
+    }
+
+    pub fn handed(&mut self, token: Token, settings: &Settings, now: Instant) {
+        let Some(Inbound::Unhanded { promise, stanza_id }) = self.inbound.remove(&token) else {
+            return;
+        };
+        match self.recipient {
+            Recipient::Proven => promise.delivered(),
+            Recipient::Unknown => {
+                let until = now + settings.error_wait;
+                self.inbound.insert(token, Inbound::Handed { promise, stanza_id, until });
+            }
+        }
+    }
+
+    pub fn lost(&mut self, token: Token) {
+        if let Some(Inbound::Unhanded { promise, .. } | Inbound::Handed { promise, .. }) = self.inbound.remove(&token) {
+            promise.refused(Fault::new(Condition::RemoteServerTimeout));
+        }
+    }
+
+    /// A stanza came back. Says whether it was one of these.
+    pub fn bounced(&mut self, id: &str, fault: &Fault) -> bool {
+        let token = self.inbound.iter().find_map(|(token, inbound)| {
+            let (Inbound::Unhanded { stanza_id, .. } | Inbound::Handed { stanza_id, .. }) = inbound;
+            (stanza_id == id).then_some(*token)
+        });
+        self.recipient = Recipient::Unknown;
+        match token.and_then(|token| self.inbound.remove(&token)) {
+            Some(Inbound::Unhanded { promise, .. } | Inbound::Handed { promise, .. }) => {
+                promise.refused(fault.clone());
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// No error came in time: those are delivered (IM-05).
+    pub fn elapsed(&mut self, now: Instant) {
+        let due: Vec<Token> = self
+            .inbound
+            .iter()
+            .filter_map(|(token, inbound)| match inbound {
+                Inbound::Handed { until, .. } if *until <= now => Some(*token),
+                Inbound::Handed { .. } | Inbound::Unhanded { .. } => None,
+            })
+            .collect();
+        for token in due {
+            if let Some(Inbound::Handed { promise, .. } | Inbound::Unhanded { promise, .. }) = self.inbound.remove(&token) {
+                promise.delivered();
+                self.recipient = Recipient::Proven;
+            }
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.inbound
+            .values()
+            .filter_map(|inbound| match inbound {
+                Inbound::Handed { until, .. } => Some(*until),
+                Inbound::Unhanded { .. } => None,
+            })
+            .min()
+    }
+}
+
+/// The end.
+impl Pager {
+    /// Gives back what was not sent; what was sent is still waited for.
+    pub fn shut_down(&mut self) {
+        if let Lane::Waiting { next, .. } = &mut self.lane {
+            for (_, promise) in next.drain(..) {
+                promise.refused(Fault::new(Condition::RecipientUnavailable));
+            }
+        }
+    }
+
+    /// Whether a message is under way.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.lane, Lane::Waiting { .. }) || !self.inbound.is_empty()
+    }
+}

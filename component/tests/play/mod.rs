@@ -1,0 +1,314 @@
+//! One conversation core, a juliet and a romeo that do what a transcript says.
+
+mod script;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use script::{Line, Party};
+use stox::fault::Fault;
+use stox::promise::{Origin, Outcome, Settlement, Ticket};
+use stox::translate::{
+    Action, ChatEvent, ChatId, Conversation, Event, Invitation, Kind, Media, PageFault, Paged, Parties, Rejection,
+    Settings, Token, Wrapping, Written,
+};
+use stox::xmpp::{MessageType, Outgoing};
+use stox_msrp::{FailureReport, Incoming, IncomingId, MsrpUri, Role};
+use stox_sip::{ServerTransactionId, Status};
+
+const JULIET: &str = "juliet@example.com/balcony";
+const ROMEO: &str = "romeo%example.net@sip.example.com";
+const THREAD: &str = "e0ffe42b28561960c6b12b944a092794b9683a38";
+
+/// Plays a transcript; `Err` says at which line what happened instead.
+pub fn play(text: &str) -> Result<(), String> {
+    let mut stage = Stage::new();
+    for line in script::read(text)? {
+        stage.step(&line).map_err(|failure| {
+            let seen = stage.seen.join("\n    ");
+            format!("line {}: `{}`: {failure}\n  so far:\n    {seen}", line.number, line.text)
+        })?;
+    }
+    Ok(())
+}
+
+struct Stage {
+    core: Conversation,
+    now: Instant,
+    /// What stox did and no line has asked for yet.
+    done: VecDeque<Seen>,
+    /// Requests of stox that romeo has not answered, oldest first.
+    to_answer: VecDeque<Pending>,
+    /// Everything that happened, for a failure's message.
+    seen: Vec<String>,
+    chat: Option<ChatId>,
+    sends: u64,
+}
+
+/// What stox did, in a transcript's words.
+struct Seen {
+    to: Party,
+    what: String,
+}
+
+enum Pending {
+    Invite(ChatId),
+    Send(ChatId, Token),
+    Message,
+    Bye,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let parties = Parties {
+            juliet: "juliet@example.com".parse().expect("a JID"),
+            juliet_uri: "sip:juliet@example.com".parse().expect("a URI"),
+            romeo: ROMEO.parse().expect("a JID"),
+            romeo_uri: "sip:romeo@example.net".parse().expect("a URI"),
+        };
+        let now = Instant::now();
+        Stage {
+            core: Conversation::new(parties, Settings::default(), 1),
+            now,
+            done: VecDeque::new(),
+            to_answer: VecDeque::new(),
+            seen: Vec::new(),
+            chat: None,
+            sends: 0,
+        }
+    }
+
+    fn step(&mut self, line: &Line) -> Result<(), String> {
+        match (line.from, line.to) {
+            (Some(Party::Juliet), _) => self.juliet(&line.what),
+            (Some(Party::Romeo), _) => self.romeo(&line.what),
+            (Some(Party::Stox), Some(to)) => self.expect(to, &line.what),
+            _ if line.what == "nothing else" => self.nothing_else(),
+            _ => Err("no such step".to_owned()),
+        }
+    }
+
+    fn juliet(&mut self, what: &str) -> Result<(), String> {
+        let event = match what.split_once(": ") {
+            Some(("message", text)) => self.written(Kind::Chat, text),
+            Some(("single", text)) => self.written(Kind::Single, text),
+            None if what == "gone" => Event::Gone { thread: Some(THREAD.to_owned()) },
+            _ => return Err("juliet cannot do that".to_owned()),
+        };
+        self.feed(event);
+        Ok(())
+    }
+
+    fn written(&mut self, kind: Kind, text: &str) -> Event {
+        self.sends += 1;
+        Event::Written(Written {
+            origin: Origin {
+                from: JULIET.parse().expect("a JID"),
+                to: ROMEO.parse().expect("a JID"),
+                id: Some(format!("m{}", self.sends)),
+                thread: Some(THREAD.to_owned()),
+            },
+            kind,
+            body: text.to_owned(),
+            subject: None,
+            lang: None,
+        })
+    }
+
+    fn romeo(&mut self, what: &str) -> Result<(), String> {
+        let event = match (what.split_once(": "), what) {
+            (Some(("SEND", text)), _) => {
+                let chat = self.chat.ok_or("there is no session")?;
+                self.sends += 1;
+                Event::Chat(chat, ChatEvent::Received(incoming(self.sends, text)))
+            }
+            (Some(("MESSAGE", text)), _) => {
+                self.sends += 1;
+                Event::Paged(Paged {
+                    transaction: ServerTransactionId::from_number(self.sends),
+                    call_id: "a84b4c76e66710".to_owned(),
+                    body: text.to_owned(),
+                    subject: None,
+                    lang: None,
+                    from: "sip:romeo@example.net".parse().expect("a URI"),
+                    to: JULIET.parse().expect("a JID"),
+                })
+            }
+            (None, "INVITE, offers MSRP") => {
+                let chat = self.core.next_chat();
+                self.chat = Some(chat);
+                Event::Invited(
+                    chat,
+                    Invitation {
+                        call_id: "742507no".to_owned(),
+                        offer: Some(media(Role::Passive)),
+                        from: "sip:romeo@example.net".parse().expect("a URI"),
+                        to: "juliet@example.com".parse().expect("a JID"),
+                    },
+                )
+            }
+            (None, "ACK") => Event::Chat(self.chat.ok_or("there is no session")?, ChatEvent::Acknowledged(None)),
+            (None, "BYE") => {
+                // The endpoint answers BYE by itself.
+                self.note(Party::Romeo, "200".to_owned());
+                Event::Chat(self.chat.ok_or("there is no session")?, ChatEvent::Ended)
+            }
+            (None, "CANCEL") => Event::Chat(self.chat.ok_or("there is no session")?, ChatEvent::Cancelled),
+            (None, status) => return self.answer(status.parse().map_err(|_| "romeo cannot do that")?),
+            _ => return Err("romeo cannot do that".to_owned()),
+        };
+        self.feed(event);
+        Ok(())
+    }
+
+    /// romeo answers the oldest request that waits for an answer.
+    fn answer(&mut self, status: u16) -> Result<(), String> {
+        if status < 200 {
+            return Ok(());
+        }
+        let event = match self.to_answer.pop_front().ok_or("nothing waits for an answer")? {
+            Pending::Bye => return Ok(()),
+            Pending::Invite(chat) if status < 300 => Event::Chat(
+                chat,
+                ChatEvent::Answered { media: Ok(media(Role::Active)), device: None },
+            ),
+            Pending::Invite(chat) => {
+                // The ACK of a refusal belongs to the transaction.
+                self.note(Party::Romeo, "ACK".to_owned());
+                Event::Chat(chat, ChatEvent::Rejected(rejection(status)))
+            }
+            Pending::Send(chat, token) if status < 300 => Event::Chat(chat, ChatEvent::Accepted(token)),
+            Pending::Send(chat, token) => Event::Chat(chat, ChatEvent::Refused(token, status)),
+            Pending::Message if status < 300 => Event::PageAnswered(Ok(())),
+            Pending::Message => Event::PageAnswered(Err(PageFault::Rejected(rejection(status)))),
+        };
+        self.feed(event);
+        Ok(())
+    }
+
+    fn expect(&mut self, to: Party, what: &str) -> Result<(), String> {
+        let at = self.done.iter().position(|seen| seen.to == to);
+        let Some(seen) = at.and_then(|at| self.done.remove(at)) else {
+            return Err("nothing more was sent there".to_owned());
+        };
+        if seen.what == what { Ok(()) } else { Err(format!("it was `{}`", seen.what)) }
+    }
+
+    fn nothing_else(&mut self) -> Result<(), String> {
+        if let Some(seen) = self.done.front() {
+            return Err(format!("there is still `{}`", seen.what));
+        }
+        if !self.core.is_quiet() {
+            return Err("something is still under way".to_owned());
+        }
+        self.now = self.core.poll_timeout().unwrap_or(self.now) + Duration::from_secs(1);
+        if self.core.is_over(self.now) { Ok(()) } else { Err("the conversation does not end".to_owned()) }
+    }
+
+    /// One event, and all that the world does by itself: connections are made, the XMPP server takes what it is sent.
+    fn feed(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            self.seen.push(format!("{event:?}"));
+            let mut actions = Vec::new();
+            self.core.handle(event, self.now, &mut actions);
+            for action in actions {
+                self.seen.push(format!("  {action:?}"));
+                self.perform(action, &mut events);
+            }
+        }
+        // Nobody else can do anything before these pass: the wait for a late error of the XMPP side.
+        while let Some(due) = self.core.poll_timeout().filter(|due| *due <= self.now + Duration::from_secs(1)) {
+            self.now = due;
+            let mut actions = Vec::new();
+            self.core.handle(Event::Elapsed, self.now, &mut actions);
+            for action in actions {
+                self.perform(action, &mut events);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) {
+        let offer = "INVITE, offers MSRP".to_owned();
+        match action {
+            Action::Invite { chat, .. } => {
+                self.chat = Some(chat);
+                self.to_answer.push_back(Pending::Invite(chat));
+                self.note(Party::Romeo, offer);
+            }
+            Action::Ack(_) => self.note(Party::Romeo, "ACK".to_owned()),
+            Action::Cancel(_) => self.note(Party::Romeo, "CANCEL".to_owned()),
+            Action::Bye(..) => {
+                self.to_answer.push_back(Pending::Bye);
+                self.note(Party::Romeo, "BYE".to_owned());
+            }
+            Action::Accept(_) => self.note(Party::Romeo, "200".to_owned()),
+            Action::Decline(_) => self.note(Party::Romeo, "503".to_owned()),
+            Action::OpenMsrp { chat, .. } => events.push_back(Event::Chat(chat, ChatEvent::Bound)),
+            Action::Send { chat, token, body, .. } => {
+                self.to_answer.push_back(Pending::Send(chat, token));
+                self.note(Party::Romeo, format!("SEND: {}", String::from_utf8_lossy(&body)));
+            }
+            Action::ReportFailure { status, .. } => self.note(Party::Romeo, format!("REPORT {status}")),
+            Action::Close(_) => {}
+            Action::Page(page) => {
+                self.to_answer.push_back(Pending::Message);
+                self.note(Party::Romeo, format!("MESSAGE: {}", page.body));
+            }
+            Action::Stanza(stanza, token) => {
+                self.note(Party::Juliet, words_of(&stanza));
+                events.extend(token.map(Event::Handed));
+            }
+            Action::Settle(Settlement { ticket: Ticket::Stanza(_), outcome: Outcome::Delivered }) => {}
+            Action::Settle(Settlement { ticket: Ticket::Stanza(_), outcome: Outcome::Refused(fault) }) => {
+                self.note(Party::Juliet, format!("error: {}", fault.condition()));
+            }
+            Action::Settle(Settlement { outcome: Outcome::Delivered, .. }) => {
+                self.note(Party::Romeo, "200".to_owned());
+            }
+            Action::Settle(Settlement { outcome: Outcome::Refused(fault), .. }) => {
+                self.note(Party::Romeo, fault.to_msrp().to_string());
+            }
+        }
+    }
+
+    fn note(&mut self, to: Party, what: String) {
+        self.done.push_back(Seen { to, what });
+    }
+}
+
+/// A stanza in a transcript's words.
+fn words_of(stanza: &Outgoing) -> String {
+    let Outgoing::Message(message) = stanza else {
+        return "another stanza".to_owned();
+    };
+    match (message.kind(), message.text(), message.state()) {
+        (MessageType::Chat, Some(body), _) => format!("message: {body}"),
+        (_, Some(body), _) => format!("single: {body}"),
+        (_, None, Some(state)) => state.name().to_owned(),
+        (_, None, None) => "an empty message".to_owned(),
+    }
+}
+
+fn incoming(number: u64, text: &str) -> Incoming {
+    Incoming {
+        id: IncomingId::from_number(number),
+        message_id: format!("id{number}"),
+        transaction_id: format!("tid{number}"),
+        content_type: Some("text/plain".to_owned()),
+        body: Bytes::copy_from_slice(text.as_bytes()),
+        success_report: false,
+        failure_report: FailureReport::Yes,
+    }
+}
+
+fn media(role: Role) -> Media {
+    let path: MsrpUri = "msrp://romeo.example.net:7394/kjhd37s2s2;tcp".parse().expect("an MSRP URI");
+    Media { path: vec![path], role, wrapping: Wrapping::Plain, max_size: None }
+}
+
+fn rejection(status: u16) -> Rejection {
+    let code = Status::new(status).expect("a status code");
+    Rejection { status, fault: Fault::from_sip(code, code.reason()) }
+}
