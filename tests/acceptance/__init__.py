@@ -1,0 +1,1 @@
+"""Acceptance tests of stox: real XMPP servers, a real gateway, independent peers."""

@@ -1,0 +1,239 @@
+"""The files of `tests/transcripts`, each played between real servers; their README tells how they are written."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import FlowFailed, equal, require
+from ..gateway import ROOT
+from ..peers.msrp.session import Received, Sent
+from ..peers.sip.call import Call
+from ..peers.sip.incoming import IncomingInvite, IncomingMessage
+from ..peers.sip.message import SipMessage
+from ..peers.sip.user import SipUser
+from ..peers.stanza import new_id
+from ..peers.xmpp_user import XmppUser
+from ..world import JULIET_URI, ROMEO, World
+from . import flow
+
+_FOLDER = ROOT / "tests" / "transcripts"
+_STEP = re.compile(r"^(?:\[?F\d+\]?\s+)?\s*(juliet|romeo|stox)\s*→\s*(juliet|romeo|stox)\s+(.*)$")
+_WITH_TEXT = re.compile(r"^(message|single|SEND|MESSAGE): (.*)$")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line: who to whom, what, and the text if it carries one."""
+
+    line: int
+    sender: str
+    receiver: str
+    what: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.sender} → {self.receiver}  {self.what} {self.text}".rstrip()
+
+
+def parse(file: Path) -> list[Step]:
+    """The steps of a file; `nothing else` must end it."""
+    steps = []
+    ended = False
+    for number, raw in enumerate(file.read_text("utf-8").splitlines(), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        require(not ended, f"{file.name}:{number}: a step after 'nothing else'")
+        if line == "nothing else":
+            ended = True
+            continue
+        step = _STEP.match(line)
+        if step is None:
+            raise FlowFailed(f"{file.name}:{number}: not a step: {raw!r}")
+        text = _WITH_TEXT.match(step[3])
+        what = text[1] if text else re.sub(r" \(.*\)$", "", step[3]).removesuffix(", promise kept").strip()
+        steps.append(Step(number, step[1], step[2], what, text[2] if text else ""))
+    require(ended, f"{file.name} does not end with 'nothing else'")
+    return steps
+
+
+class Player:
+    """Plays one file: does juliet's and romeo's steps, awaits those of stox."""
+
+    def __init__(self, juliet: XmppUser, romeo: SipUser) -> None:
+        self.juliet = juliet
+        self.romeo = romeo
+        self.thread = f"thread-{new_id()}"
+        self.romeo_jid = ROMEO
+        self.unanswered: list[IncomingInvite | IncomingMessage | Received | SipMessage] = []
+        """Requests of stox without an answer of romeo, oldest first."""
+        self.awaiting: list[Sent | asyncio.Task[SipMessage] | asyncio.Task[None]] = []
+        """Requests of romeo without an answer of stox, oldest first."""
+        self.fateless: list[tuple[str, str]] = []
+        """Id and text of juliet's messages that were neither taken nor given back."""
+        self.call: Call | None = None
+        self.joining: asyncio.Task[Call] | None = None
+        self.refusing: asyncio.Task[None] | None = None
+        self.dialling: asyncio.Task[tuple[SipMessage, Call | None]] | None = None
+        self.ringing: IncomingInvite | None = None
+
+    async def play(self, step: Step) -> None:
+        if step.sender == "juliet":
+            self._juliet_does(step)
+        elif step.sender == "romeo":
+            await self._romeo_does(step)
+        elif step.receiver == "juliet":
+            await self._juliet_awaits(step)
+        else:
+            await self._romeo_awaits(step)
+
+    def _juliet_does(self, step: Step) -> None:
+        if step.what == "gone":
+            self.juliet.leave(self.romeo_jid, self.thread)
+            return
+        type = {"message": "chat", "single": "normal"}[step.what]
+        id = self.juliet.say(self.romeo_jid, step.text, thread=self.thread, type=type)
+        self.fateless.append((id, step.text))
+
+    async def _romeo_does(self, step: Step) -> None:
+        if step.what == "INVITE, offers MSRP":
+            self.dialling = asyncio.create_task(self._dial())
+            self.awaiting.append(asyncio.create_task(self._answer_to_dial()))
+        elif step.what == "ACK":
+            assert self.dialling is not None
+            _, self.call = await self.dialling
+        elif step.what == "SEND":
+            self.awaiting.append(self._open_call().session.say(step.text))
+        elif step.what == "MESSAGE":
+            self.awaiting.append(asyncio.create_task(self.romeo.message(JULIET_URI, step.text)))
+        elif step.what == "BYE":
+            self.awaiting.append(asyncio.create_task(self._open_call().bye()))
+        elif step.what.isdigit():
+            await self._romeo_answers(int(step.what))
+        else:
+            raise FlowFailed(f"romeo cannot do {step.what!r}")
+
+    async def _romeo_answers(self, status: int) -> None:
+        require(self.unanswered, "stox waits for no answer of romeo")
+        request = self.unanswered[0]
+        if status < 200:
+            assert isinstance(request, IncomingInvite)
+            request.ring()
+            await asyncio.sleep(0.15)
+            return
+        self.unanswered.pop(0)
+        if isinstance(request, IncomingInvite) and status < 300:
+            self.joining = asyncio.create_task(request.accept())
+            self.joining.add_done_callback(self._joined)
+        elif isinstance(request, IncomingInvite):
+            self.refusing = asyncio.create_task(request.refuse(status, [("Allow", "MESSAGE")]))
+        elif isinstance(request, IncomingMessage):
+            self._fate(request.text, status)
+            request.answer(status)
+        elif isinstance(request, Received):
+            self._fate(request.text, status)
+            self._open_call().session.answer(request, status)
+
+    def _fate(self, text: str, status: int) -> None:
+        """A message that was taken is not awaited back any more."""
+        if status < 300:
+            self.fateless.remove(next(message for message in self.fateless if message[1] == text))
+
+    async def _juliet_awaits(self, step: Step) -> None:
+        if step.what == "gone":
+            await self.juliet.expect_gone(sender=ROMEO, thread=self.thread)
+        elif step.what == "message":
+            got = await self.juliet.expect_message(step.text, sender=ROMEO, thread=self.thread)
+            self.romeo_jid = got.sender
+        elif step.what == "single":
+            await self.juliet.expect_message(step.text, sender=ROMEO, type=None)
+        elif step.what.startswith("error: "):
+            require(self.fateless, "juliet has no message that could come back")
+            id, _ = self.fateless.pop(0)
+            got = await self.juliet.inbox.take(f"an error for {id}")
+            condition = got.error.condition if got.error else None
+            equal((got.id, condition), (id, step.what.removeprefix("error: ")), f"id and condition of {got}")
+        else:
+            raise FlowFailed(f"juliet cannot await {step.what!r}")
+
+    async def _romeo_awaits(self, step: Step) -> None:
+        if step.what == "INVITE, offers MSRP":
+            invite = await self.romeo.expect_invite()
+            invite.answers_cancel = False
+            self.ringing = invite
+            self.unanswered.append(invite)
+        elif step.what == "ACK":
+            await self._ack()
+        elif step.what == "SEND":
+            received = await self._open_call().session.expect(step.text)
+            self.unanswered.append(received)
+        elif step.what == "MESSAGE":
+            self.unanswered.append(await self.romeo.expect_message(step.text))
+        elif step.what == "BYE":
+            self.unanswered.append(await self._open_call().expect_bye())
+        elif step.what == "CANCEL":
+            assert self.ringing is not None
+            await asyncio.wait_for(self.ringing.cancelled.wait(), 8.0)
+        elif step.what.isdigit():
+            await self._stox_answers(int(step.what))
+        else:
+            raise FlowFailed(f"romeo cannot await {step.what!r}")
+
+    async def _ack(self) -> None:
+        if self.refusing is not None:
+            await self.refusing
+            self.refusing = None
+            return
+        assert self.joining is not None
+        await self.joining
+
+    async def _stox_answers(self, status: int) -> None:
+        require(self.awaiting, "romeo waits for no answer of stox")
+        request = self.awaiting.pop(0)
+        if isinstance(request, Sent):
+            equal(await request.status(), status, "answer to the SEND")
+            return
+        answer = await request
+        equal(answer.status if answer else 200, status, "answer of stox")
+
+    async def _dial(self) -> tuple[SipMessage, Call | None]:
+        return await self.romeo.dial(JULIET_URI, call_id=self.thread)
+
+    async def _answer_to_dial(self) -> SipMessage:
+        assert self.dialling is not None
+        return (await self.dialling)[0]
+
+    def _joined(self, joining: asyncio.Task[Call]) -> None:
+        if not joining.cancelled() and joining.exception() is None:
+            self.call = joining.result()
+
+    def _open_call(self) -> Call:
+        require(self.call is not None, "there is no call")
+        assert self.call is not None
+        return self.call
+
+
+def _add(file: Path) -> None:
+    async def play(world: World) -> None:
+        juliet, romeo = await world.start()
+        romeo.message_status = None
+        romeo.msrp.statuses = lambda _: None
+        player = Player(juliet, romeo)
+        for step in parse(file):
+            world.transcript.note(str(step))
+            try:
+                await player.play(step)
+            except FlowFailed as failure:
+                raise FlowFailed(f"{file.name}, {step}\n{failure}") from failure
+        require(not player.fateless, f"messages of juliet without a fate: {player.fateless}")
+        await world.nothing_else()
+
+    play.__doc__ = file.read_text("utf-8").splitlines()[0].lstrip("# ")
+    flow(f"transcript: {file.stem}")(play)
+
+
+for _file in sorted(_FOLDER.glob("*.txt")):
+    _add(_file)

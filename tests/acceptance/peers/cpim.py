@@ -1,0 +1,46 @@
+"""message/cpim as T13 writes it (RFC 3862)."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import ProtocolViolation
+
+
+def wrap(text: str, sender: str, to: str) -> bytes:
+    """A text as a peer that prefers CPIM sends it."""
+    return (
+        f"From: <{sender}>\r\nTo: <{to}>\r\nDateTime: 2026-01-01T12:00:00Z\r\n\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}"
+    ).encode()
+
+
+def unwrap(data: bytes) -> tuple[dict[str, str], bytes]:
+    """The CPIM headers and the body of the gateway's document, checked by T13."""
+    shown = data.decode("utf-8", "replace")
+
+    def ask(condition: object, rule: str) -> None:
+        if not condition:
+            raise ProtocolViolation(rule, shown)
+
+    head, first, rest = data.partition(b"\r\n\r\n")
+    mime, second, body = rest.partition(b"\r\n\r\n")
+    ask(first and second, "RFC 3862 §2: headers, empty line, MIME headers, empty line, body")
+    headers = dict(_header(line) for line in head.decode().split("\r\n"))
+    ask(re.fullmatch(r"(?:[^<]* )?<sips?:[^>]+>", headers.get("From", "")), "RFC 3862 §3.1, T13: From: <sip:…>")
+    ask(re.fullmatch(r"(?:[^<]* )?<sips?:[^>]+>", headers.get("To", "")), "RFC 3862 §3.2, T13: To: <sip:…>")
+    ask(
+        re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", headers.get("DateTime", "")),
+        "RFC 3862 §3.4, T13: DateTime",
+    )
+    types = [line for line in mime.decode().split("\r\n") if line.lower().startswith("content-type:")]
+    ask(len(types) == 1, "RFC 3862 §2: one Content-Type in the MIME part")
+    ask(re.search(r"text/plain; *charset=\"?utf-8\"?", types[0], re.I), "T13: text/plain; charset=utf-8")
+    return headers, body
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, separator, value = line.partition(": ")
+    if not separator:
+        raise ProtocolViolation("RFC 3862 §2.1: a header is 'Name: value'", line)
+    return name, value

@@ -1,0 +1,1 @@
+"""An MSRP endpoint of the tests' own, strict about what it receives."""

@@ -1,0 +1,360 @@
+"""The SIP user: calls and messages over UDP or TCP, chats over MSRP."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+
+from ...errors import FlowFailed, ProtocolViolation, equal, require
+from ...mailbox import PATIENCE, Mailbox
+from ...ports import free_port
+from ...transcript import Transcript
+from .. import sdp
+from ..msrp.node import MsrpNode
+from .call import Call, new_tag
+from .channel import Channel, TcpChannel, UdpSocket
+from .checks import Gateway, check_request, check_response
+from .incoming import ALLOW, IncomingInvite, IncomingMessage
+from .message import SipMessage, decode, parameter, uri_of
+from .transaction import ClientTransaction, ServerTransaction
+
+Unasked = IncomingInvite | IncomingMessage | SipMessage
+
+
+class SipUser:
+    """Everybody at example.net: takes any Request-URI, speaks as `name`."""
+
+    def __init__(self, name: str, domain: str, gateway: Gateway, transport: str, transcript: Transcript) -> None:
+        self.name = name
+        self.uri = f"sip:{name}@{domain}"
+        self.port = free_port()
+        self.transport = transport
+        self.inbox: Mailbox[Unasked] = Mailbox(name)
+        self.violations: list[Exception] = []
+        self.msrp = MsrpNode(name, transcript, self.violations.append)
+        self.on_invite: Callable[[IncomingInvite], Awaitable[object]] | None = None
+        """Set by flows with many calls: handles each INVITE instead of the inbox."""
+        self.message_status: int | None = 200
+        """The answer to a MESSAGE; None: the flow answers."""
+        self.trying = True
+        """Whether 100 Trying is sent at once."""
+        self.deaf = False
+        """Whether requests are ignored altogether."""
+        self._gateway = gateway
+        self._transcript = transcript
+        self._calls: dict[tuple[str, str], Call] = {}
+        self._invites: dict[str, IncomingInvite] = {}
+        self._clients: dict[tuple[str, str], ClientTransaction] = {}
+        self._servers: dict[tuple[str, str], ServerTransaction] = {}
+        self._acks: dict[str, SipMessage] = {}
+        self._connections: set[TcpChannel] = set()
+        self._outgoing: TcpChannel | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._server: asyncio.Server | None = None
+        self._udp: UdpSocket | None = None
+
+    # The user's own doing.
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        _, self._udp = await loop.create_datagram_endpoint(
+            lambda: UdpSocket(self._received), local_addr=("127.0.0.1", self.port)
+        )
+        self._server = await loop.create_server(
+            lambda: TcpChannel(self._received, self.violations.append, self._connections),
+            "127.0.0.1",
+            self.port,
+            backlog=1024,
+        )
+        await self.msrp.start()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self.msrp.close()
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.close()
+        if self._udp is not None:
+            self._udp.close()
+
+    async def connect(self) -> None:
+        """Opens the TCP connection over which requests leave (nothing to do for UDP)."""
+        if self.transport == "tcp" and (self._outgoing is None or not self._outgoing.open):
+            _, self._outgoing = await asyncio.get_running_loop().create_connection(
+                lambda: TcpChannel(self._received, self.violations.append, self._connections),
+                self._gateway.host,
+                self._gateway.port,
+            )
+
+    async def dial(
+        self, target: str, *, call_id: str | None = None, subject: str | None = None, body: bytes | None = None,
+        setup: str = "actpass", accept_types: str = sdp.PLAIN_TYPES,
+    ) -> tuple[SipMessage, Call | None]:  # fmt: skip
+        """INVITE; the final response, and the call if it was accepted (ACK sent, MSRP bound)."""
+        await self.connect()
+        session = self.msrp.open()
+        tag = new_tag()
+        request = self._request("INVITE", target, call_id=call_id, tag=tag)
+        request.headers += [("Contact", self.contact), ("Allow", ALLOW), ("Supported", "replaces")]
+        if subject:
+            request.headers.append(("Subject", subject))
+        request.headers.append(("Content-Type", "application/sdp"))
+        request.body = body or sdp.write(session.path, setup=setup, accept_types=accept_types)
+        response = await self.transact(request).answered()
+        if response.status >= 300:
+            return response, None
+        answer = sdp.read(response.body, "answer")
+        expected = "active" if setup == "passive" else "passive"
+        equal(answer.setup, expected, "MSRP-06: a=setup of the answer")
+        session.peer_path = answer.path
+        session.expects_cpim = accept_types.split(maxsplit=1)[0] == "message/cpim"
+        call = Call(
+            self,
+            call_id=request.call_id,
+            local=request.one("From"),
+            remote=response.one("To"),
+            remote_target=uri_of(response.one("Contact")),
+            local_number=1,
+            remote_number=0,
+            session=session,
+        )
+        self.add(call)
+        ack = call.send("ACK")
+        self._acks[request.call_id] = ack
+        self._transmit(ack, self._channel())
+        if answer.setup == "passive":
+            await self.msrp.connect(session)
+        else:
+            await session.until_bound()
+        return response, call
+
+    async def call(self, target: str, *, call_id: str | None = None, **more: str) -> Call:
+        """An INVITE that the gateway must accept."""
+        response, call = await self.dial(target, call_id=call_id, **more)  # type: ignore[arg-type]
+        require(call is not None, f"INVITE to {target} was refused:\n{response}")
+        assert call is not None
+        return call
+
+    async def message(
+        self, target: str, text: str, *, call_id: str | None = None, subject: str | None = None,
+        content_type: str = "text/plain;charset=UTF-8", timeout: float = PATIENCE,
+    ) -> SipMessage:  # fmt: skip
+        """A pager-mode MESSAGE; the final response."""
+        await self.connect()
+        request = self._request("MESSAGE", target, call_id=call_id, tag=new_tag())
+        if subject:
+            request.headers.append(("Subject", subject))
+        request.headers.append(("Content-Type", content_type))
+        request.body = text.encode()
+        return await self.transact(request).answered(timeout)
+
+    async def options(self, target: str) -> SipMessage:
+        await self.connect()
+        return await self.transact(self._request("OPTIONS", target, call_id=None, tag=new_tag())).answered()
+
+    async def expect_invite(self, timeout: float = PATIENCE) -> IncomingInvite:
+        got = await self._take("INVITE", timeout)
+        require(isinstance(got, IncomingInvite), f"{self.name} expected an INVITE, received\n{got}")
+        assert isinstance(got, IncomingInvite)
+        return got
+
+    async def expect_message(self, text: str, timeout: float = PATIENCE) -> IncomingMessage:
+        got = await self._take(f"MESSAGE {text!r}", timeout)
+        require(isinstance(got, IncomingMessage), f"{self.name} expected a MESSAGE, received\n{got}")
+        assert isinstance(got, IncomingMessage)
+        equal(got.text, text, f"text of\n{got.request}")
+        return got
+
+    def unasked(self) -> list[str]:
+        """What came that no flow has looked at."""
+        left = [str(item) for item in self.inbox.waiting()]
+        for call in self._calls.values():
+            left += [str(bye) for bye in call.byes.waiting()]
+            left += [str(received.frame) for received in call.session.inbox.waiting()]
+        return left
+
+    # What calls and transactions use.
+
+    @property
+    def contact_uri(self) -> str:
+        suffix = ";transport=tcp" if self.transport == "tcp" else ""
+        return f"sip:{self.name}@127.0.0.1:{self.port}{suffix}"
+
+    @property
+    def contact(self) -> str:
+        return f"<{self.contact_uri}>"
+
+    def via(self) -> str:
+        branch = f"z9hG4bK{secrets.token_hex(8)}"
+        return f"SIP/2.0/{self.transport.upper()} 127.0.0.1:{self.port};branch={branch};rport"
+
+    def add(self, call: Call) -> None:
+        self._calls[call.key] = call
+
+    def drop(self, call: Call) -> None:
+        """The call is over: nothing more may come in it."""
+        left = call.byes.waiting() or call.session.inbox.waiting()
+        require(not left, f"{self.name} hung up, but there was still\n{left}")
+        self._calls.pop(call.key, None)
+        self.msrp.forget(call.session)
+
+    def transact(self, request: SipMessage) -> ClientTransaction:
+        """Sends a request."""
+        transaction = ClientTransaction(request, self._channel())
+        self._clients[request.branch, request.method] = transaction
+        self._transmit(request, transaction.channel)
+        if transaction.channel.transport == "udp":
+            self._spawn(transaction.retransmit())
+        return transaction
+
+    def _request(self, method: str, target: str, *, call_id: str | None, tag: str) -> SipMessage:
+        return SipMessage(
+            f"{method} {target} SIP/2.0",
+            [
+                ("Via", self.via()),
+                ("Max-Forwards", "70"),
+                ("From", f"<{self.uri}>;tag={tag}"),
+                ("To", f"<{target}>"),
+                ("Call-ID", call_id or secrets.token_hex(8)),
+                ("CSeq", f"1 {method}"),
+            ],
+        )
+
+    def _channel(self) -> Channel:
+        if self.transport == "tcp":
+            require(self._outgoing is not None and self._outgoing.open, "the TCP connection to the gateway is closed")
+            assert self._outgoing is not None
+            return self._outgoing
+        assert self._udp is not None
+        return self._udp.channel_to((self._gateway.host, self._gateway.port))
+
+    def _transmit(self, message: SipMessage, channel: Channel) -> None:
+        self._transcript.add(f"{self.name} → stox  ({channel.transport})", str(message))
+        channel.send(message.encode())
+
+    async def _take(self, what: str, timeout: float) -> Unasked:
+        try:
+            return await self.inbox.take(what, timeout)
+        except FlowFailed as failure:
+            raise (self.violations.pop(0) if self.violations else failure) from None
+
+    def _spawn(self, work: Coroutine[object, object, object]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self.violations.append(error if isinstance(error, Exception) else RuntimeError(str(error)))
+
+    # What the network brings.
+
+    def _received(self, data: bytes, channel: Channel) -> None:
+        self._transcript.add(f"stox → {self.name}  ({channel.transport})", data)
+        if self.deaf:
+            return
+        try:
+            message = decode(data)
+            if message.is_request:
+                self._handle_request(message, channel)
+            else:
+                self._handle_response(message)
+        except Exception as violation:  # a broken message of any kind fails the flow
+            self.violations.append(violation)
+
+    def _handle_response(self, response: SipMessage) -> None:
+        transaction = self._clients.get((response.branch, response.method))
+        if transaction is None:
+            raise ProtocolViolation("RFC 3261 §17.1.3: a response belongs to a request of ours", str(response))
+        check_response(response, transaction.request, self._gateway)
+        first = transaction.handle(response)
+        if transaction.request.method != "INVITE" or response.status < 200:
+            return
+        if response.status >= 300:
+            self._acknowledge_refusal(transaction, response)
+        elif not first and (ack := self._acks.get(response.call_id)):
+            self._transmit(ack, transaction.channel)
+
+    def _acknowledge_refusal(self, transaction: ClientTransaction, response: SipMessage) -> None:
+        request = transaction.request
+        ack = SipMessage(
+            f"ACK {request.uri} SIP/2.0",
+            [
+                ("Via", request.all("Via")[0]),
+                ("Max-Forwards", "70"),
+                ("From", request.one("From")),
+                ("To", response.one("To")),
+                ("Call-ID", request.call_id),
+                ("CSeq", f"{request.cseq[0]} ACK"),
+            ],
+        )
+        self._transmit(ack, transaction.channel)
+
+    def _handle_request(self, request: SipMessage, channel: Channel) -> None:
+        check_request(request, channel.transport, self._gateway)
+        if request.method == "ACK":
+            return self._handle_ack(request)
+        if repeated := self._servers.get((request.branch, request.method)):
+            return repeated.handle_repeat()
+        transaction = ServerTransaction(
+            request, channel, lambda response: self._transcript.add(f"{self.name} → stox", str(response))
+        )
+        self._servers[request.branch, request.method] = transaction
+        if request.method == "CANCEL":
+            return self._handle_cancel(request, transaction)
+        if tag := parameter(request.one("To"), "tag"):
+            call = self._calls.get((request.call_id, tag))
+            if call is None:
+                transaction.respond(481, "Call/Transaction Does Not Exist", tag=None)
+                raise ProtocolViolation("RFC 3261 §12.2: a request inside a dialog that is not open", str(request))
+            return call.handle(request, transaction)
+        if request.method == "INVITE":
+            return self._handle_invite(transaction)
+        if request.method == "MESSAGE":
+            return self._handle_message(transaction)
+        transaction.respond(405, "Method Not Allowed", tag=new_tag(), headers=[("Allow", ALLOW)])
+        self.inbox.put(request)
+
+    def _handle_invite(self, transaction: ServerTransaction) -> None:
+        if self.trying:
+            transaction.respond(100, "Trying", tag=None)
+        invite = IncomingInvite(self, transaction)
+        self._invites[transaction.request.branch] = invite
+        if self.on_invite is not None:
+            self._spawn(self._run(self.on_invite(invite)))
+        else:
+            self.inbox.put(invite)
+
+    async def _run(self, work: Awaitable[object]) -> None:
+        await work
+
+    def _handle_message(self, transaction: ServerTransaction) -> None:
+        message = IncomingMessage(transaction)
+        self.inbox.put(message)
+        if self.message_status is not None:
+            message.answer(self.message_status)
+
+    def _handle_cancel(self, request: SipMessage, transaction: ServerTransaction) -> None:
+        invite = self._invites.get(request.branch)
+        if invite is None:
+            transaction.respond(481, "Call/Transaction Does Not Exist", tag=new_tag())
+            raise ProtocolViolation("RFC 3261 §9.1: CANCEL has the branch of its INVITE", str(request))
+        if request.uri != invite.request.uri or request.cseq[0] != invite.request.cseq[0]:
+            raise ProtocolViolation("RFC 3261 §9.1: CANCEL copies Request-URI and CSeq number", str(request))
+        if invite.transaction.response is None:
+            raise ProtocolViolation("RFC 3261 §9.1: no CANCEL before a provisional response", str(request))
+        transaction.respond(200, "OK", tag=new_tag())
+        invite.cancel()
+
+    def _handle_ack(self, ack: SipMessage) -> None:
+        refused = self._servers.get((ack.branch, "INVITE"))
+        if refused is not None and refused.response is not None and refused.response.status >= 300:
+            return refused.handle_ack(ack)
+        call = self._calls.get((ack.call_id, parameter(ack.one("To"), "tag") or ""))
+        if call is not None:
+            return call.handle_ack(ack)
+        raise ProtocolViolation("RFC 3261 §13.2.2.4: the ACK belongs to a dialog or a refusal of ours", str(ack))

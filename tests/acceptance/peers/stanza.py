@@ -1,0 +1,122 @@
+"""A stanza as the XMPP user received it, and the writing of stanzas."""
+
+from __future__ import annotations
+
+import secrets
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from xml.sax.saxutils import escape, quoteattr
+
+CLIENT = "{jabber:client}"
+STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+CHAT_STATES = "{http://jabber.org/protocol/chatstates}"
+DELAY = "{urn:xmpp:delay}"
+
+
+@dataclass(frozen=True)
+class StanzaError:
+    """The error of a stanza: the condition's name, the type attribute, the text."""
+
+    condition: str
+    type: str
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Stanza:
+    """One received stanza; the XML says everything, the properties what flows ask for."""
+
+    xml: ET.Element
+
+    @property
+    def kind(self) -> str:
+        return self.xml.tag.removeprefix(CLIENT)
+
+    @property
+    def sender(self) -> str:
+        return self.xml.get("from", "")
+
+    @property
+    def to(self) -> str:
+        return self.xml.get("to", "")
+
+    @property
+    def id(self) -> str | None:
+        return self.xml.get("id")
+
+    @property
+    def type(self) -> str | None:
+        return self.xml.get("type")
+
+    @property
+    def body(self) -> str | None:
+        return self._text("body")
+
+    @property
+    def thread(self) -> str | None:
+        return self._text("thread")
+
+    @property
+    def subject(self) -> str | None:
+        return self._text("subject")
+
+    @property
+    def chat_state(self) -> str | None:
+        states = [child.tag.removeprefix(CHAT_STATES) for child in self.xml if child.tag.startswith(CHAT_STATES)]
+        return states[0] if states else None
+
+    @property
+    def delayed(self) -> bool:
+        return self.xml.find(f"{DELAY}delay") is not None
+
+    @property
+    def error(self) -> StanzaError | None:
+        error = self.xml.find(f"{CLIENT}error")
+        if error is None:
+            return None
+        conditions = [c.tag.removeprefix(STANZA_ERRORS) for c in error if c.tag.startswith(STANZA_ERRORS)]
+        names = [name for name in conditions if name != "text"]
+        text = error.find(f"{STANZA_ERRORS}text")
+        return StanzaError(
+            condition=names[0] if names else "",
+            type=error.get("type", ""),
+            text=None if text is None else text.text or "",
+        )
+
+    def _text(self, name: str) -> str | None:
+        child = self.xml.find(f"{CLIENT}{name}")
+        return None if child is None else child.text or ""
+
+    def __str__(self) -> str:
+        try:
+            text = ET.tostring(self.xml, encoding="unicode")
+        except RecursionError:
+            return f"<{self.kind} …nested too deeply to be shown…>"
+        return text.replace(' xmlns:ns0="jabber:client"', "").replace("ns0:", "")
+
+
+def message(
+    to: str,
+    body: str | None = None,
+    *,
+    id: str | None = None,
+    type: str | None = "chat",
+    thread: str | None = None,
+    subject: str | None = None,
+    payload: str = "",
+) -> str:
+    """The XML of a message; `payload` is XML that goes in as it stands."""
+    attributes = {"to": to, "id": id, "type": type}
+    head = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items() if value is not None)
+    children = {"subject": subject, "thread": thread, "body": body}
+    inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in children.items() if value is not None)
+    return f"<message{head}>{inner}{payload}</message>"
+
+
+def gone(to: str, thread: str | None) -> str:
+    """The XML of the notice that a conversation was left (XEP-0085)."""
+    return message(to, thread=thread, payload="<gone xmlns='http://jabber.org/protocol/chatstates'/>")
+
+
+def new_id() -> str:
+    return f"m{secrets.token_hex(6)}"
