@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn answer(record_routes: &[&str]) -> Response {
-        let mut response = Response::to(&invite(&[]), Status::OK);
+        let mut response = Response::to_request(&invite(&[]), Status::OK);
         response.headers.set(Name::To, "<sip:romeo@example.net>;tag=r");
         response.headers.push(Name::Contact, "<sip:romeo@192.0.2.9:5070;transport=tcp>;+sip.message");
         for route in record_routes {
@@ -224,7 +224,7 @@ mod tests {
         let client = Dialog::of_client(&invite(&[]), &answer(&[])).unwrap().id();
         let server = Dialog::of_server(&invite(&[]), "r").unwrap().id();
         assert_eq!((client.local_tag, client.remote_tag), (server.remote_tag, server.local_tag));
-        let no_contact = Response::to(&invite(&[]), Status::OK);
+        let no_contact = Response::to_request(&invite(&[]), Status::OK);
         assert_eq!(Dialog::of_client(&invite(&[]), &no_contact).err(), Some(HeaderError::Missing(Name::Contact)));
     }
 }

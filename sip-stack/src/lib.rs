@@ -23,6 +23,7 @@
     )
 )]
 
+mod dialog;
 #[cfg(feature = "tokio")]
 mod driver;
 mod endpoint;
@@ -34,13 +35,15 @@ mod message;
 mod params;
 mod resolve;
 mod text;
+mod transaction;
 mod uri;
 
 #[cfg(feature = "tokio")]
 pub use driver::{BindError, DriverConfig, Handler, Sip, bind};
 pub use endpoint::{
-    ConnectionId, EndCause, EndpointConfig, Event, Failure, Invite, InviteId, IpNetwork, IpNetworkError, Limits, Listener,
-    LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId, Source, Timers,
+    ConnectionId, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId, IpNetwork, IpNetworkError,
+    Limits, Listener, LocalContact, OutgoingRequest, QuestionId, Reply, RequestId, ServerTransactionId, Source, Timers,
+    Transmit,
 };
 pub use framing::{Frame, FrameError, FrameLimits, KeepAlive, PONG, StreamFramer};
 pub use header::{CSeq, HeaderError, Headers, Name, NameAddr, Via, ViaTransport, WithParams};

@@ -16,7 +16,7 @@ use super::{Endpoint, Event, Failure, QuestionId, TimerKey, compose};
 use crate::resolve::{Answer, Exhausted, Plan, Step, Target};
 use crate::transaction::client_invite::{self, ClientInvite};
 use crate::transaction::client_non_invite::{self, ClientNonInvite};
-use crate::{Method, Name, Request, Response, Status, Transport, Uri, Via};
+use crate::{Method, Name, Request, Response, Status, Text, Transport, Uri, Via};
 
 /// A request above this many bytes does not leave as a datagram. RFC 3261 §18.1.1.
 const MOST_IN_A_DATAGRAM: usize = 1300;
@@ -96,6 +96,8 @@ pub(super) struct Client {
     wire: Bytes,
     /// The ACK for a rejection.
     ack: Bytes,
+    /// To tags of the 2xx that were answered with BYE.
+    pub(super) ended_forks: Vec<Text>,
     scheduled: Scheduled,
 }
 
@@ -255,6 +257,10 @@ impl Endpoint {
 
     /// Goes on with the next step of a request's plan.
     fn advance(&mut self, mut attempt: Attempt, now: Instant) {
+        if self.is_withdrawn(attempt.owner) {
+            self.pending_clients = self.pending_clients.saturating_sub(1);
+            return self.fail(attempt, Failure::Cancelled, now);
+        }
         loop {
             let target = match attempt.plan.poll_step() {
                 Step::Ask(question) => {
@@ -362,6 +368,7 @@ impl Endpoint {
             is_reused,
             wire: wire.clone(),
             ack: Bytes::new(),
+            ended_forks: Vec::new(),
             scheduled: Scheduled::default(),
         };
         self.transmits.push_back(client.transmit(key, wire));
@@ -449,7 +456,7 @@ impl Endpoint {
             Some(()) if was_pending => self.handle_final(key, client, response, now),
             // A further 2xx to an INVITE.
             Some(()) => {
-                self.handle_further_success(&client, &response, now);
+                self.handle_further_success(&mut client, &response, now);
                 self.keep_client(key, client);
             }
             None => self.keep_client(key, client),
@@ -490,7 +497,7 @@ impl Endpoint {
         self.pending_clients = self.pending_clients.saturating_sub(1);
         let owner = client.attempt.owner;
         if matches!(client.machine, Machine::Invite(ClientInvite::Accepted { .. })) {
-            self.handle_success(key, &client, response, now);
+            self.handle_success(&mut client, response, now);
         } else {
             self.report_final(owner, response, now);
         }

@@ -37,6 +37,13 @@ impl RequestId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerTransactionId(pub(crate) u64);
 
+impl ServerTransactionId {
+    /// An id with that number. Only the endpoint hands out ids that it knows; this is for tests of who uses it.
+    pub fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// Our own Contact. Host, port and transport are filled in by the endpoint: the configured public
 /// host, else the local address of the flow used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

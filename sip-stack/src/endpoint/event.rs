@@ -144,6 +144,9 @@ pub enum Failure {
     /// `cancel` came before anything was sent.
     #[error("cancelled before it was sent")]
     Cancelled,
+    /// Another INVITE or UPDATE is under way in the session. Like 491.
+    #[error("another change of the session is under way")]
+    RequestPending,
     /// There is no such session, or it ended before.
     #[error("the session has ended")]
     SessionEnded,

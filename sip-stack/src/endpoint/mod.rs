@@ -1,15 +1,257 @@
-//! The endpoint.
+//! The endpoint: one machine that owns every transaction and dialog. It does no I/O, takes the time
+//! as an argument, and says what is to be sent, asked, connected and told.
+//!
+//! After each call the caller empties the `poll_*` queues, and calls [`Endpoint::handle_timeout`]
+//! when [`Endpoint::poll_timeout`] is reached.
 
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use rand::rngs::StdRng;
+
+use crate::resolve::{Answer, Question, Target};
+use crate::{Message, Method, ParseError, Status, Transport, Uri};
+
+mod blocklist;
+mod checks;
+mod client;
 mod command;
+mod compose;
 mod config;
 mod event;
-mod flows {
-    /// One connection, made by us or by the peer.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-    pub struct ConnectionId(u64);
-}
+mod flows;
+mod incoming;
+mod server;
+mod session;
+mod session_client;
+mod session_server;
+mod timer_queue;
 
 pub use command::{Invite, InviteId, LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId};
 pub use config::{EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, Timers};
+#[cfg(feature = "tokio")]
+pub(crate) use event::Pending;
 pub use event::{EndCause, Event, Failure, Source};
-pub use flows::ConnectionId;
+pub use flows::{ConnectionId, Destination, Transmit};
+
+use blocklist::Blocklist;
+use client::{Attempt, Client, ClientKey, Owner};
+use flows::Connections;
+use server::Servers;
+use session::Sessions;
+use timer_queue::TimerQueue;
+
+/// One question to the DNS under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QuestionId(u64);
+
+/// Who is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TimerKey {
+    Client(ClientKey),
+    Server(ServerTransactionId),
+    Session(InviteId),
+}
+
+/// Whether new work is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Closing,
+}
+
+/// All transactions and dialogs of one user agent.
+#[derive(Debug)]
+pub struct Endpoint {
+    config: EndpointConfig,
+    phase: Phase,
+    random: StdRng,
+    /// What we can send over.
+    transports: Vec<Transport>,
+    clients: HashMap<ClientKey, Client>,
+    resolving: HashMap<QuestionId, Attempt>,
+    last_question: u64,
+    /// Requests of ours without a final response yet, those that wait for the DNS included.
+    pending_clients: usize,
+    servers: Servers,
+    sessions: Sessions,
+    connections: Connections,
+    blocklist: Blocklist,
+    timers: TimerQueue<TimerKey>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    questions: VecDeque<(QuestionId, Question)>,
+    connects: VecDeque<(ConnectionId, Target)>,
+}
+
+impl Endpoint {
+    /// An endpoint with nothing under way. `random` makes tags, branches and Call-IDs, so it has to
+    /// be seeded with something nobody can guess.
+    pub fn new(config: EndpointConfig, random: StdRng) -> Self {
+        let has_datagrams = config.listeners.iter().any(|listener| listener.transport == Transport::Udp);
+        let transports = if has_datagrams { vec![Transport::Udp, Transport::Tcp] } else { vec![Transport::Tcp] };
+        Self {
+            config,
+            phase: Phase::Open,
+            random,
+            transports,
+            clients: HashMap::new(),
+            resolving: HashMap::new(),
+            last_question: 0,
+            pending_clients: 0,
+            servers: Servers::new(),
+            sessions: Sessions::default(),
+            connections: Connections::default(),
+            blocklist: Blocklist::default(),
+            timers: TimerQueue::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            questions: VecDeque::new(),
+            connects: VecDeque::new(),
+        }
+    }
+
+    /// A message came, or something that should have been one.
+    pub fn handle_received(&mut self, message: Result<Message, ParseError>, source: Source, now: Instant) {
+        match message {
+            Ok(Message::Request(request)) => self.handle_request(request, source, now),
+            Ok(Message::Response(response)) => self.handle_response(response, now),
+            Err(error) => self.handle_malformed(&error, source),
+        }
+    }
+
+    /// A timer may be due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((at, key)) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Client(key) => self.handle_client_time(key, at, now),
+                TimerKey::Server(id) => self.handle_server_time(id, at, now),
+                TimerKey::Session(id) => self.handle_session_time(id, at, now),
+            }
+        }
+    }
+
+    /// A peer connected.
+    pub fn handle_accepted(&mut self, transport: Transport, remote: SocketAddr) -> ConnectionId {
+        self.connections.add(transport, remote)
+    }
+
+    /// A connection could not be made, or is closed.
+    pub fn handle_disconnected(&mut self, connection: ConnectionId, now: Instant) {
+        let mut waiting = self.connections.remove(connection);
+        waiting.sort_unstable();
+        for key in waiting {
+            self.handle_client_transport_failed(key, now);
+        }
+    }
+
+    /// A message could not be sent.
+    pub fn handle_transmit_failed(&mut self, transmit: &Transmit, now: Instant) {
+        if let Some(key) = transmit.origin {
+            self.handle_client_transport_failed(key, now);
+        }
+    }
+
+    /// The DNS answered a question.
+    pub fn handle_resolved(&mut self, question: QuestionId, answer: Answer, now: Instant) {
+        self.handle_answer(question, answer, now);
+    }
+
+    /// Nobody has room for the request of this event: it is refused, a 503 with Retry-After.
+    pub(crate) fn refuse(&mut self, pending: event::Pending, status: Status, now: Instant) {
+        let mut reply = Reply::new(status);
+        if status == Status::SERVICE_UNAVAILABLE {
+            reply.headers.push(server::retry_after());
+        }
+        match pending {
+            event::Pending::Invite(invite) => self.answer(invite, reply, now),
+            event::Pending::Request(transaction) => self.respond(transaction, reply, now),
+        }
+    }
+
+    /// Takes no new requests from now on; what is under way goes on.
+    pub fn close(&mut self) {
+        self.phase = Phase::Closing;
+    }
+
+    /// Whether no request waits for an answer, in either direction.
+    pub fn is_idle(&self) -> bool {
+        self.pending_clients == 0 && self.servers.unanswered() == 0 && self.transmits.is_empty()
+    }
+
+    /// Sends a request other than INVITE outside of the sessions.
+    pub fn request(&mut self, id: RequestId, request: OutgoingRequest, now: Instant) {
+        if self.phase == Phase::Closing {
+            return self.events.push_back(Event::RequestFailed { request: id, cause: Failure::Closing });
+        }
+        let call_id = request.call_id.clone().unwrap_or_else(|| self.new_call_id());
+        let from_tag = request.from_tag.clone().unwrap_or_else(|| self.new_tag());
+        let identity = compose::Identity { call_id: &call_id, from_tag: &from_tag, cseq: request.cseq.unwrap_or(1) };
+        let (request, contact) = compose::request(request, &identity, &self.config);
+        if matches!(request.method, Method::Invite | Method::Ack | Method::Cancel) {
+            tracing::error!(method = %request.method, "this method cannot be sent as a plain request");
+            return self.events.push_back(Event::RequestFailed { request: id, cause: Failure::Unresolvable });
+        }
+        let next_hop = self.next_hop(&request);
+        self.start(request, Owner::Request(id), contact, &next_hop, now);
+    }
+
+    /// The first Route, else the outbound proxy, else the target. RFC 3261 §8.1.2.
+    fn next_hop(&self, request: &crate::Request) -> Uri {
+        let route = request.routes().ok().and_then(|routes| routes.into_iter().next());
+        match (route, &self.config.outbound_proxy) {
+            (Some(route), _) => route.uri,
+            (None, Some(proxy)) => proxy.clone(),
+            (None, None) => request.uri.clone(),
+        }
+    }
+
+    /// The connection to a target; begins to make one if there is none and there is room.
+    fn connection_to(&mut self, target: Target) -> Option<ConnectionId> {
+        if let Some(id) = self.connections.find(target.transport, target.address) {
+            return Some(id);
+        }
+        if self.connections.len() >= self.config.limits.connections {
+            return None;
+        }
+        let id = self.connections.add(target.transport, target.address);
+        self.connects.push_back((id, target));
+        Some(id)
+    }
+
+    /// The next message to be sent.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next event to be told to the user.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The next question to be asked of the DNS.
+    pub fn poll_question(&mut self) -> Option<(QuestionId, Question)> {
+        self.questions.pop_front()
+    }
+
+    /// The next connection to be made.
+    pub fn poll_connect(&mut self) -> Option<(ConnectionId, Target)> {
+        self.connects.pop_front()
+    }
+
+    /// When to call `handle_timeout` next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn new_tag(&mut self) -> String {
+        use rand::RngExt;
+        format!("{:016x}", self.random.random::<u64>())
+    }
+
+    fn new_call_id(&mut self) -> String {
+        use rand::RngExt;
+        format!("{:032x}", self.random.random::<u128>())
+    }
+}

@@ -1,0 +1,114 @@
+//! The way of a request that comes in: source, repetition, checks, dialog, and to whom it is told.
+//! RFC 3261 §8.2, §9.2, §12.2.2.
+
+use std::time::Instant;
+
+use super::checks::{self, Refusal};
+use super::command::{InviteId, Reply};
+use super::event::Source;
+use super::server::{self, note_source};
+use super::{Endpoint, Event, Phase};
+use crate::{Method, Name, ParseError, Request, Response, Status, Via};
+
+impl Endpoint {
+    pub(super) fn handle_request(&mut self, mut request: Request, source: Source, now: Instant) {
+        let Ok(mut via) = request.top_via() else { return };
+        note_source(&mut request, &mut via, &source);
+        let trusted = &self.config.trusted;
+        if !trusted.is_empty() && !trusted.iter().any(|network| network.contains(source.remote.ip())) {
+            return self.refuse_statelessly(&request, &via, &source, Status::FORBIDDEN, None);
+        }
+        match request.method {
+            Method::Ack => self.handle_ack(request, &via, now),
+            Method::Cancel => self.handle_cancel(&request, &via, &source, now),
+            _ => match self.servers.find(&request, &via, &request.method) {
+                Some(id) => self.handle_repeated(id, source, now),
+                None => self.handle_new(request, &via, source, now),
+            },
+        }
+    }
+
+    /// What can be answered of a malformed request is, with what its fault calls for.
+    pub(super) fn handle_malformed(&mut self, error: &ParseError, source: Source) {
+        let Some(response) = error.response() else {
+            tracing::debug!(%error, remote = %source.remote, "a malformed message is dropped");
+            return;
+        };
+        let Ok(via) = response.top_via() else { return };
+        tracing::debug!(%error, remote = %source.remote, status = %response.status, "a malformed request is refused");
+        self.send_statelessly(response, &via, &source);
+    }
+
+    fn handle_new(&mut self, request: Request, via: &Via, source: Source, now: Instant) {
+        if let Err(refusal) = checks::check(&request, &self.config) {
+            let status = refusal.status();
+            let header = match refusal {
+                Refusal::Extensions(unknown) => Some((Name::Unsupported, unknown.join(", "))),
+                Refusal::Method | Refusal::Scheme | Refusal::TooManyHops => None,
+            };
+            return self.refuse_statelessly(&request, via, &source, status, header);
+        }
+        let is_inside = request.to().is_ok_and(|to| to.tag().is_some());
+        if is_inside {
+            return self.handle_inside(request, via, source, now);
+        }
+        if self.servers.find_merged(&request).is_some() {
+            return self.refuse_statelessly(&request, via, &source, Status::LOOP_DETECTED, None);
+        }
+        match request.method {
+            Method::Bye | Method::Prack | Method::Update => {
+                let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+                self.refuse_statelessly(&request, via, &source, status, None);
+            }
+            _ if self.is_full() => {
+                let headers = [server::retry_after()];
+                self.refuse_statelessly(&request, via, &source, Status::SERVICE_UNAVAILABLE, headers);
+            }
+            Method::Invite => self.handle_invite(request, via, source, now),
+            _ => self.tell(request, via, source, None, now),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.phase == Phase::Closing || self.servers.unanswered() >= self.config.limits.server_transactions
+    }
+
+    /// Tells the user of a request that is no INVITE.
+    pub(super) fn tell(
+        &mut self,
+        request: Request,
+        via: &Via,
+        source: Source,
+        invite: Option<InviteId>,
+        now: Instant,
+    ) {
+        let tag = self.new_tag();
+        let transaction = self.begin(&request, via, source, invite, &tag, now);
+        self.events.push_back(Event::Requested { transaction, invite, request, source });
+    }
+
+    /// An ACK belongs to a rejection by its branch, or to a 2xx by its dialog.
+    fn handle_ack(&mut self, request: Request, via: &Via, now: Instant) {
+        if let Some(id) = self.servers.find(&request, via, &Method::Invite) {
+            self.handle_rejection_acknowledged(id, now);
+        }
+        self.handle_success_acknowledged(request, now);
+    }
+
+    /// CANCEL ends the INVITE with its branch if that is not answered; other methods it leaves alone (SIP-09).
+    fn handle_cancel(&mut self, request: &Request, via: &Via, source: &Source, now: Instant) {
+        let cancelled = self.servers.find(request, via, &Method::Invite);
+        let Some(server) = cancelled.and_then(|id| self.servers.get(id)) else {
+            let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+            return self.refuse_statelessly(request, via, source, status, None);
+        };
+        let (is_pending, invite) = (server.is_pending(), server.invite);
+        self.send_statelessly(Response::to_request(request, Status::OK), via, source);
+        if let (Some(id), true) = (cancelled, is_pending) {
+            self.reply(id, Reply::new(Status::REQUEST_TERMINATED), now);
+            if let Some(invite) = invite {
+                self.handle_session_cancelled(invite, id);
+            }
+        }
+    }
+}

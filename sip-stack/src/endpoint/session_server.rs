@@ -1,0 +1,245 @@
+//! Sessions that the peer begins, and its requests inside any session. RFC 3261 §12.2.2, §13.3,
+//! §14.2, §15.1.2; RFC 3311.
+
+use std::time::Instant;
+
+use super::checks::RELIABLE_PROVISIONALS;
+use super::command::{InviteId, LocalContact, Reply, ServerTransactionId};
+use super::event::Source;
+use super::server;
+use super::session::{AwaitedAck, Ending, Established, Invited, Provisionals, Session};
+use super::{Endpoint, EndCause, Event};
+use crate::dialog::{Dialog, DialogId};
+use crate::transaction::Repeat;
+use crate::{Method, Name, Request, Status, Via};
+
+impl Endpoint {
+    /// An INVITE outside of any session.
+    pub(super) fn handle_invite(&mut self, request: Request, via: &Via, source: Source, now: Instant) {
+        if self.sessions.len() >= self.config.limits.invites {
+            let headers = [server::retry_after()];
+            return self.refuse_statelessly(&request, via, &source, Status::SERVICE_UNAVAILABLE, headers);
+        }
+        let tag = self.new_tag();
+        let Ok(dialog) = Dialog::of_server(&request, &tag) else {
+            return self.refuse_statelessly(&request, via, &source, Status::BAD_REQUEST, None);
+        };
+        let invite = self.sessions.new_id();
+        let transaction = self.begin(&request, via, source, Some(invite), &tag, now);
+        let provisionals = match request.headers.contains(&Name::Require, RELIABLE_PROVISIONALS) {
+            true => Provisionals::Withheld,
+            false => Provisionals::Sent,
+        };
+        let deadline = now + self.config.limits.ringing;
+        let invited = Invited { transaction, dialog, contact: LocalContact::default(), provisionals, deadline };
+        self.sessions.insert(invite, Session::Invited(Box::new(invited)));
+        self.schedule_session(invite);
+        self.events.push_back(Event::Invited { invite, request, source });
+    }
+
+    /// Answers the INVITE told by `Invited`. A 2xx is repeated until its ACK comes; after a response
+    /// of 300 and above the invitation is over and nothing more is told of it.
+    pub fn answer(&mut self, id: InviteId, mut reply: Reply, now: Instant) {
+        let Some(Session::Invited(invited)) = self.sessions.get_mut(id) else { return };
+        if let Some(contact) = &reply.contact {
+            invited.contact = contact.clone();
+        }
+        let (transaction, status) = (invited.transaction, reply.status);
+        if status.is_provisional() && invited.provisionals == Provisionals::Withheld {
+            return;
+        }
+        if status.code() < 300 {
+            reply.contact = Some(invited.contact.clone());
+        }
+        let (dialog, contact) = (invited.dialog.clone(), invited.contact.clone());
+        if status.is_provisional() {
+            self.reply(transaction, reply, now);
+        } else if status.is_success() {
+            let established = Established::new(dialog, contact);
+            self.sessions.insert(id, Session::Established(Box::new(established)));
+            self.accept(id, transaction, reply, now);
+        } else {
+            self.sessions.remove(id);
+            self.reply(transaction, reply, now);
+        }
+    }
+
+    /// Sends a 2xx to an INVITE and goes on sending it.
+    fn accept(&mut self, id: InviteId, transaction: ServerTransactionId, reply: Reply, now: Instant) {
+        if let Some(wire) = self.reply(transaction, reply, now) {
+            self.await_ack(id, transaction, wire, now);
+        }
+    }
+
+    fn await_ack(&mut self, id: InviteId, transaction: ServerTransactionId, wire: bytes::Bytes, now: Instant) {
+        let Some(server) = self.servers.get(transaction) else { return };
+        let awaited = AwaitedAck {
+            cseq: server.cseq,
+            wire,
+            source: server.source,
+            return_port: server.return_port,
+            repeat: Repeat::new(now, self.config.timers.t1),
+            end: now + self.config.timers.transaction(),
+        };
+        if let Some(established) = self.sessions.established(id) {
+            established.awaited = Some(awaited);
+        }
+        self.schedule_session(id);
+    }
+
+    /// Ringing has lasted too long.
+    pub(super) fn handle_invited_time(&mut self, id: InviteId, now: Instant) {
+        self.answer(id, Reply::new(Status::TEMPORARILY_UNAVAILABLE), now);
+        self.events.push_back(Event::Cancelled { invite: id });
+    }
+
+    /// No ACK yet: the 2xx is sent again, or the session ends. RFC 3261 §13.3.1.4.
+    pub(super) fn handle_awaited_time(&mut self, id: InviteId, now: Instant) {
+        let t2 = self.config.timers.t2;
+        let Some(established) = self.sessions.established(id) else { return };
+        let Some(awaited) = &mut established.awaited else { return };
+        if awaited.end <= now {
+            established.awaited = None;
+            return self.end_with_bye(id, EndCause::Unacknowledged, now);
+        }
+        if awaited.repeat.is_due(now) {
+            awaited.repeat = awaited.repeat.doubled(now, Some(t2));
+            let (source, port, wire) = (awaited.source, awaited.return_port, awaited.wire.clone());
+            self.send_back(&source, port, wire);
+        }
+    }
+
+    /// An ACK that is for a 2xx.
+    pub(super) fn handle_success_acknowledged(&mut self, request: Request, now: Instant) {
+        let id = DialogId::of_incoming(&request).and_then(|dialog| self.sessions.find(&dialog));
+        let (Some(id), Ok(cseq)) = (id, request.cseq()) else { return };
+        let Some(established) = self.sessions.established(id) else { return };
+        if established.awaited.as_ref().is_none_or(|awaited| awaited.cseq != cseq.number) {
+            return;
+        }
+        established.awaited = None;
+        let ending = match &mut established.ending {
+            Ending::Waiting(headers) => Some(std::mem::take(headers)),
+            Ending::No | Ending::Sent => None,
+        };
+        self.events.push_back(Event::Acknowledged { invite: id, request });
+        if let Some(headers) = ending {
+            self.send_bye(id, headers, now);
+        }
+    }
+
+    /// The peer's CANCEL came in time; 487 is sent.
+    pub(super) fn handle_session_cancelled(&mut self, id: InviteId, transaction: ServerTransactionId) {
+        match self.sessions.get_mut(id) {
+            Some(Session::Invited(_)) => {
+                self.sessions.remove(id);
+                self.events.push_back(Event::Cancelled { invite: id });
+            }
+            Some(Session::Established(established)) if established.theirs == Some(transaction) => {
+                established.theirs = None;
+            }
+            Some(Session::Established(_) | Session::Inviting(_)) | None => {}
+        }
+    }
+
+    /// A request with a To tag.
+    pub(super) fn handle_inside(&mut self, request: Request, via: &Via, source: Source, now: Instant) {
+        let session = DialogId::of_incoming(&request).and_then(|dialog| self.sessions.find(&dialog));
+        let Some(id) = session else {
+            return match request.method {
+                // Their dialogs are the user's.
+                Method::Subscribe | Method::Notify => self.tell(request, via, source, None, now),
+                _ => {
+                    let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+                    self.refuse_statelessly(&request, via, &source, status, None);
+                }
+            };
+        };
+        let number = request.cseq().map_or(0, |cseq| cseq.number);
+        let order = match self.sessions.get_mut(id) {
+            Some(Session::Invited(invited)) => invited.dialog.accept(number),
+            Some(Session::Established(established)) => established.dialog.accept(number),
+            Some(Session::Inviting(_)) | None => return,
+        };
+        if order.is_err() {
+            return self.refuse_statelessly(&request, via, &source, Status::SERVER_INTERNAL_ERROR, None);
+        }
+        match request.method {
+            Method::Bye => self.handle_bye(id, request, via, source, now),
+            Method::Invite | Method::Update => self.handle_change(id, request, via, source, now),
+            // We make no provisional response reliable, so there is none to acknowledge. RFC 3262 §3.
+            Method::Prack => {
+                let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+                self.refuse_statelessly(&request, via, &source, status, None);
+            }
+            _ => self.tell(request, via, source, Some(id), now),
+        }
+    }
+
+    fn handle_bye(&mut self, id: InviteId, request: Request, via: &Via, source: Source, now: Instant) {
+        let transaction = self.begin(&request, via, source, None, "", now);
+        self.reply(transaction, Reply::new(Status::OK), now);
+        let Some(session) = self.end_session(id, EndCause::Bye(request)) else { return };
+        // What the peer still waits for in this session is over too. RFC 3261 §15.1.2.
+        let pending = match session {
+            Session::Invited(invited) => Some(invited.transaction),
+            Session::Established(established) => established.theirs,
+            Session::Inviting(_) => None,
+        };
+        if let Some(pending) = pending {
+            self.reply(pending, Reply::new(Status::REQUEST_TERMINATED), now);
+        }
+    }
+
+    /// A re-INVITE or UPDATE: told, unless one is under way already (SIP-11). RFC 3261 §14.2, RFC 3311 §5.2.
+    fn handle_change(&mut self, id: InviteId, request: Request, via: &Via, source: Source, now: Instant) {
+        let Some(established) = self.sessions.established(id) else {
+            let headers = [server::retry_after()];
+            return self.refuse_statelessly(&request, via, &source, Status::SERVER_INTERNAL_ERROR, headers);
+        };
+        if established.ours.is_some() {
+            return self.refuse_statelessly(&request, via, &source, Status::REQUEST_PENDING, None);
+        }
+        let unacknowledged = established.awaited.is_some() && request.method == Method::Invite;
+        if established.theirs.is_some() || unacknowledged {
+            let headers = [server::retry_after()];
+            return self.refuse_statelessly(&request, via, &source, Status::SERVER_INTERNAL_ERROR, headers);
+        }
+        let transaction = self.begin(&request, via, source, Some(id), "", now);
+        if let Some(established) = self.sessions.established(id) {
+            established.theirs = Some(transaction);
+        }
+        self.events.push_back(Event::Reinvited { invite: id, transaction, request });
+    }
+
+    /// Our user answered a request of the peer inside a session.
+    pub(super) fn handle_session_answered(
+        &mut self,
+        id: InviteId,
+        transaction: ServerTransactionId,
+        response: &bytes::Bytes,
+        is_success: bool,
+        now: Instant,
+    ) {
+        let refresh = self.servers.get_mut(transaction).and_then(|server| server.refresh.take());
+        let is_invite = self.servers.get(transaction).is_some_and(|server| server.method == Method::Invite);
+        let Some(established) = self.sessions.established(id) else { return };
+        if established.theirs == Some(transaction) {
+            established.theirs = None;
+        }
+        if is_success && let Some(target) = refresh {
+            established.dialog.refresh(target);
+        }
+        if is_success && is_invite {
+            self.await_ack(id, transaction, response.clone(), now);
+        }
+    }
+
+    /// The Contact of the session, for responses inside it.
+    pub(super) fn session_contact(&self, id: InviteId) -> Option<LocalContact> {
+        match self.sessions.get(id)? {
+            Session::Established(established) => Some(established.contact.clone()),
+            Session::Inviting(_) | Session::Invited(_) => None,
+        }
+    }
+}
