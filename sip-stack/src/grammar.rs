@@ -17,16 +17,20 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 
 /// Trims what the grammar calls linear white space, and line ends left by folding.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches(is_space)
+    let Some(end) = text.bytes().rposition(|byte| !is_space(byte)) else {
+        return "";
+    };
+    trim_start(text.get(..=end).unwrap_or(text))
 }
 
 /// Trims linear white space at the start.
 pub(crate) fn trim_start(text: &str) -> &str {
-    text.trim_start_matches(is_space)
+    let start = text.bytes().take_while(|byte| is_space(*byte)).count();
+    text.get(start..).unwrap_or_default()
 }
 
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n')
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// Splits at the first `separator` that is neither in a quoted string nor between angle brackets; the separator itself is

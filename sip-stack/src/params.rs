@@ -6,6 +6,9 @@ use std::fmt;
 use crate::grammar;
 use crate::text::Text;
 
+/// How many parameters are read: more than any text needs, so few that comparing all with all costs nothing.
+const MAX_PARAMS: usize = 128;
+
 /// The parameters after a URI or a header field's value, in their order. Names are compared without regard to case. Values
 /// are kept as they stood on the wire: percent-encoded in URIs, with their quotes in header fields.
 /// RFC 3261 §7.3.1, §19.1.1.
@@ -18,20 +21,23 @@ impl Params {
         Params(Vec::new())
     }
 
-    /// Reads what follows a URI, the first `;` already taken off.
-    pub(crate) fn parse_uri(source: &Text, text: &str) -> Self {
+    /// Reads what follows a URI, the first `;` already taken off. `None` if there are too many.
+    pub(crate) fn parse_uri(source: &Text, text: &str) -> Option<Self> {
         let mut params = Vec::new();
         for param in text.split(';').filter(|param| !param.is_empty()) {
+            if params.len() == MAX_PARAMS {
+                return None;
+            }
             params.push(match param.split_once('=') {
                 Some((name, value)) => (source.cut(name), Some(source.cut(value))),
                 None => (source.cut(param), None),
             });
         }
-        Params(params)
+        Some(Params(params))
     }
 
     /// Reads what follows a header field's value, the first `;` already taken off: white space is allowed around every
-    /// part, values may be quoted strings. `None` if a quoted string is never closed.
+    /// part, values may be quoted strings. `None` if a quoted string is never closed or there are too many.
     pub(crate) fn parse_header(source: &Text, text: &str) -> Option<Self> {
         let mut params = Vec::new();
         let mut rest = Some(text);
@@ -49,6 +55,9 @@ impl Params {
             let param = grammar::trim(param);
             if param.is_empty() {
                 continue;
+            }
+            if params.len() == MAX_PARAMS {
+                return None;
             }
             params.push(match param.split_once('=') {
                 Some((name, value)) => {

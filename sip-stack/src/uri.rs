@@ -64,6 +64,9 @@ pub enum UriError {
     /// What should be `host` or `host:port` is not.
     #[error("no valid host and port")]
     Host,
+    /// There are more parameters than anybody needs.
+    #[error("too many parameters")]
+    Params,
     /// There is an `@` with nothing before it.
     #[error("an empty user")]
     User,
@@ -206,7 +209,7 @@ impl Uri {
         self.headers = headers.map(|headers| source.cut(headers));
         let host = match rest.split_once(';') {
             Some((host, params)) => {
-                self.params = Params::parse_uri(source, params);
+                self.params = Params::parse_uri(source, params).ok_or(UriError::Params)?;
                 host
             }
             None => rest,
@@ -220,7 +223,10 @@ impl Uri {
     /// `number*(;param)`.
     fn cut_number(&mut self, source: &Text, text: &str) -> Result<(), UriError> {
         let (number, params) = match text.split_once(';') {
-            Some((number, params)) => (number, Params::parse_uri(source, params)),
+            Some((number, params)) => (
+                number,
+                Params::parse_uri(source, params).ok_or(UriError::Params)?,
+            ),
             None => (text, Params::new()),
         };
         if number.is_empty() {

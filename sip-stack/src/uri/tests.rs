@@ -1,4 +1,5 @@
 use super::*;
+use crate::header::NameAddr;
 
 /// SIP-02: each is read, taken apart and written as it was.
 #[test]
@@ -193,7 +194,11 @@ fn equivalence() {
             "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
             true,
         ),
-        ("sip:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP", false),
+        (
+            "sip:ALICE@AtLanTa.CoM;Transport=udp",
+            "sip:alice@AtLanTa.CoM;Transport=UDP",
+            false,
+        ),
         ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060", false),
         (
             "sip:bob@biloxi.com",
@@ -223,4 +228,15 @@ fn equivalence() {
         assert_eq!(a.equivalent(&b), expected, "{a} {b}");
         assert_eq!(b.equivalent(&a), expected, "{b} {a}");
     }
+}
+
+#[test]
+fn the_number_of_parameters_is_bounded() {
+    let many = |count: usize| format!("sip:a@b{}", ";x".repeat(count));
+    assert!(Uri::parse(&many(128)).is_ok());
+    assert_eq!(Uri::parse(&many(129)), Err(UriError::Params));
+    assert_eq!(
+        NameAddr::parse(&format!("<sip:a@b>{}", ";x".repeat(129))),
+        None
+    );
 }
