@@ -30,11 +30,14 @@
 pub mod assembly;
 mod byte_range;
 pub mod codec;
+pub mod content;
+pub mod cpim;
 mod event;
 mod ident;
 mod limits;
 #[cfg(feature = "tokio")]
 pub mod node;
+pub mod sdp;
 pub mod session;
 pub mod uri;
 

@@ -1,0 +1,78 @@
+//! MSRP in session descriptions: offers and answers. RFC 4975 §8, RFC 6135, RFC 3264 §6.
+
+mod description;
+mod writing;
+
+pub use description::{MediaLine, SdpError, SessionDescription};
+pub use writing::{LocalMedia, Origin, answer, offer};
+
+use crate::{MsrpUri, Role};
+
+/// `a=setup`: who connects. RFC 4145 §4; `holdconn` counts as missing (RFC 6135 §4.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setup {
+    /// Will connect.
+    Active,
+    /// Will be connected to.
+    Passive,
+    /// Either.
+    ActPass,
+}
+
+/// Which way messages go. RFC 8866 §6.7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// Both ways; also if nothing is said.
+    #[default]
+    SendRecv,
+    /// The describing side only sends.
+    SendOnly,
+    /// The describing side only receives.
+    RecvOnly,
+    /// Neither way.
+    Inactive,
+}
+
+/// What a peer's media line says about an MSRP session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MsrpMedia {
+    /// In order: the first URI is connected to, the last is the peer.
+    pub path: Vec<MsrpUri>,
+    /// `None` if it does not say.
+    pub setup: Option<Setup>,
+    /// Types taken as a whole message; see [`content`](crate::content).
+    pub accept_types: Vec<String>,
+    /// Types taken only inside others.
+    pub accept_wrapped_types: Vec<String>,
+    /// Bytes of the biggest message the peer wants.
+    pub max_size: Option<u64>,
+    /// Features of a chat room, as written; `None` if the peer knows nothing of rooms (RFC 7701 §8).
+    pub chatroom: Option<Vec<String>>,
+    /// Which way messages go.
+    pub direction: Direction,
+    /// Of the media line; 9 if the peer connects.
+    pub port: u16,
+    /// As written: `TCP/MSRP` or `TCP/TLS/MSRP`.
+    pub proto: String,
+    /// From the media's or session's `c=`; the path decides, not this.
+    pub host: Option<String>,
+}
+
+/// The role of whoever answers an offer with that `setup` (MSRP-06).
+pub fn answer_role(offered: Option<Setup>) -> Role {
+    match offered {
+        Some(Setup::Passive) => Role::Active,
+        Some(Setup::Active | Setup::ActPass) | None => Role::Passive,
+    }
+}
+
+/// The role of the offerer after an answer with that `setup` (MSRP-06). RFC 4975 §5.4: without one it connects.
+pub fn offerer_role(answered: Option<Setup>) -> Role {
+    match answered {
+        Some(Setup::Active) => Role::Passive,
+        Some(Setup::Passive | Setup::ActPass) | None => Role::Active,
+    }
+}
+
+const TCP_MSRP: &str = "TCP/MSRP";
+const TLS_MSRP: &str = "TCP/TLS/MSRP";
