@@ -5,3 +5,6 @@ pub mod xmpp;
 pub mod config;
 pub mod fault;
 pub mod text;
+pub mod check;
+pub mod cli;
+pub mod logging;
