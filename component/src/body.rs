@@ -3,8 +3,10 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use stox_msrp::cpim;
+use stox_msrp::{content, cpim};
 use stox_sip::Uri;
+
+use crate::stamp;
 
 /// Plain text, always UTF-8 when we send it.
 pub const PLAIN: &str = "text/plain";
@@ -48,10 +50,10 @@ pub enum Unreadable {
 /// The type is none of [`TYPES`], or the body is not what its type says.
 pub fn read(content_type: Option<&str>, body: &Bytes) -> Result<Text, Unreadable> {
     let content_type = content_type.unwrap_or(PLAIN);
-    if is(content_type, CPIM) {
+    if content::is_type(content_type, CPIM) {
         let message = cpim::Message::parse(body).map_err(|_| Unreadable::Cpim)?;
         let inner = message.content_type.as_deref().unwrap_or(PLAIN);
-        if !is(inner, PLAIN) {
+        if !content::is_type(inner, PLAIN) {
             return Err(Unreadable::Type);
         }
         return Ok(Text {
@@ -60,44 +62,50 @@ pub fn read(content_type: Option<&str>, body: &Bytes) -> Result<Text, Unreadable
             lang: None,
         });
     }
-    if !is(content_type, PLAIN) {
+    if !content::is_type(content_type, PLAIN) {
         return Err(Unreadable::Type);
     }
-    Ok(Text { body: decode(content_type, body)?, subject: None, lang: None })
+    Ok(Text {
+        body: decode(content_type, body)?,
+        subject: None,
+        lang: None,
+    })
 }
 
 /// Wraps text in CPIM (T13, one-to-one).
-pub fn wrap(from: &Uri, to: &Uri, subject: Option<&str>, body: &str) -> Bytes {
-    let mut message = cpim::Message::new(from.to_string(), to.to_string());
-    message.date_time = Some(SystemTime::now());
-    message.subject = subject.map(str::to_owned);
-    message.content_type = Some("text/plain; charset=utf-8".to_owned());
-    message.body = Bytes::copy_from_slice(body.as_bytes());
+pub fn wrap(
+    from: &Uri,
+    to: &Uri,
+    sent: SystemTime,
+    subject: Option<String>,
+    body: String,
+) -> Bytes {
+    let address = |uri: &Uri| cpim::Address {
+        name: None,
+        uri: uri.to_string(),
+    };
+    let message = cpim::Message {
+        from: Some(address(from)),
+        to: vec![address(to)],
+        date_time: Some(stamp::format(sent)),
+        subject,
+        content_type: Some("text/plain; charset=utf-8".to_owned()),
+        body: body.into(),
+        ..cpim::Message::default()
+    };
     message.wrap()
 }
 
-/// Whether a Content-Type value names that media type, whatever its parameters.
-fn is(content_type: &str, media_type: &str) -> bool {
-    let (name, _) = content_type.split_once(';').unwrap_or((content_type, ""));
-    name.trim().eq_ignore_ascii_case(media_type)
-}
-
 fn decode(content_type: &str, bytes: &[u8]) -> Result<String, Unreadable> {
-    let label = charset(content_type);
-    let encoding = match label {
+    let encoding = match content::parameter(content_type, "charset") {
         None => encoding_rs::UTF_8,
         // What msrplib calls it.
         Some(label) if label.eq_ignore_ascii_case("utf8") => encoding_rs::UTF_8,
-        Some(label) => encoding_rs::Encoding::for_label(label.as_bytes()).ok_or(Unreadable::Charset)?,
+        Some(label) => {
+            encoding_rs::Encoding::for_label(label.as_bytes()).ok_or(Unreadable::Charset)?
+        }
     };
     Ok(encoding.decode_without_bom_handling(bytes).0.into_owned())
-}
-
-fn charset(content_type: &str) -> Option<&str> {
-    content_type.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
-    })
 }
 
 #[cfg(test)]
@@ -111,18 +119,36 @@ mod tests {
     #[test]
     fn text_in_the_character_set_it_names() {
         // IM-13
-        assert_eq!(read_text("text/plain", "günü 🎭".as_bytes()).as_deref(), Ok("günü 🎭"));
-        assert_eq!(read_text("Text/Plain; charset=ISO-8859-1", b"g\xfcn").as_deref(), Ok("gün"));
-        assert_eq!(read_text("text/plain;charset=\"utf8\"", "ü".as_bytes()).as_deref(), Ok("ü"));
-        assert_eq!(read_text("text/plain;charset=UTF-8", b"a\xffb").as_deref(), Ok("a\u{fffd}b"));
-        assert_eq!(read_text("text/plain;charset=klingon", b"x"), Err(Unreadable::Charset));
+        assert_eq!(
+            read_text("text/plain", "günü 🎭".as_bytes()).as_deref(),
+            Ok("günü 🎭")
+        );
+        assert_eq!(
+            read_text("Text/Plain; charset=ISO-8859-1", b"g\xfcn").as_deref(),
+            Ok("gün")
+        );
+        assert_eq!(
+            read_text("text/plain;charset=\"utf8\"", "ü".as_bytes()).as_deref(),
+            Ok("ü")
+        );
+        assert_eq!(
+            read_text("text/plain;charset=UTF-8", b"a\xffb").as_deref(),
+            Ok("a\u{fffd}b")
+        );
+        assert_eq!(
+            read_text("text/plain;charset=klingon", b"x"),
+            Err(Unreadable::Charset)
+        );
     }
 
     #[test]
     fn what_is_no_text_is_refused() {
         // IM-12, CHAT-35
         assert_eq!(read_text("image/png", b"x"), Err(Unreadable::Type));
-        assert_eq!(read_text("message/cpim", b"no headers here"), Err(Unreadable::Cpim));
+        assert_eq!(
+            read_text("message/cpim", b"no headers here"),
+            Err(Unreadable::Cpim)
+        );
     }
 
     #[test]
@@ -130,7 +156,14 @@ mod tests {
         // MSRP-23, T13
         let juliet: Uri = "sip:juliet@example.com;gr=balcony".parse().unwrap();
         let romeo: Uri = "sip:romeo@example.net".parse().unwrap();
-        let wrapped = wrap(&juliet, &romeo, Some("Wherefore"), "Art thou not Romeo? <&> 🎭\r\n");
+        let body = "Art thou not Romeo? <&> 🎭\r\n".to_owned();
+        let wrapped = wrap(
+            &juliet,
+            &romeo,
+            SystemTime::UNIX_EPOCH,
+            Some("Wherefore".to_owned()),
+            body,
+        );
         let text = read(Some("message/cpim"), &wrapped).unwrap();
         assert_eq!(text.body, "Art thou not Romeo? <&> 🎭\r\n");
         assert_eq!(text.subject.as_deref(), Some("Wherefore"));

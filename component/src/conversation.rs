@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use stox_msrp::sdp::{self, SessionDescription};
-use stox_msrp::{Inbox, Incoming, MsrpUri, Node, SendError, Session, SessionConfig, SessionEvent};
-use stox_sip::{InviteId, LocalContact, Method, NameAddr, Reply, Request, ServerTransactionId, Sip, Status};
+use stox_msrp::node::{Inbox, Node, Session};
+use stox_msrp::sdp::SessionDescription;
+use stox_msrp::{Incoming, MsrpUri, SendError, SessionConfig, SessionEvent};
+use stox_sip::{
+    InviteId, LocalContact, Method, NameAddr, Reply, Request, ServerTransactionId, Sip, Status,
+};
 use tracing::{Instrument, info, info_span};
 
 use crate::address::{self, Jid};
@@ -15,7 +18,8 @@ use crate::promise::{Outcome, Settlement, Ticket};
 use crate::registry::{Door, Key, Mailbox, Registry, door};
 use crate::sip;
 use crate::translate::{
-    Action, ChatEvent, ChatId, Conversation, Event, Page, PageFault, Parties, Settings, Token,
+    Action, ChatEvent, ChatId, Clock, Conversation, Event, Page, PageFault, Parties, Settings,
+    Token,
 };
 use crate::xmpp::{Confirmation, Link, Outgoing};
 
@@ -65,7 +69,12 @@ pub struct Ports {
 pub fn begin(ports: Arc<Ports>, key: Key, parties: Parties) -> Door {
     let (door, mailbox) = door();
     let span = info_span!("conversation", xmpp = %parties.juliet, sip = %parties.romeo_uri);
-    let core = Conversation::new(parties, ports.settings.clone(), rand::random());
+    let core = Conversation::new(
+        parties,
+        ports.settings.clone(),
+        rand::random(),
+        Clock::new(Instant::now(), SystemTime::now()),
+    );
     let task = Task {
         ports,
         key,
@@ -120,7 +129,9 @@ impl Task {
                         }
                     }
                 }
-                None => self.core.handle(Event::Elapsed, Instant::now(), &mut actions),
+                None => self
+                    .core
+                    .handle(Event::Elapsed, Instant::now(), &mut actions),
             }
             self.perform_all(&mut actions).await;
             if self.core.is_over(Instant::now()) && self.ports.registry.retire(&self.key) {
@@ -176,18 +187,28 @@ impl Task {
             }
             Sip::Failed { invite, cause } => self.of_chat(invite, ChatEvent::Failed(cause)),
             Sip::Cancelled { invite } => self.of_chat(invite, ChatEvent::Cancelled),
-            Sip::Acknowledged { invite, request } => self.of_chat(invite, sip::acknowledged(&request)),
+            Sip::Acknowledged { invite, request } => {
+                self.of_chat(invite, sip::acknowledged(&request))
+            }
             Sip::Ended { invite, .. } => self.of_chat(invite, ChatEvent::Ended),
-            Sip::Reinvited { invite, transaction, request } => {
+            Sip::Reinvited {
+                invite,
+                transaction,
+                request,
+            } => {
                 let reply = self.reinvited(invite, &request);
                 self.ports.sip.respond(transaction, reply).await;
                 None
             }
-            Sip::Responded { response, .. } if response.status.is_success() => Some(Event::PageAnswered(Ok(()))),
-            Sip::Responded { response, .. } => {
-                Some(Event::PageAnswered(Err(PageFault::Rejected(sip::rejection(&response)))))
+            Sip::Responded { response, .. } if response.status.is_success() => {
+                Some(Event::PageAnswered(Ok(())))
             }
-            Sip::RequestFailed { cause, .. } => Some(Event::PageAnswered(Err(PageFault::Failed(cause)))),
+            Sip::Responded { response, .. } => Some(Event::PageAnswered(Err(PageFault::Rejected(
+                sip::rejection(&response),
+            )))),
+            Sip::RequestFailed { cause, .. } => {
+                Some(Event::PageAnswered(Err(PageFault::Failed(cause))))
+            }
             // Ringing changes nothing: messages wait all the same.
             _ => None,
         }
@@ -203,26 +224,49 @@ impl Task {
         match sip::invitation(request, to) {
             Ok((invitation, offer)) => {
                 let chat = self.core.next_chat();
-                info!(call_id = invitation.call_id, "the SIP user opens a chat session");
+                info!(
+                    call_id = invitation.call_id,
+                    "the SIP user opens a chat session"
+                );
                 self.ports.registry.expect_invite(invite, self.door.clone());
                 let local = self.ports.msrp.mint();
-                self.wires.add(chat, Wire { invite, local, peer: Vec::new(), offer, session: None });
+                self.wires.add(
+                    chat,
+                    Wire {
+                        invite,
+                        local,
+                        peer: Vec::new(),
+                        offer,
+                        session: None,
+                    },
+                );
                 Some(Event::Invited(chat, invitation))
             }
             Err(reply) => {
-                info!(status = reply.status.code(), "an INVITE is refused: it offers no chat");
-                self.ports.sip.answer(invite, reply).await;
+                info!(
+                    status = reply.status.code(),
+                    "an INVITE is refused: it offers no chat"
+                );
+                self.ports.sip.answer(invite, *reply).await;
                 None
             }
         }
     }
 
-    async fn paged(&mut self, transaction: ServerTransactionId, request: &Request, to: Jid) -> Option<Event> {
+    async fn paged(
+        &mut self,
+        transaction: ServerTransactionId,
+        request: &Request,
+        to: Jid,
+    ) -> Option<Event> {
         match sip::page(transaction, request, to) {
             Ok(paged) => Some(Event::Paged(paged)),
             Err(reply) => {
-                info!(status = reply.status.code(), "a MESSAGE is refused: it cannot be read as text");
-                self.ports.sip.respond(transaction, reply).await;
+                info!(
+                    status = reply.status.code(),
+                    "a MESSAGE is refused: it cannot be read as text"
+                );
+                self.ports.sip.respond(transaction, *reply).await;
                 None
             }
         }
@@ -243,8 +287,16 @@ impl Task {
     /// Does one thing. What comes of it at once is returned.
     async fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Invite { chat, call_id, thread, subject, resource, device } => {
-                self.invite(chat, call_id, &thread, subject, resource, device).await;
+            Action::Invite {
+                chat,
+                call_id,
+                thread,
+                subject,
+                resource,
+                device,
+            } => {
+                self.invite(chat, call_id, &thread, subject, resource, device)
+                    .await;
             }
             Action::Ack(chat) => {
                 let invite = self.wires.by_chat.get(&chat)?.invite;
@@ -262,10 +314,16 @@ impl Task {
             Action::Accept(chat) => self.accept(chat).await,
             Action::Decline(chat) => {
                 let invite = self.wires.by_chat.get(&chat)?.invite;
-                self.ports.sip.answer(invite, Reply::new(Status::SERVICE_UNAVAILABLE)).await;
+                self.ports
+                    .sip
+                    .answer(invite, Reply::new(Status::SERVICE_UNAVAILABLE))
+                    .await;
             }
             Action::OpenMsrp { chat, path, role } => {
-                let inbox = ChatInbox { chat, door: self.door.clone() };
+                let inbox = ChatInbox {
+                    chat,
+                    door: self.door.clone(),
+                };
                 let wire = self.wires.by_chat.get_mut(&chat)?;
                 wire.peer.clone_from(&path);
                 let config = SessionConfig {
@@ -276,7 +334,13 @@ impl Task {
                 };
                 wire.session = Some(self.ports.msrp.open(config, inbox));
             }
-            Action::Send { chat, token, transaction_id, content_type, body } => {
+            Action::Send {
+                chat,
+                token,
+                transaction_id,
+                content_type,
+                body,
+            } => {
                 let session = self.wires.by_chat.get(&chat)?.session.as_ref()?;
                 let outgoing = stox_msrp::Outgoing {
                     token: token.0,
@@ -295,7 +359,12 @@ impl Task {
                     }
                 };
             }
-            Action::ReportFailure { chat, message_id, length, status } => {
+            Action::ReportFailure {
+                chat,
+                message_id,
+                length,
+                status,
+            } => {
                 let session = self.wires.by_chat.get(&chat)?.session.as_ref()?;
                 session.report(sip::failure_report(message_id, length, status));
             }
@@ -333,11 +402,23 @@ impl Task {
         );
         request.call_id = call_id;
         request.headers = sip::chat_headers(&subject, thread);
-        request.content_type = sdp::CONTENT_TYPE.to_owned();
+        request.content_type = sip::SDP_TYPE.to_owned();
         request.body = sip::offer(&local, self.ports.max_size).into();
-        info!(call_id = request.call_id, "the XMPP user opens a chat session");
+        info!(
+            call_id = request.call_id,
+            "the XMPP user opens a chat session"
+        );
         self.ports.registry.expect_invite(invite, self.door.clone());
-        self.wires.add(chat, Wire { invite, local, peer: Vec::new(), offer: None, session: None });
+        self.wires.add(
+            chat,
+            Wire {
+                invite,
+                local,
+                peer: Vec::new(),
+                offer: None,
+                session: None,
+            },
+        );
         metrics::session_opened();
         self.ports.sip.invite(invite, request).await;
     }
@@ -348,12 +429,14 @@ impl Task {
             return;
         };
         let body = match wire.offer.take() {
-            Some((description, index)) => sip::answer(&description, index, &wire.local, self.ports.max_size),
+            Some((description, index)) => {
+                sip::answer(&description, index, &wire.local, self.ports.max_size)
+            }
             None => sip::offer(&wire.local, self.ports.max_size),
         };
         let mut reply = Reply::new(Status::OK);
         reply.contact = Some(contact);
-        reply.content_type = Some(sdp::CONTENT_TYPE.to_owned());
+        reply.content_type = Some(sip::SDP_TYPE.to_owned());
         reply.body = body.into();
         metrics::session_opened();
         self.ports.sip.answer(wire.invite, reply).await;
@@ -381,7 +464,10 @@ impl Task {
     }
 
     fn write(&self, stanza: Outgoing, token: Option<Token>) -> Option<Event> {
-        let confirm = token.map(|token| Receipt { token, door: self.door.clone() });
+        let confirm = token.map(|token| Receipt {
+            token,
+            door: self.door.clone(),
+        });
         match self.ports.xmpp.send(stanza, confirm) {
             Ok(()) => None,
             // The stanza was not written, so its sender hears of it.
@@ -395,9 +481,17 @@ impl Task {
             (Ticket::Stanza(_), Outcome::Delivered) => {}
             (Ticket::Stanza(origin), Outcome::Refused(fault)) => {
                 info!(id = origin.id, condition = %fault.condition(), text = fault.text(), "a message goes back to the XMPP user");
-                let error = Outgoing::message_error(&origin.to, &origin.from, origin.id.as_deref(), (&fault).into());
+                let error = Outgoing::message_error(
+                    &origin.to,
+                    &origin.from,
+                    origin.id.as_deref(),
+                    (&fault).into(),
+                );
                 if self.ports.xmpp.send(error, None).is_err() {
-                    tracing::warn!(id = origin.id, "an error cannot be told: the queue to the XMPP server is full");
+                    tracing::warn!(
+                        id = origin.id,
+                        "an error cannot be told: the queue to the XMPP server is full"
+                    );
                 }
             }
             (Ticket::Send { chat, incoming }, outcome) => {
@@ -408,14 +502,28 @@ impl Task {
                         fault.to_msrp()
                     }
                 };
-                if let Some(session) = self.wires.by_chat.get(&chat).and_then(|wire| wire.session.as_ref()) {
+                if let Some(session) = self
+                    .wires
+                    .by_chat
+                    .get(&chat)
+                    .and_then(|wire| wire.session.as_ref())
+                {
                     session.respond(incoming, status);
                 }
             }
             (Ticket::Page { transaction, .. }, Outcome::Delivered) => {
-                self.ports.sip.respond(transaction, Reply::new(Status::OK)).await;
+                self.ports
+                    .sip
+                    .respond(transaction, Reply::new(Status::OK))
+                    .await;
             }
-            (Ticket::Page { transaction, addressee }, Outcome::Refused(fault)) => {
+            (
+                Ticket::Page {
+                    transaction,
+                    addressee,
+                },
+                Outcome::Refused(fault),
+            ) => {
                 let reply = sip::refusal(&fault, addressee, &Method::Message);
                 info!(condition = %fault.condition(), status = reply.status.code(), "a message goes back to the SIP user");
                 self.ports.sip.respond(transaction, reply).await;

@@ -59,7 +59,11 @@ impl Gateway {
         let sip = stox_sip::bind(sip_config(config), router).await?;
         let msrp = stox_msrp::node::Node::bind(msrp_config(config)).await?;
         let secret = config.xmpp.secret.expose();
-        let link = LinkConfig::new(config.xmpp.server.to_string(), config.xmpp.domain.clone(), secret);
+        let link = LinkConfig::new(
+            config.xmpp.server.to_string(),
+            config.xmpp.domain.clone(),
+            secret,
+        );
         let router = XmppRouter::new(ports.clone(), addresses, up);
         let gateway = Ports {
             xmpp: xmpp::spawn(link, router),
@@ -96,12 +100,21 @@ impl Gateway {
     /// longer than the configured `shutdown_timeout`.
     pub async fn shut_down(self) {
         let deadline = Instant::now() + self.shutdown_timeout;
-        let Ports { xmpp, sip, msrp, registry, .. } = &*self.ports;
+        let Ports {
+            xmpp,
+            sip,
+            msrp,
+            registry,
+            ..
+        } = &*self.ports;
         for door in registry.doors() {
             door.complete(Input::ShutDown);
         }
         if timeout_at(deadline, registry.emptied()).await.is_err() {
-            warn!(conversations = registry.len(), "shutdown_timeout is over with conversations still open");
+            warn!(
+                conversations = registry.len(),
+                "shutdown_timeout is over with conversations still open"
+            );
         }
         // BYEs are still on their way, and so are the last stanzas.
         if timeout_at(deadline, sip.close()).await.is_err() {
@@ -115,7 +128,12 @@ impl Gateway {
 
 fn sip_config(config: &Config) -> DriverConfig {
     DriverConfig {
-        listen: config.sip.listen.iter().map(|listener| (listener.transport, listener.address)).collect(),
+        listen: config
+            .sip
+            .listen
+            .iter()
+            .map(|listener| (listener.transport, listener.address))
+            .collect(),
         public: config
             .sip
             .public
@@ -131,13 +149,22 @@ fn sip_config(config: &Config) -> DriverConfig {
 }
 
 fn msrp_config(config: &Config) -> NodeConfig {
-    let port = config.msrp.listen.first().map_or(2855, |listener| listener.address.port());
+    let port = config
+        .msrp
+        .listen
+        .first()
+        .map_or(2855, |listener| listener.address.port());
     let public = match &config.msrp.public {
         Some(Authority { host, port: public }) => Some((host.to_string(), public.unwrap_or(port))),
         None => outward(&config.msrp.listen).map(|host| (host, port)),
     };
     NodeConfig {
-        listen: config.msrp.listen.iter().map(|listener| listener.address).collect(),
+        listen: config
+            .msrp
+            .listen
+            .iter()
+            .map(|listener| listener.address)
+            .collect(),
         public,
         ..NodeConfig::default()
     }
@@ -153,7 +180,10 @@ fn outward(listeners: &[Listener]) -> Option<String> {
     let (from, to): (SocketAddr, SocketAddr) = match first {
         // Addresses for documentation: nothing is sent, the kernel only picks the route.
         IpAddr::V4(_) => (([0; 4], 0).into(), ([192, 0, 2, 1], 9).into()),
-        IpAddr::V6(_) => (([0u16; 8], 0).into(), ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9).into()),
+        IpAddr::V6(_) => (
+            ([0u16; 8], 0).into(),
+            ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9).into(),
+        ),
     };
     let local = UdpSocket::bind(from).and_then(|socket| {
         socket.connect(to)?;
@@ -167,6 +197,12 @@ fn outward(listeners: &[Listener]) -> Option<String> {
 }
 
 fn listeners(sip: &Sip) -> String {
-    let name = |(transport, address): (Transport, SocketAddr)| format!("{}:{address}", transport.as_param());
-    sip.local_addresses().into_iter().map(name).collect::<Vec<_>>().join(" ")
+    let name = |(transport, address): (Transport, SocketAddr)| {
+        format!("{}:{address}", transport.as_param())
+    };
+    sip.local_addresses()
+        .into_iter()
+        .map(name)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -1,10 +1,54 @@
-//! The gateway.
+//! stox, the gateway between an XMPP server and the SIP world, as a library for its own program and tests.
+//!
+//! ```text
+//! xmpp (link) ─────┐                                         ┌─► xmpp (link)
+//! SIP driver ──────┼─► route ──► registry ──► conversation ──┼─► SIP driver
+//! MSRP connection ─┘    key       its door     owns one      └─► MSRP connection
+//!                                              translate::Conversation
+//! ```
+//!
+//! - [`translate`] decides: what one side did becomes what the other side is to see. No I/O, no clock.
+//! - [`conversation`] is the task around one of those; [`registry`] holds the doors; [`route`] finds the right one.
+//! - [`xmpp`] is the link to the server; [`sip`] reads and writes SIP messages and SDP in the core's terms.
+//! - [`address`], [`fault`], [`body`] and [`text`] map addresses, errors and texts between the worlds.
+//! - [`promise`] is what travels with every message, so that none is lost in silence.
+//! - [`gateway`] puts it all together; [`config`], [`cli`], [`check`], [`admin`], [`logging`] and [`metrics`] are for its
+//!   operator.
+
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic
+    )
+)]
 
 pub mod address;
-pub mod xmpp;
-pub mod config;
-pub mod fault;
-pub mod text;
+pub mod admin;
+pub mod body;
 pub mod check;
 pub mod cli;
+pub mod config;
+pub mod conversation;
+pub mod fault;
+pub mod gateway;
 pub mod logging;
+pub mod metrics;
+pub mod promise;
+pub mod registry;
+pub mod route;
+pub mod sip;
+pub mod stamp;
+pub mod text;
+pub mod translate;
+pub mod xmpp;

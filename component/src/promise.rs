@@ -123,7 +123,10 @@ impl Promise {
 impl Drop for Promise {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            tracing::error!(?ticket, "a message was dropped without an outcome; it is given back");
+            tracing::error!(
+                ?ticket,
+                "a message was dropped without an outcome; it is given back"
+            );
             self.ledger.write(
                 ticket,
                 Outcome::Refused(Fault::new(Condition::InternalServerError)),

@@ -29,8 +29,17 @@ pub struct Key {
 impl Key {
     /// The key of the conversation between these two.
     pub fn of(parties: &Parties) -> Key {
-        let user = parties.romeo_uri.user_decoded().unwrap_or_default().to_lowercase();
-        let host = parties.romeo_uri.host().map(ToString::to_string).unwrap_or_default().to_lowercase();
+        let user = parties
+            .romeo_uri
+            .user_decoded()
+            .unwrap_or_default()
+            .to_lowercase();
+        let host = parties
+            .romeo_uri
+            .host()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+            .to_lowercase();
         Key {
             juliet: parties.juliet.bare(),
             romeo: format!("{user}@{host}").into(),
@@ -93,7 +102,9 @@ impl Door {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(Full(input));
         }
-        self.mailbox.send(input).map_err(|returned| Full(returned.0))
+        self.mailbox
+            .send(input)
+            .map_err(|returned| Full(returned.0))
     }
 
     /// Puts the outcome of something the conversation asked for into the mailbox. A conversation that is over wants to
@@ -139,13 +150,20 @@ impl Registry {
     ///
     /// # Errors
     /// [`Full`] gives the work back.
-    pub fn deliver(&self, key: &Key, input: Input, begin: impl FnOnce(&Key) -> Door) -> Result<(), Full> {
+    pub fn deliver(
+        &self,
+        key: &Key,
+        input: Input,
+        begin: impl FnOnce(&Key) -> Door,
+    ) -> Result<(), Full> {
         if let Some(door) = self.conversation_by_key.get(key) {
             return door.deliver(input);
         }
         match self.conversation_by_key.entry(key.clone()) {
             Entry::Occupied(entry) => entry.get().deliver(input),
-            Entry::Vacant(_) if self.conversations.load(Ordering::Relaxed) >= CONVERSATIONS => Err(Full(input)),
+            Entry::Vacant(_) if self.conversations.load(Ordering::Relaxed) >= CONVERSATIONS => {
+                Err(Full(input))
+            }
             Entry::Vacant(entry) => {
                 self.conversations.fetch_add(1, Ordering::Relaxed);
                 let door = begin(key);
@@ -161,7 +179,10 @@ impl Registry {
 
     /// Takes the conversation out, unless something has come for it meanwhile.
     pub fn retire(&self, key: &Key) -> bool {
-        let retired = self.conversation_by_key.remove_if(key, |_, door| door.is_quiet()).is_some();
+        let retired = self
+            .conversation_by_key
+            .remove_if(key, |_, door| door.is_quiet())
+            .is_some();
         if retired {
             self.conversations.fetch_sub(1, Ordering::Relaxed);
             self.retired.notify_waiters();
@@ -207,7 +228,10 @@ impl Registry {
 
     /// Every conversation's door, for goodbyes.
     pub fn doors(&self) -> Vec<Door> {
-        self.conversation_by_key.iter().map(|entry| entry.value().clone()).collect()
+        self.conversation_by_key
+            .iter()
+            .map(|entry| entry.value().clone())
+            .collect()
     }
 
     /// Conversations there are.

@@ -5,10 +5,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use stox_msrp::sdp;
 use stox_sip::{
-    Event as SipEvent, Handler as SipHandler, InviteId, Method, Name, Reply, Request, ServerTransactionId, Status,
-    Uri,
+    Event as SipEvent, Handler as SipHandler, InviteId, Method, Name, Reply, Request,
+    ServerTransactionId, Status, Uri,
 };
 use tokio::sync::watch;
 use tracing::{debug, info};
@@ -17,12 +16,14 @@ use crate::address::{Addresses, Aor, Jid};
 use crate::body;
 use crate::conversation::{self, Input, Ports};
 use crate::fault::{Condition, Fault};
+use crate::metrics;
 use crate::promise::Origin;
 use crate::registry::{Key, Registry};
+use crate::sip;
 use crate::translate::{Event, Kind, Parties, Written};
 use crate::xmpp::{
-    ChatState, Handler as XmppHandler, LinkEvent, Message, MessageType, Outgoing, OutgoingPresence, Presence,
-    PresenceType, Stanza,
+    ChatState, Handler as XmppHandler, LinkEvent, Message, MessageType, Outgoing, OutgoingPresence,
+    Presence, PresenceType, Stanza,
 };
 
 /// The parts of the gateway, which are complete a moment after the routers' tasks have started.
@@ -45,8 +46,16 @@ pub struct SipRouter {
 
 impl XmppRouter {
     /// A router to the conversations behind `ports`.
-    pub fn new(ports: SharedPorts, addresses: Arc<Addresses>, up: watch::Sender<bool>) -> XmppRouter {
-        XmppRouter { ports, addresses, up }
+    pub fn new(
+        ports: SharedPorts,
+        addresses: Arc<Addresses>,
+        up: watch::Sender<bool>,
+    ) -> XmppRouter {
+        XmppRouter {
+            ports,
+            addresses,
+            up,
+        }
     }
 
     fn ports(&self) -> &Arc<Ports> {
@@ -56,7 +65,9 @@ impl XmppRouter {
     fn message(&self, message: Message) {
         let event = match event_of(&message) {
             Some(event) => event,
-            None => return debug!(from = %message.from, "a message without anything for a SIP user"),
+            None => {
+                return debug!(from = %message.from, "a message without anything for a SIP user");
+            }
         };
         let starts = matches!(event, Event::Written(_));
         let fault = match self.parties(&message) {
@@ -68,7 +79,10 @@ impl XmppRouter {
                         conversation::begin(self.ports().clone(), key.clone(), parties)
                     })
                 } else {
-                    self.ports().registry.deliver_if_known(&key, input).unwrap_or(Ok(()))
+                    self.ports()
+                        .registry
+                        .deliver_if_known(&key, input)
+                        .unwrap_or(Ok(()))
                 };
                 match delivered {
                     Ok(()) => return,
@@ -88,7 +102,8 @@ impl XmppRouter {
     fn presence(&self, presence: &Presence) {
         let joins = presence.join.is_some() && presence.kind == PresenceType::Available;
         if joins {
-            let fault = Fault::new(Condition::FeatureNotImplemented).with_text("this gateway has no rooms yet");
+            let fault = Fault::new(Condition::FeatureNotImplemented)
+                .with_text("this gateway has no rooms yet");
             if let Some(refusal) = OutgoingPresence::refusal(presence, (&fault).into()) {
                 self.reply(refusal);
             }
@@ -120,8 +135,14 @@ impl XmppHandler for XmppRouter {
             LinkEvent::Stanza(Stanza::Presence(presence)) => self.presence(&presence),
             // Requests are answered by the link, and answers are awaited by nobody here.
             LinkEvent::Stanza(Stanza::Iq(iq)) => debug!(from = %iq.from, "an iq for nobody"),
-            LinkEvent::Up => drop(self.up.send_replace(true)),
-            LinkEvent::Down => drop(self.up.send_replace(false)),
+            LinkEvent::Up => {
+                metrics::link_up();
+                self.up.send_replace(true);
+            }
+            LinkEvent::Down => {
+                metrics::link_down();
+                self.up.send_replace(false);
+            }
         }
     }
 }
@@ -132,8 +153,15 @@ fn event_of(message: &Message) -> Option<Event> {
     let kind = match message.kind {
         MessageType::Error => {
             let error = message.error.clone().unwrap_or_default();
-            let fault = Fault::from_stanza(Some(&error.kind), Some(&error.condition), error.text.as_deref());
-            return Some(Event::Bounced { id: message.id.clone()?, fault });
+            let fault = Fault::from_stanza(
+                Some(&error.kind),
+                Some(&error.condition),
+                error.text.as_deref(),
+            );
+            return Some(Event::Bounced {
+                id: message.id.clone()?,
+                fault,
+            });
         }
         MessageType::Chat => Kind::Chat,
         // A room message to somebody who is no room stands alone, like any other.
@@ -149,7 +177,10 @@ fn event_of(message: &Message) -> Option<Event> {
             },
             kind,
             body: body.text.clone(),
-            subject: message.subject().map(|subject| subject.text.clone()).filter(|text| !text.is_empty()),
+            subject: message
+                .subject()
+                .map(|subject| subject.text.clone())
+                .filter(|text| !text.is_empty()),
             lang: body.lang.clone(),
         })),
         None if message.chat_state == Some(ChatState::Gone) => Some(Event::Gone { thread }),
@@ -159,18 +190,33 @@ fn event_of(message: &Message) -> Option<Event> {
 
 impl SipRouter {
     /// A router that answers 503 until `ports` is filled.
-    pub fn new(registry: Arc<Registry>, addresses: Arc<Addresses>, ports: SharedPorts) -> SipRouter {
-        SipRouter { registry, addresses, ports }
+    pub fn new(
+        registry: Arc<Registry>,
+        addresses: Arc<Addresses>,
+        ports: SharedPorts,
+    ) -> SipRouter {
+        SipRouter {
+            registry,
+            addresses,
+            ports,
+        }
     }
 }
 
 impl SipHandler for SipRouter {
     fn handle(&mut self, event: SipEvent) -> Result<(), Status> {
         match event {
-            SipEvent::Invited { invite, request, .. } => {
-                self.begin(&request, &request.uri, |to| Input::Invited(Box::new((invite, request.clone(), to))))
-            }
-            SipEvent::Requested { transaction, invite, request, .. } => self.requested(transaction, invite, &request),
+            SipEvent::Invited {
+                invite, request, ..
+            } => self.begin(&request, &request.uri, |to| {
+                Input::Invited(Box::new((invite, request.clone(), to)))
+            }),
+            SipEvent::Requested {
+                transaction,
+                invite,
+                request,
+                ..
+            } => self.requested(transaction, invite, &request),
             SipEvent::Responded { request, .. } | SipEvent::RequestFailed { request, .. } => {
                 if let Some(door) = self.registry.take_request(request) {
                     door.complete(Input::Sip(Box::new(event)));
@@ -210,7 +256,9 @@ impl SipRouter {
                 // Inside a dialog the Request-URI is our own Contact, so To says who is meant (IM-16).
                 let to = request.to().map_err(|_| Status::BAD_REQUEST)?.uri;
                 let target = if invite.is_some() { &to } else { &request.uri };
-                self.begin(request, target, |to| Input::Paged(Box::new((transaction, request.clone(), to))))
+                self.begin(request, target, |to| {
+                    Input::Paged(Box::new((transaction, request.clone(), to)))
+                })
             }
             Method::Options => self.options(transaction),
             Method::Subscribe => Err(Status::BAD_EVENT),
@@ -224,32 +272,51 @@ impl SipRouter {
     fn options(&self, transaction: ServerTransactionId) -> Result<(), Status> {
         let ports = self.ports.get().ok_or(Status::SERVICE_UNAVAILABLE)?.clone();
         let mut reply = Reply::new(Status::OK);
-        reply.headers.push((Name::Accept, format!("{}, {}", sdp::CONTENT_TYPE, body::ACCEPTED)));
+        reply.headers.push((
+            Name::Accept,
+            format!("{}, {}", sip::SDP_TYPE, body::ACCEPTED),
+        ));
         // As many wait here at most as the driver lets transactions be pending.
         tokio::spawn(async move { ports.sip.respond(transaction, reply).await });
         Ok(())
     }
 
     /// A request that may begin a conversation, with whom `target` names.
-    fn begin(&self, request: &Request, target: &Uri, input: impl FnOnce(Jid) -> Input) -> Result<(), Status> {
+    fn begin(
+        &self,
+        request: &Request,
+        target: &Uri,
+        input: impl FnOnce(Jid) -> Input,
+    ) -> Result<(), Status> {
         let ports = self.ports.get().ok_or(Status::SERVICE_UNAVAILABLE)?;
         let (key, parties, juliet) = self.parties(request, target).inspect_err(|status| {
             info!(%target, status = status.code(), "a SIP request is refused");
         })?;
         self.registry
-            .deliver(&key, input(juliet), |key| conversation::begin(ports.clone(), key.clone(), parties))
+            .deliver(&key, input(juliet), |key| {
+                conversation::begin(ports.clone(), key.clone(), parties)
+            })
             .map_err(|_| Status::SERVICE_UNAVAILABLE)
     }
 
     /// Whom a request is between (CORE-02).
     fn parties(&self, request: &Request, target: &Uri) -> Result<(Key, Parties, Jid), Status> {
-        let juliet = self.addresses.xmpp_target(target).map_err(|_| Status::NOT_FOUND)?;
+        let juliet = self
+            .addresses
+            .xmpp_target(target)
+            .map_err(|_| Status::NOT_FOUND)?;
         let from = request.from().map_err(|_| Status::BAD_REQUEST)?;
-        let romeo = self.addresses.jid_of(&from.uri).map_err(|_| Status::FORBIDDEN)?;
+        let romeo = self
+            .addresses
+            .jid_of(&from.uri)
+            .map_err(|_| Status::FORBIDDEN)?;
         let aor = Aor::of(&from.uri).map_err(|_| Status::FORBIDDEN)?;
         let bare = juliet.bare().into_jid();
         let parties = Parties {
-            juliet_uri: self.addresses.sip_of_xmpp(&bare).map_err(|_| Status::NOT_FOUND)?,
+            juliet_uri: self
+                .addresses
+                .sip_of_xmpp(&bare)
+                .map_err(|_| Status::NOT_FOUND)?,
             juliet: bare,
             romeo: romeo.bare().into_jid(),
             romeo_uri: aor.uri(),

@@ -22,7 +22,9 @@ fn every_transcript_plays() {
         .filter_map(|path| {
             let text = fs::read_to_string(path).expect("a readable transcript");
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            play::play(&text).err().map(|failure| format!("{name}: {failure}"))
+            play::play(&text)
+                .err()
+                .map(|failure| format!("{name}: {failure}"))
         })
         .collect();
     assert!(failures.is_empty(), "\n{}", failures.join("\n\n"));
@@ -30,7 +32,8 @@ fn every_transcript_plays() {
 
 #[test]
 fn a_wrong_transcript_fails() {
-    let wrong = "# CHAT-01\njuliet → stox  message: one\nstox → romeo  MESSAGE: one\nnothing else\n";
+    let wrong =
+        "# CHAT-01\njuliet → stox  message: one\nstox → romeo  MESSAGE: one\nnothing else\n";
     let failure = play::play(wrong).expect_err("the gateway sends INVITE, not MESSAGE");
     assert!(failure.contains("line 3"), "{failure}");
 

@@ -16,23 +16,38 @@ pub type Offer = Option<(SessionDescription, usize)>;
 ///
 /// # Errors
 /// The answer that refuses it: 400, 415 or 488.
-pub fn invitation(request: &Request, to: Jid) -> Result<(Invitation, Offer), Reply> {
-    let call_id = request.call_id().map_err(|_| Reply::new(Status::BAD_REQUEST))?.to_owned();
-    let from = sender(&request.headers, request)?;
+pub fn invitation(request: &Request, to: Jid) -> Result<(Invitation, Offer), Box<Reply>> {
+    let call_id = request
+        .call_id()
+        .map_err(|_| refuse(Status::BAD_REQUEST))?
+        .to_owned();
+    let from = sender(request)?;
     if request.body.is_empty() {
-        let invitation = Invitation { call_id, offer: None, from, to };
+        let invitation = Invitation {
+            call_id,
+            offer: None,
+            from,
+            to,
+        };
         return Ok((invitation, None));
     }
     if !is_sdp(&request.headers) {
-        let mut reply = Reply::new(Status::UNSUPPORTED_MEDIA_TYPE);
-        reply.headers.push((Name::Accept, "application/sdp".to_owned()));
+        let mut reply = refuse(Status::UNSUPPORTED_MEDIA_TYPE);
+        reply
+            .headers
+            .push((Name::Accept, "application/sdp".to_owned()));
         return Err(reply);
     }
     let description =
-        SessionDescription::parse(&request.body).map_err(|_| Reply::new(Status::BAD_REQUEST))?;
+        SessionDescription::parse(&request.body).map_err(|_| refuse(Status::BAD_REQUEST))?;
     let (index, media) = description.msrp().ok_or_else(not_acceptable)?;
     let offer = media_of(&media, answer_role(media.setup)).map_err(|_| not_acceptable())?;
-    let invitation = Invitation { call_id, offer: Some(offer), from, to };
+    let invitation = Invitation {
+        call_id,
+        offer: Some(offer),
+        from,
+        to,
+    };
     Ok((invitation, Some((description, index))))
 }
 
@@ -40,14 +55,20 @@ pub fn invitation(request: &Request, to: Jid) -> Result<(Invitation, Offer), Rep
 ///
 /// # Errors
 /// The answer that refuses it: 400 or 415.
-pub fn page(transaction: ServerTransactionId, request: &Request, to: Jid) -> Result<Paged, Reply> {
-    let bad = |_| Reply::new(Status::BAD_REQUEST);
+pub fn page(
+    transaction: ServerTransactionId,
+    request: &Request,
+    to: Jid,
+) -> Result<Paged, Box<Reply>> {
+    let bad = |_| refuse(Status::BAD_REQUEST);
     let call_id = request.call_id().map_err(bad)?.to_owned();
-    let from = sender(&request.headers, request)?;
+    let from = sender(request)?;
     let content_type = request.headers.first(&Name::ContentType);
     let text = body::read(content_type, &request.body).map_err(|_| {
-        let mut reply = Reply::new(Status::UNSUPPORTED_MEDIA_TYPE);
-        reply.headers.push((Name::Accept, body::ACCEPTED.to_owned()));
+        let mut reply = refuse(Status::UNSUPPORTED_MEDIA_TYPE);
+        reply
+            .headers
+            .push((Name::Accept, body::ACCEPTED.to_owned()));
         reply
     })?;
     let header = |name: &Name| request.headers.first(name).map(str::to_owned);
@@ -66,7 +87,10 @@ pub fn page(transaction: ServerTransactionId, request: &Request, to: Jid) -> Res
 pub fn answered(response: &Response) -> ChatEvent {
     ChatEvent::Answered {
         media: answer_media(&response.body),
-        device: response.contact().ok().and_then(|contact| address::device_of(&contact.uri)),
+        device: response
+            .contact()
+            .ok()
+            .and_then(|contact| address::device_of(&contact.uri)),
     }
 }
 
@@ -78,7 +102,10 @@ pub fn acknowledged(request: &Request) -> ChatEvent {
 /// A final response of 300 or more (CORE-21, CORE-24).
 pub fn rejection(response: &Response) -> Rejection {
     let status = response.status.code();
-    Rejection { status, fault: Fault::from_sip(response.status, &response.reason) }
+    Rejection {
+        status,
+        fault: Fault::from_sip(response.status, &response.reason),
+    }
 }
 
 /// What happened to an MSRP session, in the core's terms.
@@ -104,28 +131,31 @@ fn answer_media(body: &[u8]) -> Result<Media, Unusable> {
 
 /// CPIM where the peer puts it first or takes nothing else (CHAT-12).
 fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable> {
-    let plain = content::accepts(&media.accept_types, body::PLAIN);
-    let cpim = content::accepts(&media.accept_types, body::CPIM)
-        && (media.accept_wrapped_types.is_empty()
-            || content::accepts(&media.accept_wrapped_types, body::PLAIN)
-            || plain);
-    let cpim_first = media
-        .accept_types
+    let (types, wrapped) = (&media.accept_types, &media.accept_wrapped_types);
+    let plain = content::is_allowed(types, body::PLAIN);
+    // A peer that names nothing for the inside of CPIM is taken to read plain text there.
+    let cpim = content::is_allowed(types, body::CPIM)
+        && (wrapped.is_empty() || content::is_allowed_wrapped(types, wrapped, body::PLAIN));
+    let cpim_first = types
         .first()
-        .is_some_and(|first| first.eq_ignore_ascii_case(body::CPIM));
+        .is_some_and(|first| content::is_type(first, body::CPIM));
     let wrapping = match (cpim, plain) {
         (true, _) if cpim_first => Wrapping::Cpim,
         (_, true) => Wrapping::Plain,
         (true, false) => Wrapping::Cpim,
         (false, false) => return Err(Unusable::NoText),
     };
-    Ok(Media { path: media.path.clone(), role, wrapping, max_size: media.max_size })
+    Ok(Media {
+        path: media.path.clone(),
+        role,
+        wrapping,
+        max_size: media.max_size,
+    })
 }
 
 /// The sender with its device: `gr` is looked for in Contact first, then in From (CORE-10).
-fn sender(headers: &Headers, request: &Request) -> Result<Uri, Reply> {
-    let from = request.from().map_err(|_| Reply::new(Status::BAD_REQUEST))?;
-    let _ = headers;
+fn sender(request: &Request) -> Result<Uri, Box<Reply>> {
+    let from = request.from().map_err(|_| refuse(Status::BAD_REQUEST))?;
     let contact = request.contact().ok();
     let device = contact.and_then(|contact| address::device_of(&contact.uri));
     let device = device.or_else(|| address::device_of(&from.uri));
@@ -133,14 +163,19 @@ fn sender(headers: &Headers, request: &Request) -> Result<Uri, Reply> {
 }
 
 fn is_sdp(headers: &Headers) -> bool {
-    let content_type = headers.first(&Name::ContentType).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default();
-    media_type.trim().eq_ignore_ascii_case(stox_msrp::sdp::CONTENT_TYPE)
+    content::is_type(
+        headers.first(&Name::ContentType).unwrap_or_default(),
+        super::SDP_TYPE,
+    )
 }
 
-fn not_acceptable() -> Reply {
-    let mut reply = Reply::new(Status::NOT_ACCEPTABLE_HERE);
+fn not_acceptable() -> Box<Reply> {
+    let mut reply = refuse(Status::NOT_ACCEPTABLE_HERE);
     let warning = "305 stox \"only MSRP chat with text/plain is possible here\"".to_owned();
     reply.headers.push((Name::Warning, warning));
     reply
+}
+
+fn refuse(status: Status) -> Box<Reply> {
+    Box::new(Reply::new(status))
 }

@@ -1,6 +1,6 @@
 //! What SIP peers are sent: headers, bodies and refusals.
 
-use stox_msrp::sdp::{self, LocalMedia, Origin, SessionDescription};
+use stox_msrp::sdp::{self, LocalMedia, Origin, SessionDescription, Setup};
 use stox_msrp::{ByteRange, MsrpUri, Report};
 use stox_sip::{Method, Name, Reply, Request, Status};
 
@@ -11,6 +11,9 @@ use crate::translate::Reason;
 
 /// Content-Type of the MESSAGEs we send (IM-01).
 pub const PAGE_TYPE: &str = "text/plain;charset=UTF-8";
+
+/// Content-Type of session descriptions.
+pub const SDP_TYPE: &str = "application/sdp";
 
 /// An MSRP offer (T11).
 pub fn offer(local: &MsrpUri, max_size: u64) -> Vec<u8> {
@@ -60,7 +63,11 @@ pub fn refusal(fault: &Fault, addressee: Addressee, method: &Method) -> Reply {
 
 /// A REPORT that takes a 200 back (RCPT-10).
 pub fn failure_report(message_id: String, length: usize, status: u16) -> Report {
-    Report { message_id, range: ByteRange::of(length), status }
+    Report {
+        message_id,
+        range: ByteRange::of(length),
+        status,
+    }
 }
 
 /// The answer to a re-INVITE or UPDATE: a refresh is confirmed with what stands, a change is refused (CHAT-31).
@@ -68,18 +75,20 @@ pub fn refresh(request: &Request, local: &MsrpUri, peer: &[MsrpUri], max_size: u
     let mut reply = Reply::new(Status::OK);
     if request.body.is_empty() {
         if request.method == Method::Invite {
-            reply.content_type = Some(sdp::CONTENT_TYPE.to_owned());
+            reply.content_type = Some(SDP_TYPE.to_owned());
             reply.body = offer(local, max_size).into();
         }
         return reply;
     }
-    let unchanged = SessionDescription::parse(&request.body).ok().and_then(|description| {
-        let (index, media) = description.msrp()?;
-        (media.path == peer).then(|| answer(&description, index, local, max_size))
-    });
+    let unchanged = SessionDescription::parse(&request.body)
+        .ok()
+        .and_then(|description| {
+            let (index, media) = description.msrp()?;
+            (media.path == peer).then(|| answer(&description, index, local, max_size))
+        });
     match unchanged {
         Some(body) => {
-            reply.content_type = Some(sdp::CONTENT_TYPE.to_owned());
+            reply.content_type = Some(SDP_TYPE.to_owned());
             reply.body = body.into();
             reply
         }
@@ -92,11 +101,15 @@ fn media(max_size: u64) -> LocalMedia {
         accept_types: body::TYPES.map(str::to_owned).to_vec(),
         accept_wrapped_types: body::WRAPPED_TYPES.map(str::to_owned).to_vec(),
         max_size: Some(max_size),
-        ..LocalMedia::default()
+        setup: Setup::ActPass,
+        chatroom: None,
     }
 }
 
 /// One description per session: nothing in it changes later.
 fn origin() -> Origin {
-    Origin { id: u64::from(rand::random::<u32>()), version: 1 }
+    Origin {
+        id: u64::from(rand::random::<u32>()),
+        version: 1,
+    }
 }

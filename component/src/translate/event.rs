@@ -318,4 +318,3 @@ pub enum Reason {
     /// The gateway shuts down.
     ShuttingDown,
 }
-

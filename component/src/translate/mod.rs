@@ -6,6 +6,7 @@
 //! [`Event::Elapsed`] is due.
 
 mod chat;
+mod context;
 mod event;
 mod media;
 mod pager;
@@ -15,13 +16,12 @@ mod stanza;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
-
-use chat::{Chat, Context, Event as ChatInput};
+use chat::{Chat, Event as ChatInput};
+pub use context::Clock;
+use context::{Context, Stranded, Tokens};
 pub use event::{
-    Action, ChatEvent, ChatId, Event, Invitation, Kind, Page, PageFault, Paged, Reason, Rejection, Settings, Token,
-    Written,
+    Action, ChatEvent, ChatId, Event, Invitation, Kind, Page, PageFault, Paged, Reason, Rejection,
+    Settings, Token, Written,
 };
 pub use media::{Media, Unusable, Wrapping};
 use pager::Pager;
@@ -40,11 +40,13 @@ const LINGER: Duration = Duration::from_secs(3600);
 /// Everything between one XMPP user and one SIP user.
 #[derive(Debug)]
 pub struct Conversation {
+    clock: Clock,
     settings: Settings,
     parties: Parties,
     chats: Vec<Chat>,
     pager: Pager,
     ledger: Ledger,
+    stranded: Vec<Stranded>,
     tokens: Tokens,
     next_chat: u32,
     used_call_ids: VecDeque<String>,
@@ -62,14 +64,16 @@ enum Service {
 }
 
 impl Conversation {
-    /// A conversation in which nothing was said yet. `seed`: for the ids it makes.
-    pub fn new(parties: Parties, settings: Settings, seed: u64) -> Conversation {
+    /// A conversation in which nothing was said yet. `seed`: for the ids it makes; `clock`: for the times it writes.
+    pub fn new(parties: Parties, settings: Settings, seed: u64, clock: Clock) -> Conversation {
         Conversation {
+            clock,
             settings,
             parties,
             chats: Vec::new(),
             pager: Pager::default(),
             ledger: Ledger::default(),
+            stranded: Vec::new(),
             tokens: Tokens::new(seed),
             next_chat: 0,
             used_call_ids: VecDeque::new(),
@@ -114,6 +118,7 @@ impl Conversation {
                 self.to_all(|| ChatInput::ShutDown, now, out);
             }
         }
+        self.page_stranded(now, out);
         // An answer must go out before the session it goes by is forgotten.
         out.extend(self.ledger.drain().into_iter().map(Action::Settle));
         self.chats.retain(|chat| {
@@ -130,7 +135,11 @@ impl Conversation {
             .iter()
             .filter_map(|chat| chat.deadline(&self.settings))
             .chain(self.pager.deadline())
-            .chain(self.last_written.filter(|_| self.is_quiet()).map(|written| written + LINGER))
+            .chain(
+                self.last_written
+                    .filter(|_| self.is_quiet())
+                    .map(|written| written + LINGER),
+            )
             .min()
     }
 
@@ -154,30 +163,42 @@ impl Conversation {
     fn written(&mut self, written: Written, now: Instant, out: &mut Vec<Action>) {
         self.last_written = Some(now);
         self.parties.romeo = written.origin.to.bare().into_jid();
-        let promise = self.ledger.promise(Ticket::Stanza(Box::new(written.origin.clone())));
+        let promise = self
+            .ledger
+            .promise(Ticket::Stanza(Box::new(written.origin.clone())));
         if self.service == Service::ShuttingDown {
             return promise.refused(Fault::new(Condition::RecipientUnavailable));
         }
         if self.goes_by_page(&written, now) {
             let thread = match written.kind {
-                Kind::Chat => Some(written.origin.thread.clone().unwrap_or_else(|| self.tokens.text())),
+                Kind::Chat => Some(
+                    written
+                        .origin
+                        .thread
+                        .clone()
+                        .unwrap_or_else(|| self.tokens.text()),
+                ),
                 Kind::Single => None,
             };
-            let Self { pager, settings, tokens, .. } = self;
-            return pager.write(written, thread.as_deref(), promise, settings, tokens, now, out);
+            let (_, pager, mut cx) = self.context(now, out);
+            return pager.write(written, thread.as_deref(), promise, &mut cx);
         }
         match self.chat_for(&written, now) {
             Some(at) => {
-                let (chats, mut cx) = self.context(now, out);
+                let (chats, _, mut cx) = self.context(now, out);
                 if let Some(chat) = chats.get_mut(at) {
                     chat.handle(ChatInput::Written(written, promise), &mut cx);
                 }
             }
             None => {
                 let chat = self.next_chat();
-                let thread = written.origin.thread.clone().unwrap_or_else(|| self.tokens.text());
+                let thread = written
+                    .origin
+                    .thread
+                    .clone()
+                    .unwrap_or_else(|| self.tokens.text());
                 let call_id = self.call_id_for(&thread);
-                let (chats, mut cx) = self.context(now, out);
+                let (chats, _, mut cx) = self.context(now, out);
                 let opened = Chat::open(chat, thread, call_id, written, promise, &mut cx);
                 chats.push(opened);
             }
@@ -202,10 +223,15 @@ impl Conversation {
         match &written.origin.thread {
             None => {
                 let latest = self.chats.iter().enumerate().filter(|(_, chat)| open(chat));
-                latest.max_by_key(|(_, chat)| chat.last_active()).map(|(at, _)| at)
+                latest
+                    .max_by_key(|(_, chat)| chat.last_active())
+                    .map(|(at, _)| at)
             }
             Some(thread) => {
-                let known = self.chats.iter().position(|chat| open(chat) && chat.has_thread(thread));
+                let known = self
+                    .chats
+                    .iter()
+                    .position(|chat| open(chat) && chat.has_thread(thread));
                 known.or_else(|| match self.chats.as_mut_slice() {
                     [only] => (open(only) && only.adopt(thread)).then_some(0),
                     _ => None,
@@ -232,7 +258,7 @@ impl Conversation {
 
     /// CHAT-24: the session of that thread, or the only one there is.
     fn gone(&mut self, thread: Option<&str>, now: Instant, out: &mut Vec<Action>) {
-        let (chats, mut cx) = self.context(now, out);
+        let (chats, _, mut cx) = self.context(now, out);
         let chat = match (thread, chats.as_mut_slice()) {
             (Some(thread), chats) => chats.iter_mut().find(|chat| chat.has_thread(thread)),
             (None, [only]) => Some(only),
@@ -245,41 +271,51 @@ impl Conversation {
 
     fn bounced(&mut self, id: &str, fault: &Fault, now: Instant, out: &mut Vec<Action>) {
         if !self.pager.bounced(id, fault) {
-            self.to_all(|| ChatInput::Bounced(id.to_owned(), fault.clone()), now, out);
+            self.to_all(
+                || ChatInput::Bounced(id.to_owned(), fault.clone()),
+                now,
+                out,
+            );
         }
     }
 }
 
 /// What the SIP user does.
 impl Conversation {
-    fn invited(&mut self, chat: ChatId, invitation: Invitation, now: Instant, out: &mut Vec<Action>) {
+    fn invited(
+        &mut self,
+        chat: ChatId,
+        invitation: Invitation,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
         if self.service == Service::ShuttingDown {
             return out.extend([Action::Decline(chat), Action::Close(chat)]);
         }
         self.remember_call_id(&invitation.call_id);
         let device = device_of(&invitation.from);
-        let (chats, mut cx) = self.context(now, out);
+        let (chats, _, mut cx) = self.context(now, out);
         let accepted = Chat::accept(chat, invitation, device, &mut cx);
         chats.push(accepted);
     }
 
     fn paged(&mut self, paged: Paged, now: Instant, out: &mut Vec<Action>) {
         let contact = self.parties.romeo_device(device_of(&paged.from).as_deref());
-        let Self { pager, parties, settings, ledger, tokens, .. } = self;
-        pager.receive(paged, &contact, parties, settings, ledger, tokens, now, out);
+        let (_, pager, mut cx) = self.context(now, out);
+        pager.receive(paged, &contact, &mut cx);
     }
 }
 
 impl Conversation {
     fn to_chat(&mut self, id: ChatId, event: ChatInput, now: Instant, out: &mut Vec<Action>) {
-        let (chats, mut cx) = self.context(now, out);
+        let (chats, _, mut cx) = self.context(now, out);
         if let Some(chat) = chats.iter_mut().find(|chat| chat.id() == id) {
             chat.handle(event, &mut cx);
         }
     }
 
     fn to_all(&mut self, event: impl Fn() -> ChatInput, now: Instant, out: &mut Vec<Action>) {
-        let (chats, mut cx) = self.context(now, out);
+        let (chats, _, mut cx) = self.context(now, out);
         for chat in chats {
             chat.handle(event(), &mut cx);
         }
@@ -287,51 +323,52 @@ impl Conversation {
 
     fn elapsed(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.pager.elapsed(now);
-        let (chats, mut cx) = self.context(now, out);
+        let (chats, _, mut cx) = self.context(now, out);
         for chat in chats {
-            if chat.deadline(cx.settings).is_some_and(|deadline| deadline <= now) {
+            if chat
+                .deadline(cx.settings)
+                .is_some_and(|deadline| deadline <= now)
+            {
                 chat.handle(ChatInput::Elapsed, &mut cx);
             }
         }
     }
 
-    fn context<'a>(&'a mut self, now: Instant, out: &'a mut Vec<Action>) -> (&'a mut Vec<Chat>, Context<'a>) {
+    /// Chats that turned out to have no MSRP go on by MESSAGE (CHAT-11).
+    fn page_stranded(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let stranded = std::mem::take(&mut self.stranded);
+        if stranded.is_empty() {
+            return;
+        }
+        self.pager.remember_no_msrp(now + self.settings.memory);
+        let (_, pager, mut cx) = self.context(now, out);
+        for Stranded {
+            written,
+            thread,
+            promise,
+        } in stranded
+        {
+            pager.write(written, Some(&thread), promise, &mut cx);
+        }
+    }
+
+    /// The parts, and what they may use of the rest.
+    fn context<'a>(
+        &'a mut self,
+        now: Instant,
+        out: &'a mut Vec<Action>,
+    ) -> (&'a mut Vec<Chat>, &'a mut Pager, Context<'a>) {
         let cx = Context {
             now,
+            clock: self.clock,
             settings: &self.settings,
             parties: &self.parties,
             ledger: &self.ledger,
             tokens: &mut self.tokens,
-            pager: &mut self.pager,
             out,
+            stranded: &mut self.stranded,
         };
-        (&mut self.chats, cx)
-    }
-}
-
-/// Where tokens and random ids come from.
-#[derive(Debug)]
-pub(crate) struct Tokens {
-    next: u64,
-    rng: SmallRng,
-}
-
-impl Tokens {
-    fn new(seed: u64) -> Tokens {
-        Tokens {
-            next: 0,
-            rng: SmallRng::seed_from_u64(seed),
-        }
-    }
-
-    fn token(&mut self) -> Token {
-        self.next += 1;
-        Token(self.next)
-    }
-
-    /// A fresh id, thread or tag: 20 letters and digits, 80 random bits, and a legal MSRP `ident`.
-    fn text(&mut self) -> String {
-        format!("{:020x}", self.rng.random::<u128>() >> 48)
+        (&mut self.chats, &mut self.pager, cx)
     }
 }
 
@@ -339,9 +376,9 @@ impl Tokens {
 fn is_call_id(thread: &str) -> bool {
     let word = |part: &str| {
         !part.is_empty()
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~()<>:\\\"/[]?{}".contains(&byte))
+            && part.bytes().all(|byte| {
+                byte.is_ascii_alphanumeric() || b"-.!%*_+`'~()<>:\\\"/[]?{}".contains(&byte)
+            })
     };
     thread.len() <= 128
         && match thread.split_once('@') {

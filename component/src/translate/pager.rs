@@ -3,13 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::{Tokens, stanza};
+use super::context::{Context, Tokens};
 use super::event::{Action, Page, PageFault, Paged, Settings, Token, Written};
-use super::party::Parties;
+use super::stanza;
 use crate::address::Jid;
 use crate::body::Text;
 use crate::fault::{Addressee, Condition, Fault};
-use crate::promise::{Ledger, Promise, Ticket};
+use crate::promise::{Promise, Ticket};
 
 /// Threads whose Call-ID is remembered, per conversation.
 const THREADS: usize = 32;
@@ -58,7 +58,6 @@ struct Usage {
 
 #[derive(Debug)]
 struct Exchange {
-    call_id: String,
     thread: String,
     with: Jid,
     until: Instant,
@@ -85,28 +84,24 @@ impl Pager {
         written: Written,
         chat: Option<&str>,
         promise: Promise,
-        settings: &Settings,
-        tokens: &mut Tokens,
-        now: Instant,
-        out: &mut Vec<Action>,
+        cx: &mut Context<'_>,
     ) {
-        if written.body.len() > settings.page_bytes {
-            return promise.refused(
-                Fault::new(Condition::PolicyViolation)
-                    .with_text("the message is too long for a SIP user without chat sessions".to_owned()),
-            );
+        if written.body.len() > cx.settings.page_bytes {
+            return promise.refused(Fault::new(Condition::PolicyViolation).with_text(
+                "the message is too long for a SIP user without chat sessions".to_owned(),
+            ));
         }
-        let thread = chat.map(str::to_owned).or_else(|| written.origin.thread.clone());
-        let usage = self.usage(thread.as_deref(), tokens);
+        let thread = chat
+            .map(str::to_owned)
+            .or_else(|| written.origin.thread.clone());
+        let (call_id, from_tag, cseq) = self.usage(thread.as_deref(), cx.tokens);
         if let Some(thread) = chat {
             self.exchange = Some(Exchange {
-                call_id: usage.0.clone(),
                 thread: thread.to_owned(),
                 with: written.origin.from.clone(),
-                until: now + settings.memory,
+                until: cx.now + cx.settings.memory,
             });
         }
-        let (call_id, from_tag, cseq) = usage;
         let page = Box::new(Page {
             call_id,
             from_tag,
@@ -119,7 +114,7 @@ impl Pager {
         });
         match &mut self.lane {
             Lane::Free => {
-                out.push(Action::Page(page));
+                cx.out.push(Action::Page(page));
                 self.lane = Lane::Waiting {
                     sent: promise,
                     next: VecDeque::new(),
@@ -127,7 +122,9 @@ impl Pager {
             }
             Lane::Waiting { next, .. } => {
                 let bytes: usize = next.iter().map(|(page, _)| page.body.len()).sum();
-                if next.len() < settings.held && bytes + page.body.len() <= settings.held_bytes {
+                if next.len() < cx.settings.held
+                    && bytes + page.body.len() <= cx.settings.held_bytes
+                {
                     next.push_back((page, promise));
                 } else {
                     promise.refused(Fault::new(Condition::ResourceConstraint));
@@ -148,7 +145,10 @@ impl Pager {
         }
         if let Some((page, promise)) = next.pop_front() {
             out.push(Action::Page(page));
-            self.lane = Lane::Waiting { sent: promise, next };
+            self.lane = Lane::Waiting {
+                sent: promise,
+                next,
+            };
         }
     }
 
@@ -193,23 +193,18 @@ impl Pager {
 
 /// Towards the XMPP user.
 impl Pager {
-    pub fn receive(
-        &mut self,
-        paged: Paged,
-        contact: &Jid,
-        parties: &Parties,
-        settings: &Settings,
-        ledger: &Ledger,
-        tokens: &mut Tokens,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
-        let exchange = self.exchange.as_ref().filter(|exchange| now < exchange.until);
-        let promise = ledger.promise(Ticket::Page {
+    pub fn receive(&mut self, paged: Paged, contact: &Jid, cx: &mut Context<'_>) {
+        let exchange = self
+            .exchange
+            .as_ref()
+            .filter(|exchange| cx.now < exchange.until);
+        let promise = cx.ledger.promise(Ticket::Page {
             transaction: paged.transaction,
-            addressee: Addressee::from(exchange.map_or(&parties.juliet, |exchange| &exchange.with)),
+            addressee: Addressee::from(
+                exchange.map_or(&cx.parties.juliet, |exchange| &exchange.with),
+            ),
         });
-        if self.inbound.len() >= settings.window {
+        if self.inbound.len() >= cx.settings.window {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
         }
         let text = Text {
@@ -217,9 +212,11 @@ impl Pager {
             subject: paged.subject,
             lang: paged.lang,
         };
-        let stanza_id = tokens.text();
+        let stanza_id = cx.tokens.text();
         let message = match exchange {
-            Some(exchange) => stanza::chat(contact, &exchange.with, &stanza_id, &exchange.thread, text),
+            Some(exchange) => {
+                stanza::chat(contact, &exchange.with, &stanza_id, &exchange.thread, text)
+            }
             None => {
                 // A reply in that thread goes back under the Call-ID it came with (IM-09).
                 let thread = self
@@ -228,12 +225,13 @@ impl Pager {
                     .find(|usage| usage.call_id == paged.call_id)
                     .and_then(|usage| usage.thread.clone())
                     .unwrap_or(paged.call_id);
-                stanza::single(contact, &parties.juliet, &stanza_id, &thread, text)
+                stanza::single(contact, &cx.parties.juliet, &stanza_id, &thread, text)
             }
         };
-        let token = tokens.token();
-        out.push(Action::Stanza(message, Some(token)));
-        self.inbound.insert(token, Inbound::Unhanded { promise, stanza_id });
+        let token = cx.tokens.token();
+        cx.out.push(Action::Stanza(message, Some(token)));
+        self.inbound
+            .insert(token, Inbound::Unhanded { promise, stanza_id });
     }
 
     pub fn handed(&mut self, token: Token, settings: &Settings, now: Instant) {
@@ -244,13 +242,22 @@ impl Pager {
             Recipient::Proven => promise.delivered(),
             Recipient::Unknown => {
                 let until = now + settings.error_wait;
-                self.inbound.insert(token, Inbound::Handed { promise, stanza_id, until });
+                self.inbound.insert(
+                    token,
+                    Inbound::Handed {
+                        promise,
+                        stanza_id,
+                        until,
+                    },
+                );
             }
         }
     }
 
     pub fn lost(&mut self, token: Token) {
-        if let Some(Inbound::Unhanded { promise, .. } | Inbound::Handed { promise, .. }) = self.inbound.remove(&token) {
+        if let Some(Inbound::Unhanded { promise, .. } | Inbound::Handed { promise, .. }) =
+            self.inbound.remove(&token)
+        {
             promise.refused(Fault::new(Condition::RemoteServerTimeout));
         }
     }
@@ -282,7 +289,9 @@ impl Pager {
             })
             .collect();
         for token in due {
-            if let Some(Inbound::Handed { promise, .. } | Inbound::Unhanded { promise, .. }) = self.inbound.remove(&token) {
+            if let Some(Inbound::Handed { promise, .. } | Inbound::Unhanded { promise, .. }) =
+                self.inbound.remove(&token)
+            {
                 promise.delivered();
                 self.recipient = Recipient::Proven;
             }

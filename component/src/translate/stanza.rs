@@ -14,8 +14,18 @@ pub(super) fn single(from: &Jid, to: &Jid, id: &str, thread: &str, text: Text) -
     message(from, to, MessageType::Normal, id, thread, text)
 }
 
-fn message(from: &Jid, to: &Jid, kind: MessageType, id: &str, thread: &str, text: Text) -> Outgoing {
-    let mut message = OutgoingMessage::new(from, to, kind).id(id).thread(thread).body(text.body);
+fn message(
+    from: &Jid,
+    to: &Jid,
+    kind: MessageType,
+    id: &str,
+    thread: &str,
+    text: Text,
+) -> Outgoing {
+    let mut message = OutgoingMessage::new(from, to, kind)
+        .id(id)
+        .thread(thread)
+        .body(text.body);
     if let Some(subject) = text.subject {
         message = message.subject(subject);
     }

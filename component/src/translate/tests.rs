@@ -1,6 +1,6 @@
 //! What transcripts cannot say: threads, bounds, time, and messages that come back.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use stox_msrp::{FailureReport, Incoming, IncomingId, Role};
@@ -15,12 +15,26 @@ fn thread_becomes_call_id_once() {
     // CHAT-03 CHAT-26: the second session of a thread has a Call-ID of its own.
     let mut stage = Stage::new();
     let first = stage.feed(message("m1", Some(THREAD), "one"));
-    let [Action::Invite { chat, call_id, thread, .. }] = first.as_slice() else {
+    let [
+        Action::Invite {
+            chat,
+            call_id,
+            thread,
+            ..
+        },
+    ] = first.as_slice()
+    else {
         panic!("{first:?}");
     };
-    assert_eq!((call_id.as_deref(), thread.as_str()), (Some(THREAD), THREAD));
+    assert_eq!(
+        (call_id.as_deref(), thread.as_str()),
+        (Some(THREAD), THREAD)
+    );
     let chat = *chat;
-    stage.feed(Event::Chat(chat, ChatEvent::Failed(stox_sip::Failure::Timeout)));
+    stage.feed(Event::Chat(
+        chat,
+        ChatEvent::Failed(stox_sip::Failure::Timeout),
+    ));
     let second = stage.feed(message("m2", Some(THREAD), "two"));
     assert!(
         matches!(second.as_slice(), [Action::Invite { call_id: None, thread, .. }] if thread == THREAD),
@@ -33,11 +47,21 @@ fn no_thread_gets_one_that_stays() {
     // CHAT-04 CHAT-21
     let mut stage = Stage::new();
     let actions = stage.feed(message("m1", None, "one"));
-    let [Action::Invite { call_id: Some(call_id), thread, .. }] = actions.as_slice() else {
+    let [
+        Action::Invite {
+            call_id: Some(call_id),
+            thread,
+            ..
+        },
+    ] = actions.as_slice()
+    else {
         panic!("{actions:?}");
     };
     assert_eq!(call_id, thread);
-    assert!(stage.feed(message("m2", None, "two")).is_empty(), "it waits for the same session");
+    assert!(
+        stage.feed(message("m2", None, "two")).is_empty(),
+        "it waits for the same session"
+    );
 }
 
 #[test]
@@ -46,7 +70,10 @@ fn own_threads_are_sessions_of_their_own() {
     let mut stage = Stage::new();
     stage.open(THREAD);
     let other = stage.feed(message("m2", Some("another"), "two"));
-    assert!(matches!(other.as_slice(), [Action::Invite { .. }]), "{other:?}");
+    assert!(
+        matches!(other.as_slice(), [Action::Invite { .. }]),
+        "{other:?}"
+    );
 }
 
 #[test]
@@ -55,9 +82,15 @@ fn first_answer_to_a_sip_session_may_bring_its_own_thread() {
     let mut stage = Stage::new();
     let chat = stage.invited();
     let answer = stage.feed(message("m1", Some("hers"), "What man art thou?"));
-    assert!(matches!(answer.as_slice(), [Action::Send { chat: by, .. }] if *by == chat), "{answer:?}");
+    assert!(
+        matches!(answer.as_slice(), [Action::Send { chat: by, .. }] if *by == chat),
+        "{answer:?}"
+    );
     let other = stage.feed(message("m2", Some("yet another"), "two"));
-    assert!(matches!(other.as_slice(), [Action::Invite { .. }]), "{other:?}");
+    assert!(
+        matches!(other.as_slice(), [Action::Invite { .. }]),
+        "{other:?}"
+    );
 }
 
 #[test]
@@ -66,7 +99,11 @@ fn waiting_messages_are_bounded() {
     let mut stage = Stage::new();
     stage.feed(message("m0", Some(THREAD), "first"));
     for number in 1..50 {
-        assert!(stage.feed(message(&format!("m{number}"), Some(THREAD), "more")).is_empty());
+        assert!(
+            stage
+                .feed(message(&format!("m{number}"), Some(THREAD), "more"))
+                .is_empty()
+        );
     }
     let refused = stage.feed(message("m50", Some(THREAD), "one too many"));
     assert_eq!(refusals(&refused), [("m50", Condition::ResourceConstraint)]);
@@ -84,10 +121,16 @@ fn nobody_answers_the_invite() {
     stage.feed(message("m1", Some(THREAD), "one"));
     stage.feed(message("m2", Some(THREAD), "two"));
     let actions = stage.elapse();
-    assert!(matches!(actions.first(), Some(Action::Cancel(_))), "{actions:?}");
+    assert!(
+        matches!(actions.first(), Some(Action::Cancel(_))),
+        "{actions:?}"
+    );
     assert_eq!(
         refusals(&actions),
-        [("m1", Condition::RecipientUnavailable), ("m2", Condition::RecipientUnavailable)]
+        [
+            ("m1", Condition::RecipientUnavailable),
+            ("m2", Condition::RecipientUnavailable)
+        ]
     );
 }
 
@@ -101,9 +144,20 @@ fn an_idle_session_ends_with_bye_and_gone() {
     stage.accept(chat, &sent);
     let before = stage.now;
     let actions = stage.elapse();
-    assert_eq!(stage.now - before, Duration::from_secs(600), "a message begins the wait anew");
+    assert_eq!(
+        stage.now - before,
+        Duration::from_secs(600),
+        "a message begins the wait anew"
+    );
     assert!(
-        matches!(actions.as_slice(), [Action::Stanza(..), Action::Bye(_, Reason::Left), Action::Close(_)]),
+        matches!(
+            actions.as_slice(),
+            [
+                Action::Stanza(..),
+                Action::Bye(_, Reason::Left),
+                Action::Close(_)
+            ]
+        ),
         "{actions:?}"
     );
 }
@@ -114,12 +168,25 @@ fn leaving_waits_for_what_was_sent() {
     let mut stage = Stage::new();
     let chat = stage.open(THREAD);
     let sent = stage.feed(message("m2", Some(THREAD), "two"));
-    assert!(stage.feed(Event::Gone { thread: Some(THREAD.to_owned()) }).is_empty());
+    assert!(
+        stage
+            .feed(Event::Gone {
+                thread: Some(THREAD.to_owned())
+            })
+            .is_empty()
+    );
     let actions = stage.accept(chat, &sent);
     assert!(
         matches!(
             actions.as_slice(),
-            [Action::Bye(_, Reason::Left), Action::Settle(Settlement { outcome: Outcome::Delivered, .. }), Action::Close(_)]
+            [
+                Action::Bye(_, Reason::Left),
+                Action::Settle(Settlement {
+                    outcome: Outcome::Delivered,
+                    ..
+                }),
+                Action::Close(_)
+            ]
         ),
         "{actions:?}"
     );
@@ -132,8 +199,15 @@ fn a_lost_connection_gives_back_what_has_no_answer() {
     let chat = stage.open(THREAD);
     stage.feed(message("m2", Some(THREAD), "two"));
     let actions = stage.feed(Event::Chat(chat, ChatEvent::Disconnected));
-    assert_eq!(refusals(&actions), [("m2", Condition::RecipientUnavailable)]);
-    assert!(actions.iter().any(|action| matches!(action, Action::Bye(_, Reason::MediaLost))));
+    assert_eq!(
+        refusals(&actions),
+        [("m2", Condition::RecipientUnavailable)]
+    );
+    assert!(
+        actions
+            .iter()
+            .any(|action| matches!(action, Action::Bye(_, Reason::MediaLost)))
+    );
     assert!(stage.core.is_quiet());
 }
 
@@ -148,7 +222,13 @@ fn a_message_is_answered_when_the_server_has_it() {
     };
     let settled = stage.feed(Event::Handed(*token));
     assert!(
-        matches!(settled.as_slice(), [Action::Settle(Settlement { outcome: Outcome::Delivered, .. })]),
+        matches!(
+            settled.as_slice(),
+            [Action::Settle(Settlement {
+                outcome: Outcome::Delivered,
+                ..
+            })]
+        ),
         "{settled:?}"
     );
 
@@ -170,7 +250,10 @@ fn an_unknown_xmpp_user_ends_the_session() {
     let mut stage = Stage::new();
     let chat = stage.invited();
     stage.feed(received(chat, 1, "text/plain", "Hello?"));
-    let bounce = Event::Bounced { id: "tid1".to_owned(), fault: Fault::new(Condition::ItemNotFound) };
+    let bounce = Event::Bounced {
+        id: "tid1".to_owned(),
+        fault: Fault::new(Condition::ItemNotFound),
+    };
     let actions = stage.feed(bounce);
     assert!(
         matches!(
@@ -195,7 +278,10 @@ fn a_late_error_is_reported() {
         panic!("{actions:?}");
     };
     stage.feed(Event::Handed(*token));
-    let bounce = Event::Bounced { id: "tid1".to_owned(), fault: Fault::new(Condition::PolicyViolation) };
+    let bounce = Event::Bounced {
+        id: "tid1".to_owned(),
+        fault: Fault::new(Condition::PolicyViolation),
+    };
     let actions = stage.feed(bounce);
     assert!(
         matches!(actions.as_slice(), [Action::ReportFailure { message_id, length: 6, status: 413, .. }]
@@ -243,10 +329,16 @@ fn a_stranger_leaves_nothing_behind() {
     let [Action::Stanza(_, Some(token))] = actions.as_slice() else {
         panic!("{actions:?}");
     };
-    assert!(stage.feed(Event::Handed(*token)).is_empty(), "an error may still come (IM-05)");
+    assert!(
+        stage.feed(Event::Handed(*token)).is_empty(),
+        "an error may still come (IM-05)"
+    );
     assert!(!stage.core.is_over(stage.now));
     let settled = stage.elapse();
-    assert!(matches!(settled.as_slice(), [Action::Settle(_)]), "{settled:?}");
+    assert!(
+        matches!(settled.as_slice(), [Action::Settle(_)]),
+        "{settled:?}"
+    );
     assert!(stage.core.is_over(stage.now));
     assert_eq!(stage.core.poll_timeout(), None);
 }
@@ -258,9 +350,15 @@ fn goodbye_gives_everything_back() {
     let chat = stage.open(THREAD);
     let sent = stage.feed(message("m2", Some(THREAD), "two"));
     let actions = stage.feed(Event::ShutDown);
-    assert!(matches!(actions.as_slice(), [Action::Stanza(..)]), "gone now, BYE when m2 is answered: {actions:?}");
+    assert!(
+        matches!(actions.as_slice(), [Action::Stanza(..)]),
+        "gone now, BYE when m2 is answered: {actions:?}"
+    );
     let actions = stage.accept(chat, &sent);
-    assert!(matches!(actions.first(), Some(Action::Bye(_, Reason::ShuttingDown))), "{actions:?}");
+    assert!(
+        matches!(actions.first(), Some(Action::Bye(_, Reason::ShuttingDown))),
+        "{actions:?}"
+    );
     assert!(stage.core.is_over(stage.now));
     let late = stage.feed(message("m3", Some(THREAD), "three"));
     assert_eq!(refusals(&late), [("m3", Condition::RecipientUnavailable)]);
@@ -269,10 +367,23 @@ fn goodbye_gives_everything_back() {
 #[test]
 fn a_thread_is_a_call_id_if_rfc_3261_lets_it() {
     // CHAT-03
-    for good in ["711609sa", "29377446-0CBB-4296-8958-590D79094C50", "a@b.example", "{x}"] {
+    for good in [
+        "711609sa",
+        "29377446-0CBB-4296-8958-590D79094C50",
+        "a@b.example",
+        "{x}",
+    ] {
         assert!(is_call_id(good), "{good}");
     }
-    for bad in ["", "a b", "a@b@c", "@", "ü", "a\r\nVia: x", &"x".repeat(129)] {
+    for bad in [
+        "",
+        "a b",
+        "a@b@c",
+        "@",
+        "ü",
+        "a\r\nVia: x",
+        &"x".repeat(129),
+    ] {
         assert!(!is_call_id(bad), "{bad}");
     }
 }
@@ -300,7 +411,12 @@ impl Stage {
             romeo_uri: "sip:romeo@example.net".parse().unwrap(),
         };
         Stage {
-            core: Conversation::new(parties, Settings::default(), 1),
+            core: Conversation::new(
+                parties,
+                Settings::default(),
+                1,
+                Clock::new(Instant::now(), SystemTime::UNIX_EPOCH),
+            ),
             now: Instant::now(),
             max_size: None,
         }
@@ -331,7 +447,13 @@ impl Stage {
         };
         let chat = *chat;
         let media = Ok(self.media(Role::Active));
-        self.feed(Event::Chat(chat, ChatEvent::Answered { media, device: None }));
+        self.feed(Event::Chat(
+            chat,
+            ChatEvent::Answered {
+                media,
+                device: None,
+            },
+        ));
         let sent = self.feed(Event::Chat(chat, ChatEvent::Bound));
         self.accept(chat, &sent);
         chat
@@ -361,7 +483,11 @@ impl Stage {
 
     fn media(&self, role: Role) -> Media {
         Media {
-            path: vec!["msrp://romeo.example.net:7394/kjhd37s2s2;tcp".parse().unwrap()],
+            path: vec![
+                "msrp://romeo.example.net:7394/kjhd37s2s2;tcp"
+                    .parse()
+                    .unwrap(),
+            ],
             role,
             wrapping: Wrapping::Plain,
             max_size: self.max_size,
@@ -400,9 +526,10 @@ fn received(chat: ChatId, number: u64, content_type: &str, body: &str) -> Event 
 /// The ids of juliet's messages that come back, and why.
 fn refusals(actions: &[Action]) -> Vec<(&str, Condition)> {
     let refusal = |action| match action {
-        &Action::Settle(Settlement { ticket: Ticket::Stanza(ref origin), outcome: Outcome::Refused(ref fault) }) => {
-            Some((origin.id.as_deref().unwrap_or_default(), fault.condition()))
-        }
+        &Action::Settle(Settlement {
+            ticket: Ticket::Stanza(ref origin),
+            outcome: Outcome::Refused(ref fault),
+        }) => Some((origin.id.as_deref().unwrap_or_default(), fault.condition())),
         _ => None,
     };
     actions.iter().filter_map(refusal).collect()

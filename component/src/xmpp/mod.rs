@@ -13,12 +13,16 @@
 //! - `link` is the shell around them: the one file with sockets and timers.
 
 mod backoff;
+mod framing;
+mod iq;
 mod link;
+mod login;
 mod ns;
 mod outbox;
 mod outgoing;
-mod stamp;
+mod read;
 mod stanza;
+mod trial;
 mod write;
 
 pub use link::{Confirmation, Handler, Link, LinkConfig, LinkEvent, LinkFull, spawn};
@@ -28,3 +32,4 @@ pub use stanza::{
     ChatState, Delay, Hints, Iq, IqType, Join, Message, MessageType, Payload, Presence,
     PresenceType, Receipt, Show, Stanza, StanzaError, Text, Thread,
 };
+pub use trial::{LoginRefused, try_login};

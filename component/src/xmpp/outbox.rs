@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::time::Instant;
 
+use super::iq::Requests;
 use super::outgoing::Outgoing;
 use super::stanza::Iq;
 use super::write;
@@ -20,6 +21,11 @@ use super::write;
 const ROUND: usize = 64 * 1024;
 
 const MARKER: &str = "sync-";
+
+/// After so much silence the server is asked whether it is still there.
+const SILENCE: Duration = Duration::from_secs(30);
+/// A server that has not sent a marker back for so long is taken for dead.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bounds of an [`Outbox`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +61,26 @@ enum State {
     Closed,
 }
 
+/// What an iq of type result or error comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer<C> {
+    /// The marker under way: these are confirmed.
+    Marker(Vec<C>),
+    /// The answer to a question of ours.
+    Expected,
+    /// Nobody asked.
+    Unasked,
+}
+
+/// Whether the server is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It is, or is being asked.
+    Fine,
+    /// It does not work through what we write.
+    Dead,
+}
+
 #[derive(Debug)]
 struct Waiting<C> {
     /// Bytes of it in the buffer.
@@ -82,6 +108,7 @@ pub(super) struct Outbox<C> {
     uncovered: Vec<C>,
     /// A marker is wanted although nothing needs a confirmation.
     probing: bool,
+    requests: Requests,
 }
 
 impl<C> Outbox<C> {
@@ -97,6 +124,7 @@ impl<C> Outbox<C> {
             covered: Vec::new(),
             uncovered: Vec::new(),
             probing: false,
+            requests: Requests::default(),
         }
     }
 
@@ -119,6 +147,9 @@ impl<C> Outbox<C> {
         let before = self.buffer.len();
         if count >= self.limits.stanzas || before >= self.limits.bytes {
             return Err(confirmation);
+        }
+        if let Outgoing::Iq(iq) = stanza {
+            self.requests.sent(iq, now);
         }
         write::write(&mut self.buffer, stanza, &self.domain, held);
         self.waiting.push_back(Waiting {
@@ -152,37 +183,38 @@ impl<C> Outbox<C> {
         }
     }
 
-    /// Whether [`poll_round`](Outbox::poll_round) has something to write.
-    pub(super) fn has_round(&self) -> bool {
-        let marker = self.marker_since.is_none() && (self.probing || !self.uncovered.is_empty());
-        match self.state {
-            State::Up | State::Draining => marker || !self.waiting.is_empty(),
-            State::Down | State::Closed => false,
-        }
-    }
-
-    /// Takes an iq that came from the server. If it is the marker under way: what it confirms.
+    /// Takes an iq of type result or error that came from the server.
     ///
-    /// Its type does not matter: a server that answers it with an error has taken what was before it all the same.
-    pub(super) fn handle_marker(&mut self, iq: &Iq) -> Option<Vec<C>> {
+    /// The marker's type does not matter: a server that answers it with an error has taken what was before it all the
+    /// same.
+    pub(super) fn handle_answer(&mut self, iq: &Iq) -> Answer<C> {
         let ours = iq.from.as_str() == self.domain && iq.to.as_str() == self.domain;
-        let number = iq.id.as_deref()?.strip_prefix(MARKER)?;
-        if !ours || number.parse() != Ok(self.number) || self.marker_since.is_none() {
-            return None;
+        let number = iq.id.as_deref().and_then(|id| id.strip_prefix(MARKER));
+        if ours && let Some(number) = number {
+            return match self.marker_since {
+                Some(_) if number.parse() == Ok(self.number) => {
+                    self.marker_since = None;
+                    Answer::Marker(std::mem::take(&mut self.covered))
+                }
+                _ => Answer::Unasked,
+            };
         }
-        self.marker_since = None;
-        Some(std::mem::take(&mut self.covered))
+        match self.requests.answered(iq) {
+            true => Answer::Expected,
+            false => Answer::Unasked,
+        }
     }
 
-    /// Asks for a marker, to see whether the server is still there.
-    pub(super) fn probe(&mut self) {
-        self.probing = self.marker_since.is_none();
-    }
-
-    /// How long the marker under way has not come back.
-    pub(super) fn marker_age(&self, now: Instant) -> Option<Duration> {
-        self.marker_since
-            .map(|since| now.saturating_duration_since(since))
+    /// Looks after a connection on which the server was last heard at `heard`; to be called every second or so.
+    pub(super) fn handle_tick(&mut self, now: Instant, heard: Instant) -> Health {
+        match self.marker_since {
+            Some(since) if now.saturating_duration_since(since) >= PATIENCE => Health::Dead,
+            Some(_) => Health::Fine,
+            None => {
+                self.probing = now.saturating_duration_since(heard) >= SILENCE;
+                Health::Fine
+            }
+        }
     }
 
     /// Logged in.
@@ -276,8 +308,8 @@ fn put_marker(round: &mut BytesMut, number: u64, domain: &str) {
 mod tests {
     use super::*;
     use crate::address::Jid;
-    use crate::xmpp::OutgoingMessage;
     use crate::xmpp::stanza::{IqType, MessageType};
+    use crate::xmpp::{OutgoingIq, OutgoingMessage, Request};
 
     const H: &str = "sip.example.com";
 
@@ -297,6 +329,15 @@ mod tests {
             lang: None,
             payload: None,
             error: None,
+        }
+    }
+
+    impl Outbox<u32> {
+        /// Whether there is something to write, found out without writing it.
+        fn has_round(&mut self) -> bool {
+            let marker =
+                self.marker_since.is_none() && (self.probing || !self.uncovered.is_empty());
+            marker || !self.waiting.is_empty()
         }
     }
 
@@ -330,10 +371,6 @@ mod tests {
 
         /// Stanzas of the round, markers as their ids.
         fn round(&mut self) -> (usize, Vec<String>) {
-            assert_eq!(self.outbox.has_round(), {
-                // Seen from outside: nothing is written without being announced.
-                self.outbox.has_round()
-            });
             let mut round = BytesMut::new();
             self.outbox.poll_round(self.now, &mut round);
             let text = format!("<s>{}</s>", std::str::from_utf8(&round).unwrap());
@@ -357,8 +394,11 @@ mod tests {
         bench.push(Some(2)).unwrap();
         assert_eq!(bench.round(), (3, vec!["sync-1".to_owned()]));
         assert!(!bench.outbox.has_round());
-        assert_eq!(bench.outbox.handle_marker(&marker(1)), Some(vec![1, 2]));
-        assert_eq!(bench.outbox.handle_marker(&marker(1)), None);
+        assert_eq!(
+            bench.outbox.handle_answer(&marker(1)),
+            Answer::Marker(vec![1, 2])
+        );
+        assert_eq!(bench.outbox.handle_answer(&marker(1)), Answer::Unasked);
         assert!(!bench.outbox.has_round());
     }
 
@@ -377,10 +417,16 @@ mod tests {
         bench.push(Some(2)).unwrap();
         assert_eq!(bench.round(), (1, vec![]));
         bench.push(Some(3)).unwrap();
-        assert_eq!(bench.outbox.handle_marker(&marker(1)), Some(vec![1]));
+        assert_eq!(
+            bench.outbox.handle_answer(&marker(1)),
+            Answer::Marker(vec![1])
+        );
         // The next marker covers what was written meanwhile and what goes with it.
         assert_eq!(bench.round(), (1, vec!["sync-2".to_owned()]));
-        assert_eq!(bench.outbox.handle_marker(&marker(2)), Some(vec![2, 3]));
+        assert_eq!(
+            bench.outbox.handle_answer(&marker(2)),
+            Answer::Marker(vec![2, 3])
+        );
     }
 
     #[test]
@@ -390,7 +436,7 @@ mod tests {
         bench.round();
         bench.push(Some(2)).unwrap();
         bench.round();
-        bench.outbox.handle_marker(&marker(1));
+        bench.outbox.handle_answer(&marker(1));
         assert!(bench.outbox.has_round());
         assert_eq!(bench.round(), (0, vec!["sync-2".to_owned()]));
     }
@@ -402,11 +448,11 @@ mod tests {
         bench.round();
         let mut forged = marker(1);
         forged.from = Jid::parse("mallory@example.com").unwrap();
-        assert_eq!(bench.outbox.handle_marker(&forged), None);
-        assert_eq!(bench.outbox.handle_marker(&marker(2)), None);
+        assert_eq!(bench.outbox.handle_answer(&forged), Answer::Unasked);
+        assert_eq!(bench.outbox.handle_answer(&marker(2)), Answer::Unasked);
         let mut strange = marker(1);
         strange.id = Some("sync-".into());
-        assert_eq!(bench.outbox.handle_marker(&strange), None);
+        assert_eq!(bench.outbox.handle_answer(&strange), Answer::Unasked);
     }
 
     // CHAT-38
@@ -424,8 +470,11 @@ mod tests {
         bench.outbox.handle_up();
         assert_eq!(bench.round(), (2, vec!["sync-2".to_owned()]));
         // The marker of the old connection proves nothing.
-        assert_eq!(bench.outbox.handle_marker(&marker(1)), None);
-        assert_eq!(bench.outbox.handle_marker(&marker(2)), Some(vec![3, 4]));
+        assert_eq!(bench.outbox.handle_answer(&marker(1)), Answer::Unasked);
+        assert_eq!(
+            bench.outbox.handle_answer(&marker(2)),
+            Answer::Marker(vec![3, 4])
+        );
     }
 
     // CHAT-38
@@ -436,7 +485,7 @@ mod tests {
         bench.now += Duration::from_secs(30);
         bench.push(Some(2)).unwrap();
         bench.now += Duration::from_secs(29);
-        assert_eq!(bench.outbox.handle_elapsed(bench.now), vec![]);
+        assert_eq!(bench.outbox.handle_elapsed(bench.now), Vec::<u32>::new());
         bench.now += Duration::from_secs(1);
         assert_eq!(bench.outbox.handle_elapsed(bench.now), vec![1]);
         bench.outbox.handle_up();
@@ -454,7 +503,7 @@ mod tests {
         bench.round();
         bench.push(Some(2)).unwrap();
         assert_eq!(bench.push(Some(3)), Err(Some(3)));
-        bench.outbox.handle_marker(&marker(1));
+        bench.outbox.handle_answer(&marker(1));
         bench.push(Some(4)).unwrap();
     }
 
@@ -487,12 +536,12 @@ mod tests {
     fn closing_drains() {
         let mut bench = Bench::up();
         bench.push(Some(1)).unwrap();
-        assert_eq!(bench.outbox.close(), vec![]);
+        assert_eq!(bench.outbox.close(), Vec::<u32>::new());
         assert_eq!(bench.push(Some(2)), Err(Some(2)));
         assert!(!bench.outbox.is_drained());
         bench.round();
         assert!(!bench.outbox.is_drained());
-        bench.outbox.handle_marker(&marker(1));
+        bench.outbox.handle_answer(&marker(1));
         assert!(bench.outbox.is_drained());
     }
 
@@ -510,24 +559,51 @@ mod tests {
         bench.push(Some(1)).unwrap();
         bench.round();
         bench.push(Some(2)).unwrap();
-        assert_eq!(bench.outbox.close(), vec![]);
+        assert_eq!(bench.outbox.close(), Vec::<u32>::new());
         assert_eq!(bench.outbox.handle_down(), vec![1, 2]);
         assert!(bench.outbox.is_drained());
     }
 
     #[test]
-    fn probes_ask_for_one_marker() {
+    fn silence_is_probed_and_a_dead_server_found() {
         let mut bench = Bench::up();
-        bench.outbox.probe();
-        assert_eq!(bench.round(), (0, vec!["sync-1".to_owned()]));
-        bench.outbox.probe();
+        let heard = bench.now;
+        bench.now += Duration::from_secs(29);
+        assert_eq!(bench.outbox.handle_tick(bench.now, heard), Health::Fine);
         assert!(!bench.outbox.has_round());
-        bench.now += Duration::from_secs(5);
+        bench.now += Duration::from_secs(1);
+        assert_eq!(bench.outbox.handle_tick(bench.now, heard), Health::Fine);
+        assert_eq!(bench.round(), (0, vec!["sync-1".to_owned()]));
+        bench.now += Duration::from_secs(29);
+        assert_eq!(bench.outbox.handle_tick(bench.now, heard), Health::Fine);
+        assert!(!bench.outbox.has_round());
+        bench.now += Duration::from_secs(1);
+        assert_eq!(bench.outbox.handle_tick(bench.now, heard), Health::Dead);
         assert_eq!(
-            bench.outbox.marker_age(bench.now),
-            Some(Duration::from_secs(5))
+            bench.outbox.handle_answer(&marker(1)),
+            Answer::Marker(vec![])
         );
-        assert_eq!(bench.outbox.handle_marker(&marker(1)), Some(vec![]));
-        assert_eq!(bench.outbox.marker_age(bench.now), None);
+        assert_eq!(bench.outbox.handle_tick(bench.now, bench.now), Health::Fine);
+        assert!(!bench.outbox.has_round());
+    }
+
+    // DISCO-05
+    #[test]
+    fn answers_are_taken_for_questions_only() {
+        let mut bench = Bench::up();
+        let from = Jid::parse(H).unwrap();
+        let to = Jid::parse("rooms.example.com").unwrap();
+        let question = OutgoingIq::request(&from, &to, "q1", Request::Get, "<q xmlns='x'/>".into());
+        bench
+            .outbox
+            .push(&question.into(), None, bench.now, SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let answer = Iq {
+            from: to,
+            id: Some("q1".into()),
+            ..marker(1)
+        };
+        assert_eq!(bench.outbox.handle_answer(&answer), Answer::Expected);
+        assert_eq!(bench.outbox.handle_answer(&answer), Answer::Unasked);
     }
 }

@@ -89,6 +89,21 @@ impl OutgoingMessage {
         }
     }
 
+    /// What kind of exchange it belongs to.
+    pub fn kind(&self) -> MessageType {
+        self.kind
+    }
+
+    /// The `<body/>`, if it has one.
+    pub fn text(&self) -> Option<&str> {
+        self.body.as_deref()
+    }
+
+    /// The chat state it tells, if it does.
+    pub fn state(&self) -> Option<ChatState> {
+        self.chat_state
+    }
+
     /// The id by which an error or a receipt will name it.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());

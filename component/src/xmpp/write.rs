@@ -5,10 +5,11 @@ use std::time::SystemTime;
 
 use bytes::{BufMut, BytesMut};
 
+use super::ns;
 use super::outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence};
 use super::stanza::{IqType, MessageType, PresenceType, Receipt, StanzaError};
-use super::{ns, stamp};
 use crate::address::Jid;
+use crate::stamp;
 
 /// Appends the stanza to `out`.
 ///

@@ -3,15 +3,15 @@
 mod script;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use script::{Line, Party};
 use stox::fault::Fault;
 use stox::promise::{Origin, Outcome, Settlement, Ticket};
 use stox::translate::{
-    Action, ChatEvent, ChatId, Conversation, Event, Invitation, Kind, Media, PageFault, Paged, Parties, Rejection,
-    Settings, Token, Wrapping, Written,
+    Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Media, PageFault,
+    Paged, Parties, Rejection, Settings, Token, Wrapping, Written,
 };
 use stox::xmpp::{MessageType, Outgoing};
 use stox_msrp::{FailureReport, Incoming, IncomingId, MsrpUri, Role};
@@ -27,7 +27,10 @@ pub fn play(text: &str) -> Result<(), String> {
     for line in script::read(text)? {
         stage.step(&line).map_err(|failure| {
             let seen = stage.seen.join("\n    ");
-            format!("line {}: `{}`: {failure}\n  so far:\n    {seen}", line.number, line.text)
+            format!(
+                "line {}: `{}`: {failure}\n  so far:\n    {seen}",
+                line.number, line.text
+            )
         })?;
     }
     Ok(())
@@ -69,7 +72,12 @@ impl Stage {
         };
         let now = Instant::now();
         Stage {
-            core: Conversation::new(parties, Settings::default(), 1),
+            core: Conversation::new(
+                parties,
+                Settings::default(),
+                1,
+                Clock::new(now, SystemTime::UNIX_EPOCH),
+            ),
             now,
             done: VecDeque::new(),
             to_answer: VecDeque::new(),
@@ -93,7 +101,9 @@ impl Stage {
         let event = match what.split_once(": ") {
             Some(("message", text)) => self.written(Kind::Chat, text),
             Some(("single", text)) => self.written(Kind::Single, text),
-            None if what == "gone" => Event::Gone { thread: Some(THREAD.to_owned()) },
+            None if what == "gone" => Event::Gone {
+                thread: Some(THREAD.to_owned()),
+            },
             _ => return Err("juliet cannot do that".to_owned()),
         };
         self.feed(event);
@@ -148,14 +158,22 @@ impl Stage {
                     },
                 )
             }
-            (None, "ACK") => Event::Chat(self.chat.ok_or("there is no session")?, ChatEvent::Acknowledged(None)),
+            (None, "ACK") => Event::Chat(
+                self.chat.ok_or("there is no session")?,
+                ChatEvent::Acknowledged(None),
+            ),
             (None, "BYE") => {
                 // The endpoint answers BYE by itself.
                 self.note(Party::Romeo, "200".to_owned());
                 Event::Chat(self.chat.ok_or("there is no session")?, ChatEvent::Ended)
             }
-            (None, "CANCEL") => Event::Chat(self.chat.ok_or("there is no session")?, ChatEvent::Cancelled),
-            (None, status) => return self.answer(status.parse().map_err(|_| "romeo cannot do that")?),
+            (None, "CANCEL") => Event::Chat(
+                self.chat.ok_or("there is no session")?,
+                ChatEvent::Cancelled,
+            ),
+            (None, status) => {
+                return self.answer(status.parse().map_err(|_| "romeo cannot do that")?);
+            }
             _ => return Err("romeo cannot do that".to_owned()),
         };
         self.feed(event);
@@ -167,18 +185,27 @@ impl Stage {
         if status < 200 {
             return Ok(());
         }
-        let event = match self.to_answer.pop_front().ok_or("nothing waits for an answer")? {
+        let event = match self
+            .to_answer
+            .pop_front()
+            .ok_or("nothing waits for an answer")?
+        {
             Pending::Bye => return Ok(()),
             Pending::Invite(chat) if status < 300 => Event::Chat(
                 chat,
-                ChatEvent::Answered { media: Ok(media(Role::Active)), device: None },
+                ChatEvent::Answered {
+                    media: Ok(media(Role::Active)),
+                    device: None,
+                },
             ),
             Pending::Invite(chat) => {
                 // The ACK of a refusal belongs to the transaction.
                 self.note(Party::Romeo, "ACK".to_owned());
                 Event::Chat(chat, ChatEvent::Rejected(rejection(status)))
             }
-            Pending::Send(chat, token) if status < 300 => Event::Chat(chat, ChatEvent::Accepted(token)),
+            Pending::Send(chat, token) if status < 300 => {
+                Event::Chat(chat, ChatEvent::Accepted(token))
+            }
             Pending::Send(chat, token) => Event::Chat(chat, ChatEvent::Refused(token, status)),
             Pending::Message if status < 300 => Event::PageAnswered(Ok(())),
             Pending::Message => Event::PageAnswered(Err(PageFault::Rejected(rejection(status)))),
@@ -192,7 +219,11 @@ impl Stage {
         let Some(seen) = at.and_then(|at| self.done.remove(at)) else {
             return Err("nothing more was sent there".to_owned());
         };
-        if seen.what == what { Ok(()) } else { Err(format!("it was `{}`", seen.what)) }
+        if seen.what == what {
+            Ok(())
+        } else {
+            Err(format!("it was `{}`", seen.what))
+        }
     }
 
     fn nothing_else(&mut self) -> Result<(), String> {
@@ -203,7 +234,11 @@ impl Stage {
             return Err("something is still under way".to_owned());
         }
         self.now = self.core.poll_timeout().unwrap_or(self.now) + Duration::from_secs(1);
-        if self.core.is_over(self.now) { Ok(()) } else { Err("the conversation does not end".to_owned()) }
+        if self.core.is_over(self.now) {
+            Ok(())
+        } else {
+            Err("the conversation does not end".to_owned())
+        }
     }
 
     /// One event, and all that the world does by itself: connections are made, the XMPP server takes what it is sent.
@@ -219,7 +254,11 @@ impl Stage {
             }
         }
         // Nobody else can do anything before these pass: the wait for a late error of the XMPP side.
-        while let Some(due) = self.core.poll_timeout().filter(|due| *due <= self.now + Duration::from_secs(1)) {
+        while let Some(due) = self
+            .core
+            .poll_timeout()
+            .filter(|due| *due <= self.now + Duration::from_secs(1))
+        {
             self.now = due;
             let mut actions = Vec::new();
             self.core.handle(Event::Elapsed, self.now, &mut actions);
@@ -246,11 +285,18 @@ impl Stage {
             Action::Accept(_) => self.note(Party::Romeo, "200".to_owned()),
             Action::Decline(_) => self.note(Party::Romeo, "503".to_owned()),
             Action::OpenMsrp { chat, .. } => events.push_back(Event::Chat(chat, ChatEvent::Bound)),
-            Action::Send { chat, token, body, .. } => {
+            Action::Send {
+                chat, token, body, ..
+            } => {
                 self.to_answer.push_back(Pending::Send(chat, token));
-                self.note(Party::Romeo, format!("SEND: {}", String::from_utf8_lossy(&body)));
+                self.note(
+                    Party::Romeo,
+                    format!("SEND: {}", String::from_utf8_lossy(&body)),
+                );
             }
-            Action::ReportFailure { status, .. } => self.note(Party::Romeo, format!("REPORT {status}")),
+            Action::ReportFailure { status, .. } => {
+                self.note(Party::Romeo, format!("REPORT {status}"))
+            }
             Action::Close(_) => {}
             Action::Page(page) => {
                 self.to_answer.push_back(Pending::Message);
@@ -260,14 +306,26 @@ impl Stage {
                 self.note(Party::Juliet, words_of(&stanza));
                 events.extend(token.map(Event::Handed));
             }
-            Action::Settle(Settlement { ticket: Ticket::Stanza(_), outcome: Outcome::Delivered }) => {}
-            Action::Settle(Settlement { ticket: Ticket::Stanza(_), outcome: Outcome::Refused(fault) }) => {
+            Action::Settle(Settlement {
+                ticket: Ticket::Stanza(_),
+                outcome: Outcome::Delivered,
+            }) => {}
+            Action::Settle(Settlement {
+                ticket: Ticket::Stanza(_),
+                outcome: Outcome::Refused(fault),
+            }) => {
                 self.note(Party::Juliet, format!("error: {}", fault.condition()));
             }
-            Action::Settle(Settlement { outcome: Outcome::Delivered, .. }) => {
+            Action::Settle(Settlement {
+                outcome: Outcome::Delivered,
+                ..
+            }) => {
                 self.note(Party::Romeo, "200".to_owned());
             }
-            Action::Settle(Settlement { outcome: Outcome::Refused(fault), .. }) => {
+            Action::Settle(Settlement {
+                outcome: Outcome::Refused(fault),
+                ..
+            }) => {
                 self.note(Party::Romeo, fault.to_msrp().to_string());
             }
         }
@@ -304,11 +362,21 @@ fn incoming(number: u64, text: &str) -> Incoming {
 }
 
 fn media(role: Role) -> Media {
-    let path: MsrpUri = "msrp://romeo.example.net:7394/kjhd37s2s2;tcp".parse().expect("an MSRP URI");
-    Media { path: vec![path], role, wrapping: Wrapping::Plain, max_size: None }
+    let path: MsrpUri = "msrp://romeo.example.net:7394/kjhd37s2s2;tcp"
+        .parse()
+        .expect("an MSRP URI");
+    Media {
+        path: vec![path],
+        role,
+        wrapping: Wrapping::Plain,
+        max_size: None,
+    }
 }
 
 fn rejection(status: u16) -> Rejection {
     let code = Status::new(status).expect("a status code");
-    Rejection { status, fault: Fault::from_sip(code, code.reason()) }
+    Rejection {
+        status,
+        fault: Fault::from_sip(code, code.reason()),
+    }
 }

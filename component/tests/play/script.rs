@@ -34,11 +34,20 @@ pub fn read(text: &str) -> Result<Vec<Line>, String> {
 fn step(number: usize, line: &str) -> Result<Line, String> {
     let Some((left, right)) = line.split_once('→') else {
         let what = line.trim().to_owned();
-        return Ok(Line { number, text: what.clone(), from: None, to: None, what });
+        return Ok(Line {
+            number,
+            text: what.clone(),
+            from: None,
+            to: None,
+            what,
+        });
     };
     // The label, if there is one, comes before the name.
     let from = left.split_whitespace().last().unwrap_or_default();
-    let (to, what) = right.trim_start().split_once(char::is_whitespace).unwrap_or((right.trim(), ""));
+    let (to, what) = right
+        .trim_start()
+        .split_once(char::is_whitespace)
+        .unwrap_or((right.trim(), ""));
     Ok(Line {
         number,
         text: line.trim().to_owned(),

@@ -19,7 +19,12 @@ pub(super) struct Binding {
 }
 
 impl Binding {
-    pub fn begin(media: Media, held: VecDeque<Held>, thread: &Thread, cx: &mut Context<'_>) -> State {
+    pub fn begin(
+        media: Media,
+        held: VecDeque<Held>,
+        thread: &Thread,
+        cx: &mut Context<'_>,
+    ) -> State {
         cx.out.push(Action::OpenMsrp {
             chat: thread.chat,
             path: media.path.clone(),
@@ -42,7 +47,9 @@ impl Binding {
             // The first SEND of a passive peer's may arrive with the news that the connection is bound.
             Event::Peer(ChatEvent::Received(incoming)) => {
                 match Open::begin(self.media, self.held, thread, cx) {
-                    State::Open(open) => open.on(Event::Peer(ChatEvent::Received(incoming)), thread, cx),
+                    State::Open(open) => {
+                        open.on(Event::Peer(ChatEvent::Received(incoming)), thread, cx)
+                    }
                     state => state,
                 }
             }

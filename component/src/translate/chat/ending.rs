@@ -22,7 +22,12 @@ pub(super) struct Draining {
 }
 
 impl Leaving {
-    pub fn begin(transfers: Transfers, reason: Reason, thread: &Thread, cx: &mut Context<'_>) -> State {
+    pub fn begin(
+        transfers: Transfers,
+        reason: Reason,
+        thread: &Thread,
+        cx: &mut Context<'_>,
+    ) -> State {
         Leaving {
             transfers,
             reason,

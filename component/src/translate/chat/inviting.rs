@@ -7,6 +7,7 @@ use super::binding::Binding;
 use super::{Context, Event, Held, State, Thread, hold, refuse_all, unavailable};
 use crate::config::ChatMode;
 use crate::fault::{Condition, Fault};
+use crate::translate::context::Stranded;
 use crate::translate::event::{Action, ChatEvent, Reason, Rejection};
 use crate::translate::media::Unusable;
 
@@ -28,11 +29,19 @@ pub(super) struct Cancelling {
 }
 
 impl Inviting {
-    pub fn begin(first: Held, call_id: Option<String>, thread: &mut Thread, cx: &mut Context<'_>) -> State {
+    pub fn begin(
+        first: Held,
+        call_id: Option<String>,
+        thread: &mut Thread,
+        cx: &mut Context<'_>,
+    ) -> State {
         let origin = &first.written.origin;
         let subject = match &first.written.subject {
             Some(subject) => subject.clone(),
-            None => format!("Open chat with {}?", origin.from.node().unwrap_or(origin.from.domain())),
+            None => format!(
+                "Open chat with {}?",
+                origin.from.node().unwrap_or(origin.from.domain())
+            ),
         };
         cx.out.push(Action::Invite {
             chat: thread.chat,
@@ -100,10 +109,13 @@ impl Inviting {
     /// The peer said no: by MESSAGE if it only lacks MSRP, else the sender hears why (CHAT-09, CHAT-11).
     fn rejected(self, rejection: &Rejection, thread: &Thread, cx: &mut Context<'_>) -> State {
         if cx.settings.mode == ChatMode::Auto && NO_MSRP.contains(&rejection.status) {
-            cx.pager.remember_no_msrp(cx.now + cx.settings.memory);
-            for held in self.held {
-                cx.pager.write(held.written, Some(thread.name()), held.promise, cx.settings, cx.tokens, cx.now, cx.out);
-            }
+            let thread = thread.name().to_owned();
+            let strand = |Held { written, promise }| Stranded {
+                written,
+                promise,
+                thread: thread.clone(),
+            };
+            cx.stranded.extend(self.held.into_iter().map(strand));
         } else {
             refuse_all(self.held, &rejection.fault);
         }
@@ -126,16 +138,21 @@ impl Cancelling {
         match event {
             // A 2xx that crossed the CANCEL is acknowledged and ended by the endpoint.
             Event::Peer(
-                ChatEvent::Answered { .. } | ChatEvent::Rejected(_) | ChatEvent::Failed(_) | ChatEvent::Ended,
+                ChatEvent::Answered { .. }
+                | ChatEvent::Rejected(_)
+                | ChatEvent::Failed(_)
+                | ChatEvent::Ended,
             )
             | Event::Elapsed => State::Over,
             Event::Written(_, promise) => {
                 promise.refused(unavailable());
                 State::Cancelling(self)
             }
-            Event::Gone | Event::Bounced(..) | Event::Handed(_) | Event::Lost(_) | Event::ShutDown => {
-                State::Cancelling(self)
-            }
+            Event::Gone
+            | Event::Bounced(..)
+            | Event::Handed(_)
+            | Event::Lost(_)
+            | Event::ShutDown => State::Cancelling(self),
             Event::Peer(
                 ChatEvent::Cancelled
                 | ChatEvent::Acknowledged(_)

@@ -24,12 +24,11 @@ use inviting::{Cancelling, Inviting};
 use offering::Offering;
 use open::Open;
 
+use super::context::Context;
 use super::event::{Action, ChatEvent, ChatId, Invitation, Reason, Settings, Token, Written};
-use super::party::Parties;
-use super::{Pager, Tokens};
 use crate::address::Jid;
 use crate::fault::{Condition, Fault};
-use crate::promise::{Ledger, Promise};
+use crate::promise::Promise;
 use crate::xmpp::Outgoing;
 
 /// One session. Given every event of its own in turn; over when [`Chat::is_over`] says so.
@@ -89,17 +88,6 @@ struct Held {
     promise: Promise,
 }
 
-/// What a state may use of its surroundings while it handles one event.
-pub(super) struct Context<'a> {
-    pub now: Instant,
-    pub settings: &'a Settings,
-    pub parties: &'a Parties,
-    pub ledger: &'a Ledger,
-    pub tokens: &'a mut Tokens,
-    pub pager: &'a mut Pager,
-    pub out: &'a mut Vec<Action>,
-}
-
 /// What the conversation has for one session, beside [`ChatEvent`].
 #[derive(Debug)]
 pub(super) enum Event {
@@ -146,7 +134,12 @@ impl Chat {
     }
 
     /// The SIP user's INVITE is accepted at once (CHAT-15).
-    pub fn accept(chat: ChatId, invitation: Invitation, device: Option<String>, cx: &mut Context<'_>) -> Chat {
+    pub fn accept(
+        chat: ChatId,
+        invitation: Invitation,
+        device: Option<String>,
+        cx: &mut Context<'_>,
+    ) -> Chat {
         let thread = Thread {
             chat,
             names: vec![invitation.call_id],
@@ -184,7 +177,12 @@ impl Chat {
         };
         let after = self.state.name();
         if before != after {
-            tracing::debug!(chat = self.thread.chat.0, from = before, to = after, "chat session");
+            tracing::debug!(
+                chat = self.thread.chat.0,
+                from = before,
+                to = after,
+                "chat session"
+            );
         }
     }
 
@@ -265,7 +263,6 @@ impl Thread {
     fn bye(&self, reason: Reason, cx: &mut Context<'_>) {
         cx.out.push(Action::Bye(self.chat, reason));
     }
-
 }
 
 impl State {
@@ -291,7 +288,9 @@ fn hold(held: &mut VecDeque<Held>, message: Held, settings: &Settings) {
     if fits {
         held.push_back(message);
     } else {
-        message.promise.refused(Fault::new(Condition::ResourceConstraint));
+        message
+            .promise
+            .refused(Fault::new(Condition::ResourceConstraint));
     }
 }
 

@@ -16,7 +16,12 @@ pub(super) struct Open {
 
 impl Open {
     /// Everything that waited goes first, in the order it was written (CHAT-07).
-    pub fn begin(media: Media, held: VecDeque<Held>, thread: &mut Thread, cx: &mut Context<'_>) -> State {
+    pub fn begin(
+        media: Media,
+        held: VecDeque<Held>,
+        thread: &mut Thread,
+        cx: &mut Context<'_>,
+    ) -> State {
         let mut transfers = Transfers::new(media);
         for Held { written, promise } in held {
             transfers.send(written, promise, thread, cx);

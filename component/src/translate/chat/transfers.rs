@@ -56,7 +56,13 @@ impl Transfers {
         }
     }
 
-    pub fn send(&mut self, written: Written, promise: Promise, thread: &mut Thread, cx: &mut Context<'_>) {
+    pub fn send(
+        &mut self,
+        written: Written,
+        promise: Promise,
+        thread: &mut Thread,
+        cx: &mut Context<'_>,
+    ) {
         if self.unanswered.len() >= cx.settings.window {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
         }
@@ -67,16 +73,21 @@ impl Transfers {
                 body::wrap(
                     &cx.parties.juliet_device(written.origin.from.resource()),
                     &cx.parties.romeo_uri,
-                    written.subject.as_deref(),
-                    &written.body,
+                    cx.clock.time(cx.now),
+                    written.subject,
+                    written.body,
                 ),
             ),
         };
-        if self.media.max_size.is_some_and(|max| body.len() as u64 > max) {
-            return promise.refused(
-                Fault::new(Condition::PolicyViolation)
-                    .with_text("the message is longer than the SIP user's client takes".to_owned()),
-            );
+        if self
+            .media
+            .max_size
+            .is_some_and(|max| body.len() as u64 > max)
+        {
+            return promise
+                .refused(Fault::new(Condition::PolicyViolation).with_text(
+                    "the message is longer than the SIP user's client takes".to_owned(),
+                ));
         }
         thread.touch(cx.now);
         let token = cx.tokens.token();
@@ -126,7 +137,10 @@ impl Transfers {
         if let Some(promise) = self.unanswered.remove(&token) {
             return promise.refused(fault);
         }
-        let known = self.answered.iter().position(|(answered, _)| *answered == token);
+        let known = self
+            .answered
+            .iter()
+            .position(|(answered, _)| *answered == token);
         if let Some((_, origin)) = known.and_then(|at| self.answered.remove(at)) {
             cx.out.push(Action::Settle(Settlement {
                 ticket: Ticket::Stanza(origin),
@@ -167,7 +181,13 @@ impl Transfers {
         };
         thread.touch(cx.now);
         let id = thread.stanza_id(incoming.transaction_id, cx);
-        let message = stanza::chat(&thread.contact(cx), &thread.reply_to, &id, thread.name(), text);
+        let message = stanza::chat(
+            &thread.contact(cx),
+            &thread.reply_to,
+            &id,
+            thread.name(),
+            text,
+        );
         let token = cx.tokens.token();
         cx.out.push(Action::Stanza(message, Some(token)));
         let delivery = Delivery {
@@ -188,13 +208,21 @@ impl Transfers {
 
     pub fn lost(&mut self, token: Token) {
         if let Some(inbound) = self.unhanded.remove(&token) {
-            inbound.promise.refused(Fault::new(Condition::RemoteServerTimeout));
+            inbound
+                .promise
+                .refused(Fault::new(Condition::RemoteServerTimeout));
         }
     }
 
     /// A stanza came back. `Some(status)`: no later message will fare better, so the session is to end with that SIP
     /// status as its reason (CHAT-37).
-    pub fn bounced(&mut self, id: &str, fault: &Fault, thread: &Thread, cx: &mut Context<'_>) -> Option<u16> {
+    pub fn bounced(
+        &mut self,
+        id: &str,
+        fault: &Fault,
+        thread: &Thread,
+        cx: &mut Context<'_>,
+    ) -> Option<u16> {
         let open = self
             .unhanded
             .iter()
@@ -202,7 +230,10 @@ impl Transfers {
         if let Some(inbound) = open.and_then(|token| self.unhanded.remove(&token)) {
             inbound.promise.refused(fault.clone());
         } else {
-            let at = self.handed.iter().position(|delivery| delivery.stanza_id == id)?;
+            let at = self
+                .handed
+                .iter()
+                .position(|delivery| delivery.stanza_id == id)?;
             let delivery = self.handed.remove(at)?;
             if delivery.failure_report != FailureReport::No {
                 cx.out.push(Action::ReportFailure {
@@ -234,7 +265,9 @@ impl Transfers {
     pub fn abandon(mut self) {
         self.disconnected();
         for (_, inbound) in self.unhanded.drain() {
-            inbound.promise.refused(Fault::new(Condition::RemoteServerTimeout));
+            inbound
+                .promise
+                .refused(Fault::new(Condition::RemoteServerTimeout));
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Times as XMPP writes them: `2002-09-10T23:08:25Z`. XEP-0082 §3.2.
+//! Times as XMPP and CPIM write them: `2002-09-10T23:08:25Z`. XEP-0082 §3.2, RFC 3339.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY: i64 = 86_400;
 
 /// The time in UTC, to the millisecond.
-pub(super) fn format(time: SystemTime) -> String {
+pub fn format(time: SystemTime) -> String {
     let (seconds, millis) = match time.duration_since(UNIX_EPOCH) {
         Ok(since) => (
             i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
@@ -26,7 +26,7 @@ pub(super) fn format(time: SystemTime) -> String {
 /// The time that a text names; `None` for one that is no `DateTime` or lies before 1970.
 ///
 /// The old form of XEP-0091 (`20020910T23:08:25`) is not understood: it has been obsolete since 2009.
-pub(super) fn parse(text: &str) -> Option<SystemTime> {
+pub fn parse(text: &str) -> Option<SystemTime> {
     let (date, clock) = text.trim().split_once('T')?;
     let mut date = date.splitn(3, '-').map(number);
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);

@@ -1,0 +1,77 @@
+//! What the parts of a conversation may use while they handle one event.
+
+use std::time::{Instant, SystemTime};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use super::event::{Action, Settings, Token, Written};
+use super::party::Parties;
+use crate::promise::{Ledger, Promise};
+
+/// The surroundings of one event.
+pub(super) struct Context<'a> {
+    pub now: Instant,
+    pub clock: Clock,
+    pub settings: &'a Settings,
+    pub parties: &'a Parties,
+    pub ledger: &'a Ledger,
+    pub tokens: &'a mut Tokens,
+    /// What is to be done, in this order.
+    pub out: &'a mut Vec<Action>,
+    /// Messages whose session cannot be, because the peer has no MSRP (CHAT-11).
+    pub stranded: &'a mut Vec<Stranded>,
+}
+
+/// What a wall clock shows at an instant.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    instant: Instant,
+    time: SystemTime,
+}
+
+impl Clock {
+    /// The clock that shows `time` at `instant`.
+    pub fn new(instant: Instant, time: SystemTime) -> Clock {
+        Clock { instant, time }
+    }
+
+    /// What it shows at `now`.
+    pub fn time(self, now: Instant) -> SystemTime {
+        self.time + now.saturating_duration_since(self.instant)
+    }
+}
+
+/// A message of a chat that has to travel without a session.
+#[derive(Debug)]
+pub(super) struct Stranded {
+    pub written: Written,
+    pub thread: String,
+    pub promise: Promise,
+}
+
+/// Where tokens and random ids come from.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    next: u64,
+    rng: SmallRng,
+}
+
+impl Tokens {
+    pub fn new(seed: u64) -> Tokens {
+        Tokens {
+            next: 0,
+            rng: SmallRng::seed_from_u64(seed),
+        }
+    }
+
+    pub fn token(&mut self) -> Token {
+        self.next += 1;
+        Token(self.next)
+    }
+
+    /// A fresh id, thread or tag: 20 hexadecimal digits, 80 random bits, and a legal MSRP `ident`.
+    pub fn text(&mut self) -> String {
+        format!("{:020x}", self.rng.random::<u128>() >> 48)
+    }
+}
