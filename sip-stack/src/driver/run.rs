@@ -1,17 +1,374 @@
-//! Shell: the driver's task.
+//! Shell: the driver's task. Carries what happens to the endpoint and what it wants to the sockets.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::Sleep;
 
-use super::{BindError, Command, DriverConfig, Handler};
-use crate::Transport;
+use super::connection::{self, Connection, Origin};
+use super::{BindError, Command, DriverConfig, Handler, sockets};
+use crate::endpoint::{
+    ConnectionId, Destination, Endpoint, EndpointConfig, Limits, QuestionId, Source, Transmit,
+};
+use crate::resolve::Answer;
+use crate::resolve::dns::Dns;
+use crate::{Message, ParseError, Transport};
+
+/// Most of anything taken in one round, so that nothing waits long for its turn.
+const BATCH: usize = 128;
+/// Most reports of tasks that wait for the driver; at the bound the tasks wait.
+const REPORTS: usize = 1024;
+/// Most questions asked of the DNS at a time; others wait for their turn.
+const QUESTIONS: usize = 256;
+/// The largest datagram there is.
+const DATAGRAM: usize = 65_536;
+/// How long connections may take to write what is left when the driver ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Pause when the system has no room for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a task tells the driver.
+pub(super) enum Report {
+    Accepted(TcpStream, SocketAddr),
+    Received(Source, Vec<Result<Message, ParseError>>),
+    Disconnected(ConnectionId),
+    Resolved(QuestionId, Answer),
+}
 
 pub(super) async fn start(
     config: DriverConfig,
-    mut commands: mpsc::Receiver<Command>,
-    _handler: Box<dyn Handler>,
+    commands: mpsc::Receiver<Command>,
+    handler: Box<dyn Handler>,
 ) -> Result<Vec<(Transport, SocketAddr)>, BindError> {
-    tokio::spawn(async move { while commands.recv().await.is_some() {} });
-    Ok(config.listen)
+    if config.listen.is_empty() {
+        return Err(BindError::NoListener);
+    }
+    let sockets = sockets::bind(&config.listen)?;
+    let dns = Dns::new(config.dns_server)?;
+    let addresses = sockets.listeners.iter().map(|l| (l.transport, l.bound)).collect();
+    let endpoint_config = EndpointConfig {
+        listeners: sockets.listeners,
+        public: config.public,
+        outbound_proxy: config.outbound_proxy,
+        trusted: config.trusted,
+        user_agent: config.user_agent,
+        supported: config.supported,
+        timers: config.timers,
+        limits: config.limits,
+    };
+    let (reports, receiver) = mpsc::channel(REPORTS);
+    let accepting = sockets
+        .streams
+        .into_iter()
+        .map(|(_, listener)| tokio::spawn(accept(listener, reports.clone())).abort_handle())
+        .collect();
+    let driver = Driver {
+        endpoint: Endpoint::new(endpoint_config, rand::make_rng::<StdRng>()),
+        handler,
+        limits: config.limits,
+        dns,
+        asking: Arc::new(Semaphore::new(QUESTIONS)),
+        datagrams: sockets.datagrams,
+        buffer: vec![0; DATAGRAM].into_boxed_slice(),
+        connections: HashMap::new(),
+        accepted_by_source: HashMap::new(),
+        accepting,
+        reports,
+    };
+    tokio::spawn(driver.run(commands, receiver));
+    Ok(addresses)
+}
+
+async fn accept(listener: TcpListener, reports: mpsc::Sender<Report>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, remote)) => {
+                if reports.send(Report::Accepted(stream, remote)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a SIP connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+struct Driver {
+    endpoint: Endpoint,
+    handler: Box<dyn Handler>,
+    limits: Limits,
+    dns: Dns,
+    asking: Arc<Semaphore>,
+    datagrams: Vec<(SocketAddr, UdpSocket)>,
+    buffer: Box<[u8]>,
+    connections: HashMap<ConnectionId, (Connection, Option<IpAddr>)>,
+    /// How many connections each address has made to us.
+    accepted_by_source: HashMap<IpAddr, usize>,
+    accepting: Vec<AbortHandle>,
+    reports: mpsc::Sender<Report>,
+}
+
+impl Driver {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut reports: mpsc::Receiver<Report>) {
+        let mut command_batch = Vec::with_capacity(BATCH);
+        let mut report_batch = Vec::with_capacity(BATCH);
+        let mut closing: Option<oneshot::Sender<()>> = None;
+        let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+        loop {
+            self.carry_out(Instant::now());
+            if closing.is_some() && self.endpoint.is_idle() {
+                break;
+            }
+            let has_timer = set(&mut timer, self.endpoint.poll_timeout());
+            tokio::select! {
+                count = commands.recv_many(&mut command_batch, BATCH) => {
+                    if count == 0 {
+                        break;
+                    }
+                    let now = Instant::now();
+                    for command in command_batch.drain(..) {
+                        if let Some(done) = self.command(command, now) {
+                            closing = Some(done);
+                        }
+                    }
+                }
+                _ = reports.recv_many(&mut report_batch, BATCH) => {
+                    let now = Instant::now();
+                    for report in report_batch.drain(..) {
+                        self.report(report, now);
+                    }
+                }
+                () = readable(&self.datagrams) => self.receive(Instant::now()),
+                () = timer.as_mut(), if has_timer => self.endpoint.handle_timeout(Instant::now()),
+                () = given_up(&mut closing), if closing.is_some() => break,
+            }
+        }
+        self.end(reports).await;
+        // Whoever closed the driver may have gone meanwhile.
+        let _ = closing.map(|done| done.send(()));
+    }
+
+    fn command(&mut self, command: Command, now: Instant) -> Option<oneshot::Sender<()>> {
+        match command {
+            Command::Invite(id, invite) => self.endpoint.invite(id, *invite, now),
+            Command::Ack(id, body) => self.endpoint.ack(id, body, now),
+            Command::Cancel(id) => self.endpoint.cancel(id, now),
+            Command::Bye(id, headers) => self.endpoint.bye(id, headers, now),
+            Command::Answer(id, reply) => self.endpoint.answer(id, *reply, now),
+            Command::Respond(transaction, reply) => self.endpoint.respond(transaction, *reply, now),
+            Command::Request(id, request) => self.endpoint.request(id, *request, now),
+            Command::RequestIn(invite, id, method, headers, content_type, body) => {
+                self.endpoint.request_in(invite, id, method, headers, content_type, body, now);
+            }
+            Command::Close(done) => {
+                self.endpoint.close();
+                for task in self.accepting.drain(..) {
+                    task.abort();
+                }
+                return Some(done);
+            }
+        }
+        None
+    }
+
+    fn report(&mut self, report: Report, now: Instant) {
+        match report {
+            Report::Accepted(stream, remote) => self.accepted(stream, remote),
+            Report::Received(source, messages) => {
+                for message in messages {
+                    trace("received", &message, &source.remote);
+                    self.endpoint.handle_received(message, source, now);
+                }
+            }
+            Report::Disconnected(id) => self.disconnected(id, now),
+            Report::Resolved(question, answer) => self.endpoint.handle_resolved(question, answer, now),
+        }
+    }
+
+    fn accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
+        let of_source = self.accepted_by_source.get(&remote.ip()).copied().unwrap_or(0);
+        // The last quarter is for connections that we make.
+        let most = self.limits.connections - self.limits.connections / 4;
+        if self.connections.len() >= most || of_source >= self.limits.connections_per_source {
+            tracing::debug!(%remote, "a connection too many is closed");
+            return;
+        }
+        self.accepted_by_source.insert(remote.ip(), of_source.saturating_add(1));
+        let id = self.endpoint.handle_accepted(Transport::Tcp, remote);
+        let connection = connection::spawn(id, Origin::Accepted(stream), self.limits, self.reports.clone());
+        self.connections.insert(id, (connection, Some(remote.ip())));
+    }
+
+    fn disconnected(&mut self, id: ConnectionId, now: Instant) {
+        if let Some((_, source)) = self.connections.remove(&id) {
+            self.forget_source(source);
+            self.endpoint.handle_disconnected(id, now);
+        }
+    }
+
+    fn forget_source(&mut self, source: Option<IpAddr>) {
+        if let Some(source) = source
+            && let Some(count) = self.accepted_by_source.get_mut(&source)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.accepted_by_source.remove(&source);
+            }
+        }
+    }
+
+    fn receive(&mut self, now: Instant) {
+        for (local, socket) in &self.datagrams {
+            for _ in 0..BATCH {
+                let (length, remote) = match socket.try_recv_from(&mut self.buffer) {
+                    Ok(received) => received,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => {
+                        tracing::debug!(%error, %local, "cannot receive");
+                        break;
+                    }
+                };
+                let datagram = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
+                let message = Message::parse_datagram(datagram);
+                trace("received", &message, &remote);
+                let source = Source { transport: Transport::Udp, local: *local, remote, connection: None };
+                self.endpoint.handle_received(message, source, now);
+            }
+        }
+    }
+
+    /// Does what the endpoint wants, until it wants nothing more.
+    fn carry_out(&mut self, now: Instant) {
+        loop {
+            if let Some((id, target)) = self.endpoint.poll_connect() {
+                let origin = Origin::Connect(target);
+                let connection = connection::spawn(id, origin, self.limits, self.reports.clone());
+                self.connections.insert(id, (connection, None));
+            } else if let Some(transmit) = self.endpoint.poll_transmit() {
+                self.transmit(transmit, now);
+            } else if let Some((id, question)) = self.endpoint.poll_question() {
+                let (dns, asking, reports) = (self.dns.clone(), self.asking.clone(), self.reports.clone());
+                tokio::spawn(async move {
+                    let Ok(_turn) = asking.acquire().await else { return };
+                    let answer = dns.answer(&question).await;
+                    let _ = reports.send(Report::Resolved(id, answer)).await;
+                });
+            } else if let Some(event) = self.endpoint.poll_event() {
+                let pending = event.pending();
+                if let (Err(status), Some(pending)) = (self.handler.handle(event), pending) {
+                    tracing::debug!(%status, "nobody has room for a request");
+                    self.endpoint.refuse(pending, status, now);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn transmit(&mut self, transmit: Transmit, now: Instant) {
+        tracing::trace!(target: "wire", destination = ?transmit.destination, start = %start_line(&transmit.payload), "send");
+        match transmit.destination {
+            Destination::Datagram { local, remote } => {
+                let Some((_, socket)) = self.datagrams.iter().find(|(bound, _)| *bound == local) else { return };
+                match socket.try_send_to(&transmit.payload, remote) {
+                    Ok(_) => {}
+                    // As good as lost on the way: timers bring it again.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        tracing::debug!(%remote, "no room for a datagram");
+                    }
+                    Err(error) => {
+                        tracing::debug!(%remote, %error, "cannot send");
+                        self.endpoint.handle_transmit_failed(&transmit, now);
+                    }
+                }
+            }
+            Destination::Connection(id) => match self.connections.get(&id) {
+                Some((connection, _)) => {
+                    if connection.queue.try_send(transmit.payload).is_err() {
+                        tracing::debug!(?id, "the peer does not read, its connection is closed");
+                        connection.task.abort();
+                        self.disconnected(id, now);
+                    }
+                }
+                None => self.endpoint.handle_transmit_failed(&transmit, now),
+            },
+        }
+    }
+
+    /// Lets the connections write what is left.
+    async fn end(mut self, reports: mpsc::Receiver<Report>) {
+        // Reports find nobody any more, so that no task waits for room.
+        drop(reports);
+        for task in self.accepting.drain(..) {
+            task.abort();
+        }
+        let until = tokio::time::Instant::now() + FAREWELL;
+        for (_, (connection, _)) in self.connections.drain() {
+            drop(connection.queue);
+            let mut task = connection.task;
+            if tokio::time::timeout_at(until, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+}
+
+/// Sets the timer; whether there is anything to wait for.
+fn set(timer: &mut Pin<Box<Sleep>>, deadline: Option<Instant>) -> bool {
+    if let Some(deadline) = deadline.map(tokio::time::Instant::from_std)
+        && timer.deadline() != deadline
+    {
+        timer.as_mut().reset(deadline);
+    }
+    deadline.is_some()
+}
+
+/// Waits until one of the sockets has something.
+async fn readable(sockets: &[(SocketAddr, UdpSocket)]) {
+    poll_fn(|context| {
+        let is_ready = |(_, socket): &(SocketAddr, UdpSocket)| socket.poll_recv_ready(context).is_ready();
+        match sockets.iter().any(is_ready) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+/// Waits until nobody waits for the end any more.
+async fn given_up(closing: &mut Option<oneshot::Sender<()>>) {
+    match closing {
+        Some(done) => done.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn trace(what: &str, message: &Result<Message, ParseError>, remote: &SocketAddr) {
+    match message {
+        Ok(Message::Request(request)) => {
+            tracing::trace!(target: "wire", %remote, method = %request.method, uri = %request.uri, "{what}");
+        }
+        Ok(Message::Response(response)) => {
+            tracing::trace!(target: "wire", %remote, status = %response.status, "{what}");
+        }
+        Err(error) => tracing::trace!(target: "wire", %remote, %error, "{what}"),
+    }
+}
+
+fn start_line(payload: &[u8]) -> std::borrow::Cow<'_, str> {
+    let end = payload.iter().position(|byte| *byte == b'\r').unwrap_or(payload.len());
+    String::from_utf8_lossy(payload.get(..end).unwrap_or_default())
 }

@@ -30,8 +30,6 @@ mod timer_queue;
 
 pub use command::{Invite, InviteId, LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId};
 pub use config::{EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, Timers};
-#[cfg(feature = "tokio")]
-pub(crate) use event::Pending;
 pub use event::{EndCause, Event, Failure, Source};
 pub use flows::{ConnectionId, Destination, Transmit};
 
