@@ -99,23 +99,31 @@ impl Dialog {
         let strict = self.route_set.first().filter(|first| !first.uri.is_loose());
         let uri = strict.map_or(&self.remote_target, |first| &first.uri);
         let mut request = Request::new(method.clone(), uri.clone().without_headers());
-        request.headers.push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
+        request
+            .headers
+            .push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
         for route in self.route_set.iter().skip(usize::from(strict.is_some())) {
             request.headers.push(Name::Route, route.to_string());
         }
         if strict.is_some() {
-            request.headers.push(Name::Route, format!("<{}>", self.remote_target));
+            request
+                .headers
+                .push(Name::Route, format!("<{}>", self.remote_target));
         }
         request.headers.push(Name::From, self.local.to_string());
         request.headers.push(Name::To, self.remote.to_string());
         request.headers.push(Name::CallId, self.call_id.clone());
-        request.headers.push(Name::CSeq, CSeq::new(number, method).to_string());
+        request
+            .headers
+            .push(Name::CSeq, CSeq::new(number, method).to_string());
         request
     }
 
     /// Where requests inside the dialog go first.
     pub(crate) fn next_hop(&self) -> &Uri {
-        self.route_set.first().map_or(&self.remote_target, |first| &first.uri)
+        self.route_set
+            .first()
+            .map_or(&self.remote_target, |first| &first.uri)
     }
 
     pub(crate) fn remote_tag(&self) -> Option<&str> {
@@ -145,7 +153,9 @@ pub(crate) fn contact<'a>(mut values: impl Iterator<Item = &'a str>) -> Result<U
 }
 
 fn routes<'a>(values: impl Iterator<Item = &'a str>) -> Result<Vec<NameAddr>, HeaderError> {
-    values.map(|value| NameAddr::parse(value).ok_or(HeaderError::Malformed(Name::RecordRoute))).collect()
+    values
+        .map(|value| NameAddr::parse(value).ok_or(HeaderError::Malformed(Name::RecordRoute)))
+        .collect()
 }
 
 fn tag(address: &NameAddr) -> Option<Text> {
@@ -172,8 +182,13 @@ mod tests {
 
     fn answer(record_routes: &[&str]) -> Response {
         let mut response = Response::to_request(&invite(&[]), Status::OK);
-        response.headers.set(Name::To, "<sip:romeo@example.net>;tag=r");
-        response.headers.push(Name::Contact, "<sip:romeo@192.0.2.9:5070;transport=tcp>;+sip.message");
+        response
+            .headers
+            .set(Name::To, "<sip:romeo@example.net>;tag=r");
+        response.headers.push(
+            Name::Contact,
+            "<sip:romeo@192.0.2.9:5070;transport=tcp>;+sip.message",
+        );
         for route in record_routes {
             response.headers.push(Name::RecordRoute, *route);
         }
@@ -186,11 +201,20 @@ mod tests {
         let answer = answer(&["<sip:p2.example.org;lr>, <sip:p1.example.org;lr>"]);
         let mut dialog = Dialog::of_client(&invite(&[]), &answer).unwrap();
         let bye = dialog.request(Method::Bye);
-        assert_eq!(bye.uri.to_string(), "sip:romeo@192.0.2.9:5070;transport=tcp");
+        assert_eq!(
+            bye.uri.to_string(),
+            "sip:romeo@192.0.2.9:5070;transport=tcp"
+        );
         let routes: Vec<_> = bye.headers.all(&Name::Route).collect();
-        assert_eq!(routes, ["<sip:p1.example.org;lr>", "<sip:p2.example.org;lr>"]);
+        assert_eq!(
+            routes,
+            ["<sip:p1.example.org;lr>", "<sip:p2.example.org;lr>"]
+        );
         assert_eq!(bye.headers.first(&Name::CSeq), Some("8 BYE"));
-        assert_eq!(bye.headers.first(&Name::To), Some("<sip:romeo@example.net>;tag=r"));
+        assert_eq!(
+            bye.headers.first(&Name::To),
+            Some("<sip:romeo@example.net>;tag=r")
+        );
         assert_eq!(dialog.ack(7).headers.first(&Name::CSeq), Some("7 ACK"));
         assert_eq!(dialog.next_hop().to_string(), "sip:p1.example.org;lr");
     }
@@ -203,9 +227,15 @@ mod tests {
         let bye = dialog.request(Method::Bye);
         assert_eq!(bye.uri.to_string(), "sip:p1.example.org");
         let routes: Vec<_> = bye.headers.all(&Name::Route).collect();
-        assert_eq!(routes, ["<sip:p2.example.org;lr>", "<sip:juliet@192.0.2.1:5060>"]);
+        assert_eq!(
+            routes,
+            ["<sip:p2.example.org;lr>", "<sip:juliet@192.0.2.1:5060>"]
+        );
         assert_eq!(bye.headers.first(&Name::CSeq), Some("1 BYE"));
-        assert_eq!(bye.headers.first(&Name::From), Some("<sip:romeo@example.net>;tag=r"));
+        assert_eq!(
+            bye.headers.first(&Name::From),
+            Some("<sip:romeo@example.net>;tag=r")
+        );
     }
 
     /// SIP-05. The peer's CSeq rises strictly; a target refresh moves it.
@@ -223,8 +253,14 @@ mod tests {
     fn both_sides_name_the_same_dialog() {
         let client = Dialog::of_client(&invite(&[]), &answer(&[])).unwrap().id();
         let server = Dialog::of_server(&invite(&[]), "r").unwrap().id();
-        assert_eq!((client.local_tag, client.remote_tag), (server.remote_tag, server.local_tag));
+        assert_eq!(
+            (client.local_tag, client.remote_tag),
+            (server.remote_tag, server.local_tag)
+        );
         let no_contact = Response::to_request(&invite(&[]), Status::OK);
-        assert_eq!(Dialog::of_client(&invite(&[]), &no_contact).err(), Some(HeaderError::Missing(Name::Contact)));
+        assert_eq!(
+            Dialog::of_client(&invite(&[]), &no_contact).err(),
+            Some(HeaderError::Missing(Name::Contact))
+        );
     }
 }

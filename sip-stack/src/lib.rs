@@ -41,9 +41,9 @@ mod uri;
 #[cfg(feature = "tokio")]
 pub use driver::{BindError, DriverConfig, Handler, Sip, bind};
 pub use endpoint::{
-    ConnectionId, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId, IpNetwork, IpNetworkError,
-    Limits, Listener, LocalContact, OutgoingRequest, QuestionId, Reply, RequestId, ServerTransactionId, Source, Timers,
-    Transmit,
+    ConnectionId, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite,
+    InviteId, IpNetwork, IpNetworkError, Limits, Listener, LocalContact, OutgoingRequest,
+    QuestionId, Reply, RequestId, ServerTransactionId, Source, Timers, Transmit,
 };
 pub use framing::{Frame, FrameError, FrameLimits, KeepAlive, PONG, StreamFramer};
 pub use header::{CSeq, HeaderError, Headers, Name, NameAddr, Via, ViaTransport, WithParams};

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use stox_sip::{
-    BindError, DriverConfig, EndCause, Event, Failure, Invite, LocalContact, Method, Name, NameAddr, OutgoingRequest,
-    Reply, Sip, Status, Timers, Transport, Uri, bind,
+    BindError, DriverConfig, EndCause, Event, Failure, Invite, LocalContact, Method, Name,
+    NameAddr, OutgoingRequest, Reply, Sip, Status, Timers, Transport, Uri, bind,
 };
 use tokio::sync::mpsc;
 
@@ -24,12 +24,31 @@ async fn messages_are_answered() {
         let (juliet, mut romeo) = (agent().await, agent().await);
         let mut juliet = juliet;
         let id = juliet.sip.reserve_request();
-        juliet.sip.request(id, message(romeo.uri(transport), "Art thou not Romeo?")).await;
-        let Event::Requested { transaction, request, source, invite: None } = romeo.next().await else { panic!() };
-        assert_eq!((request.method, &*request.body), (Method::Message, &b"Art thou not Romeo?"[..]));
+        juliet
+            .sip
+            .request(id, message(romeo.uri(transport), "Art thou not Romeo?"))
+            .await;
+        let Event::Requested {
+            transaction,
+            request,
+            source,
+            invite: None,
+        } = romeo.next().await
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (request.method, &*request.body),
+            (Method::Message, &b"Art thou not Romeo?"[..])
+        );
         assert_eq!(source.transport, transport);
-        romeo.sip.respond(transaction, Reply::new(Status::ACCEPTED)).await;
-        let Event::Responded { request, response } = juliet.next().await else { panic!() };
+        romeo
+            .sip
+            .respond(transaction, Reply::new(Status::ACCEPTED))
+            .await;
+        let Event::Responded { request, response } = juliet.next().await else {
+            panic!()
+        };
         assert_eq!((request, response.status), (id, Status::ACCEPTED));
         assert!(response.headers.first(&Name::Server).is_some());
     }
@@ -41,35 +60,94 @@ async fn sessions_live_from_invite_to_bye() {
     for transport in [Transport::Udp, Transport::Tcp] {
         let (mut juliet, mut romeo) = (agent().await, agent().await);
         let sent = juliet.sip.reserve_invite();
-        let mut invite = Invite::new(romeo.uri(transport), address("juliet"), address("romeo"), contact("juliet"));
+        let mut invite = Invite::new(
+            romeo.uri(transport),
+            address("juliet"),
+            address("romeo"),
+            contact("juliet"),
+        );
         (invite.content_type, invite.body) = ("application/sdp".into(), "v=0".into());
         juliet.sip.invite(sent, invite).await;
 
-        let Event::Invited { invite: received, request, .. } = romeo.next().await else { panic!() };
+        let Event::Invited {
+            invite: received,
+            request,
+            ..
+        } = romeo.next().await
+        else {
+            panic!()
+        };
         assert_eq!(&*request.body, b"v=0");
-        romeo.sip.answer(received, Reply::new(Status::RINGING)).await;
-        let Event::Progressed { response, .. } = juliet.next().await else { panic!() };
+        romeo
+            .sip
+            .answer(received, Reply::new(Status::RINGING))
+            .await;
+        let Event::Progressed { response, .. } = juliet.next().await else {
+            panic!()
+        };
         assert_eq!(response.status, Status::RINGING);
-        let answer = Reply { contact: Some(contact("romeo")), ..Reply::new(Status::OK) };
+        let answer = Reply {
+            contact: Some(contact("romeo")),
+            ..Reply::new(Status::OK)
+        };
         romeo.sip.answer(received, answer).await;
-        let Event::Answered { response, .. } = juliet.next().await else { panic!() };
+        let Event::Answered { response, .. } = juliet.next().await else {
+            panic!()
+        };
         assert_eq!(response.contact().unwrap().uri.user(), Some("romeo"));
         juliet.sip.ack(sent, None).await;
-        let Event::Acknowledged { invite, request } = romeo.next().await else { panic!() };
+        let Event::Acknowledged { invite, request } = romeo.next().await else {
+            panic!()
+        };
         assert_eq!((invite, request.cseq().unwrap().number), (received, 1));
 
         let id = romeo.sip.reserve_request();
         let body = "It is the east".into();
-        romeo.sip.request_in(received, id, Method::Message, vec![], "text/plain".into(), body).await;
-        let Event::Requested { invite, transaction, .. } = juliet.next().await else { panic!() };
+        romeo
+            .sip
+            .request_in(
+                received,
+                id,
+                Method::Message,
+                vec![],
+                "text/plain".into(),
+                body,
+            )
+            .await;
+        let Event::Requested {
+            invite,
+            transaction,
+            ..
+        } = juliet.next().await
+        else {
+            panic!()
+        };
         assert_eq!(invite, Some(sent));
-        juliet.sip.respond(transaction, Reply::new(Status::OK)).await;
+        juliet
+            .sip
+            .respond(transaction, Reply::new(Status::OK))
+            .await;
         assert!(matches!(romeo.next().await, Event::Responded { request, .. } if request == id));
 
-        juliet.sip.bye(sent, vec![(Name::Reason, "SIP;cause=200".into())]).await;
-        let Event::Ended { cause: EndCause::Bye(bye), .. } = romeo.next().await else { panic!() };
+        juliet
+            .sip
+            .bye(sent, vec![(Name::Reason, "SIP;cause=200".into())])
+            .await;
+        let Event::Ended {
+            cause: EndCause::Bye(bye),
+            ..
+        } = romeo.next().await
+        else {
+            panic!()
+        };
         assert_eq!(bye.headers.first(&Name::Reason), Some("SIP;cause=200"));
-        assert!(matches!(juliet.next().await, Event::Ended { cause: EndCause::OurBye, .. }));
+        assert!(matches!(
+            juliet.next().await,
+            Event::Ended {
+                cause: EndCause::OurBye,
+                ..
+            }
+        ));
     }
 }
 
@@ -78,8 +156,18 @@ async fn sessions_live_from_invite_to_bye() {
 async fn large_requests_take_a_connection() {
     let (mut juliet, mut romeo) = (agent().await, agent_on_one_port().await);
     let id = juliet.sip.reserve_request();
-    juliet.sip.request(id, message(romeo.uri(Transport::Udp), &"x".repeat(2000))).await;
-    let Event::Requested { transaction, source, .. } = romeo.next().await else { panic!() };
+    juliet
+        .sip
+        .request(id, message(romeo.uri(Transport::Udp), &"x".repeat(2000)))
+        .await;
+    let Event::Requested {
+        transaction,
+        source,
+        ..
+    } = romeo.next().await
+    else {
+        panic!()
+    };
     assert_eq!(source.transport, Transport::Tcp);
     romeo.sip.respond(transaction, Reply::new(Status::OK)).await;
     assert!(matches!(juliet.next().await, Event::Responded { .. }));
@@ -90,8 +178,18 @@ async fn large_requests_take_a_connection() {
 async fn refused_connections_fall_back_to_datagrams() {
     let (mut juliet, mut romeo) = (agent().await, agent_with(&[Transport::Udp], |_| ()).await);
     let id = juliet.sip.reserve_request();
-    juliet.sip.request(id, message(romeo.uri(Transport::Udp), &"x".repeat(2000))).await;
-    let Event::Requested { transaction, source, .. } = romeo.next().await else { panic!() };
+    juliet
+        .sip
+        .request(id, message(romeo.uri(Transport::Udp), &"x".repeat(2000)))
+        .await;
+    let Event::Requested {
+        transaction,
+        source,
+        ..
+    } = romeo.next().await
+    else {
+        panic!()
+    };
     assert_eq!(source.transport, Transport::Udp);
     romeo.sip.respond(transaction, Reply::new(Status::OK)).await;
     assert!(matches!(juliet.next().await, Event::Responded { .. }));
@@ -100,19 +198,31 @@ async fn refused_connections_fall_back_to_datagrams() {
 #[tokio::test]
 async fn what_nobody_listens_to_fails() {
     let mut juliet = agent_with(&[Transport::Udp, Transport::Tcp], |config| {
-        config.timers = Timers { t1: Duration::from_millis(5), t2: Duration::from_millis(20), ..Timers::default() };
+        config.timers = Timers {
+            t1: Duration::from_millis(5),
+            t2: Duration::from_millis(20),
+            ..Timers::default()
+        };
     })
     .await;
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     for (target, expected) in [
-        (format!("sip:romeo@127.0.0.1:{port};transport=tcp"), Failure::Unreachable),
+        (
+            format!("sip:romeo@127.0.0.1:{port};transport=tcp"),
+            Failure::Unreachable,
+        ),
         (format!("sip:romeo@127.0.0.1:{port}"), Failure::Timeout),
         ("tel:+15551234".to_owned(), Failure::Unresolvable),
     ] {
         let id = juliet.sip.reserve_request();
-        juliet.sip.request(id, message(target.parse().unwrap(), "?")).await;
-        let Event::RequestFailed { request, cause } = juliet.next().await else { panic!() };
+        juliet
+            .sip
+            .request(id, message(target.parse().unwrap(), "?"))
+            .await;
+        let Event::RequestFailed { request, cause } = juliet.next().await else {
+            panic!()
+        };
         assert_eq!((request, cause), (id, expected), "{target}");
     }
 }
@@ -121,18 +231,31 @@ async fn what_nobody_listens_to_fails() {
 #[tokio::test]
 async fn overload_is_answered() {
     let mut juliet = agent().await;
-    let config = DriverConfig { listen: vec![(Transport::Udp, any())], ..DriverConfig::default() };
-    let full = bind(config, |_| Err(Status::SERVICE_UNAVAILABLE)).await.unwrap();
+    let config = DriverConfig {
+        listen: vec![(Transport::Udp, any())],
+        ..DriverConfig::default()
+    };
+    let full = bind(config, |_| Err(Status::SERVICE_UNAVAILABLE))
+        .await
+        .unwrap();
     let (_, address) = full.local_addresses()[0];
     let id = juliet.sip.reserve_request();
     let target: Uri = format!("sip:romeo@{address}").parse().unwrap();
     juliet.sip.request(id, message(target.clone(), "?")).await;
-    let Event::Responded { response, .. } = juliet.next().await else { panic!() };
+    let Event::Responded { response, .. } = juliet.next().await else {
+        panic!()
+    };
     assert_eq!(response.status, Status::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers.retry_after(), Ok(5));
     // SIP-13: it is left alone as long as it asked for.
     juliet.sip.request(id, message(target, "?")).await;
-    assert!(matches!(juliet.next().await, Event::RequestFailed { cause: Failure::Blocked, .. }));
+    assert!(matches!(
+        juliet.next().await,
+        Event::RequestFailed {
+            cause: Failure::Blocked,
+            ..
+        }
+    ));
 }
 
 #[tokio::test]
@@ -140,12 +263,23 @@ async fn bind_errors_name_the_listener() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let handler = |_| Ok(());
-    let listen = |transport| DriverConfig { listen: vec![(transport, address)], ..DriverConfig::default() };
+    let listen = |transport| DriverConfig {
+        listen: vec![(transport, address)],
+        ..DriverConfig::default()
+    };
     let error = bind(listen(Transport::Tcp), handler).await.unwrap_err();
-    assert!(error.to_string().starts_with(&format!("cannot listen on TCP:{address}:")), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("cannot listen on TCP:{address}:")),
+        "{error}"
+    );
     let error = bind(listen(Transport::Tls), handler).await.unwrap_err();
     assert!(matches!(error, BindError::TlsNotSupported { .. }));
-    assert!(matches!(bind(DriverConfig::default(), handler).await, Err(BindError::NoListener)));
+    assert!(matches!(
+        bind(DriverConfig::default(), handler).await,
+        Err(BindError::NoListener)
+    ));
 }
 
 /// Closing waits for what is under way and frees the ports.
@@ -154,8 +288,13 @@ async fn close_waits_for_answers() {
     let (mut juliet, mut romeo) = (agent().await, agent().await);
     let addresses = romeo.sip.local_addresses();
     let id = juliet.sip.reserve_request();
-    juliet.sip.request(id, message(romeo.uri(Transport::Tcp), "?")).await;
-    let Event::Requested { transaction, .. } = romeo.next().await else { panic!() };
+    juliet
+        .sip
+        .request(id, message(romeo.uri(Transport::Tcp), "?"))
+        .await;
+    let Event::Requested { transaction, .. } = romeo.next().await else {
+        panic!()
+    };
     let sip = romeo.sip.clone();
     let closing = tokio::spawn(async move { sip.close().await });
     tokio::task::yield_now().await;
@@ -195,12 +334,18 @@ async fn connections_of_strange_peers() {
     assert_eq!(&pong, b"\r\n");
     let half = "OPTIONS sip:romeo@example.net SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK1\r\n\
                 From: <sip:a@b>;tag=1\r\nTo: <sip:romeo@example.net>\r\nCall-ID: 1\r\n";
-    let message = format!("{half}CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n{half}CSeq: x\r\nContent-Length: 0\r\n\r\n");
+    let message = format!(
+        "{half}CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n{half}CSeq: x\r\nContent-Length: 0\r\n\r\n"
+    );
     pinging.write_all(message.as_bytes()).await.unwrap();
-    let Event::Requested { transaction, .. } = romeo.next().await else { panic!() };
+    let Event::Requested { transaction, .. } = romeo.next().await else {
+        panic!()
+    };
     romeo.sip.respond(transaction, Reply::new(Status::OK)).await;
     let mut answers = Vec::new();
-    while !(String::from_utf8_lossy(&answers).contains(" 400 ") && String::from_utf8_lossy(&answers).contains(" 200 ")) {
+    while !(String::from_utf8_lossy(&answers).contains(" 400 ")
+        && String::from_utf8_lossy(&answers).contains(" 200 "))
+    {
         assert_ne!(pinging.read_buf(&mut answers).await.unwrap(), 0);
     }
 }
@@ -208,16 +353,28 @@ async fn connections_of_strange_peers() {
 impl Agent {
     async fn next(&mut self) -> Event {
         let next = tokio::time::timeout(Duration::from_secs(10), self.events.recv());
-        next.await.expect("an event within ten seconds").expect("a driver")
+        next.await
+            .expect("an event within ten seconds")
+            .expect("a driver")
     }
 
     fn address(&self, transport: Transport) -> SocketAddr {
         let addresses = self.sip.local_addresses();
-        addresses.iter().find(|(t, _)| *t == transport).map(|(_, address)| *address).unwrap()
+        addresses
+            .iter()
+            .find(|(t, _)| *t == transport)
+            .map(|(_, address)| *address)
+            .unwrap()
     }
 
     fn uri(&self, transport: Transport) -> Uri {
-        format!("sip:romeo@{};transport={}", self.address(transport), transport.as_param()).parse().unwrap()
+        format!(
+            "sip:romeo@{};transport={}",
+            self.address(transport),
+            transport.as_param()
+        )
+        .parse()
+        .unwrap()
     }
 }
 
@@ -228,9 +385,17 @@ async fn agent() -> Agent {
 /// Listens for datagrams and connections on the same port.
 async fn agent_on_one_port() -> Agent {
     for _ in 0..20 {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let listen = vec![(Transport::Udp, port), (Transport::Tcp, port)];
-        if let Ok(agent) = try_agent(DriverConfig { listen, ..DriverConfig::default() }).await {
+        if let Ok(agent) = try_agent(DriverConfig {
+            listen,
+            ..DriverConfig::default()
+        })
+        .await
+        {
             return agent;
         }
     }
@@ -238,8 +403,14 @@ async fn agent_on_one_port() -> Agent {
 }
 
 async fn agent_with(transports: &[Transport], adjust: impl FnOnce(&mut DriverConfig)) -> Agent {
-    let listen = transports.iter().map(|transport| (*transport, any())).collect();
-    let mut config = DriverConfig { listen, ..DriverConfig::default() };
+    let listen = transports
+        .iter()
+        .map(|transport| (*transport, any()))
+        .collect();
+    let mut config = DriverConfig {
+        listen,
+        ..DriverConfig::default()
+    };
     adjust(&mut config);
     try_agent(config).await.unwrap()
 }
@@ -250,7 +421,10 @@ async fn try_agent(config: DriverConfig) -> Result<Agent, BindError> {
         let _ = sender.send(event);
         Ok(())
     };
-    Ok(Agent { sip: bind(config, handler).await?, events })
+    Ok(Agent {
+        sip: bind(config, handler).await?,
+        events,
+    })
 }
 
 fn any() -> SocketAddr {
@@ -262,11 +436,15 @@ fn address(user: &str) -> NameAddr {
 }
 
 fn contact(user: &str) -> LocalContact {
-    LocalContact { user: Some(user.to_owned()), ..LocalContact::default() }
+    LocalContact {
+        user: Some(user.to_owned()),
+        ..LocalContact::default()
+    }
 }
 
 fn message(target: Uri, text: &str) -> OutgoingRequest {
-    let mut request = OutgoingRequest::new(Method::Message, target, address("juliet"), address("romeo"));
+    let mut request =
+        OutgoingRequest::new(Method::Message, target, address("juliet"), address("romeo"));
     (request.content_type, request.body) = ("text/plain".into(), text.to_owned().into());
     request
 }

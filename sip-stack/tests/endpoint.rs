@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use stox_sip::{
-    Answer, ConnectionId, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId, Limits,
-    Listener, LocalContact, Message, Method, Name, NameAddr, OutgoingRequest, Question, Reply, Request, RequestId,
-    Response, Source, Srv, Status, Timers, Transport, Uri,
+    Answer, ConnectionId, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite,
+    InviteId, Limits, Listener, LocalContact, Message, Method, Name, NameAddr, OutgoingRequest,
+    Question, Reply, Request, RequestId, Response, Source, Srv, Status, Timers, Transport, Uri,
 };
 
 /// SIP-03. A lost request is repeated; a lost answer brings the same answer again; it is told once.
@@ -21,14 +21,20 @@ fn a_message_is_told_once_whatever_is_lost() {
     net.lose_next(1);
     net.run();
     net.elapse(500);
-    let Some(Event::Requested { transaction, .. }) = net.romeo.event() else { panic!() };
+    let Some(Event::Requested { transaction, .. }) = net.romeo.event() else {
+        panic!()
+    };
     net.elapse(1000);
     assert!(net.romeo.event().is_none(), "a repetition is absorbed");
     net.lose_next(1);
-    net.romeo.endpoint.respond(transaction, Reply::new(Status::OK), net.now);
+    net.romeo
+        .endpoint
+        .respond(transaction, Reply::new(Status::OK), net.now);
     net.run();
     net.elapse(2000);
-    let Some(Event::Responded { request, response }) = net.juliet.event() else { panic!() };
+    let Some(Event::Responded { request, response }) = net.juliet.event() else {
+        panic!()
+    };
     assert_eq!((request, response.status), (id, Status::OK));
     net.ends_with_nothing_left();
 }
@@ -37,15 +43,30 @@ fn a_message_is_told_once_whatever_is_lost() {
 #[test]
 fn a_message_nobody_answers_times_out() {
     let mut net = Net::new();
-    net.juliet.endpoint.request(RequestId::ours(1), message("hi"), net.now);
+    net.juliet
+        .endpoint
+        .request(RequestId::ours(1), message("hi"), net.now);
     net.run();
     assert!(matches!(net.romeo.event(), Some(Event::Requested { .. })));
     net.elapse(31_999);
     assert!(net.juliet.event().is_none());
     net.elapse(1);
-    let Some(Event::RequestFailed { cause: Failure::Timeout, .. }) = net.juliet.event() else { panic!() };
-    let statuses: Vec<_> = net.log.iter().filter(|line| line.starts_with("romeo")).collect();
-    assert!(!statuses.is_empty() && statuses.iter().all(|line| line.contains("100")), "{statuses:?}");
+    let Some(Event::RequestFailed {
+        cause: Failure::Timeout,
+        ..
+    }) = net.juliet.event()
+    else {
+        panic!()
+    };
+    let statuses: Vec<_> = net
+        .log
+        .iter()
+        .filter(|line| line.starts_with("romeo"))
+        .collect();
+    assert!(
+        !statuses.is_empty() && statuses.iter().all(|line| line.contains("100")),
+        "{statuses:?}"
+    );
     net.ends_with_nothing_left();
 }
 
@@ -64,15 +85,36 @@ fn a_session_from_invite_to_bye() {
         net.now,
     );
     net.run();
-    let Some(Event::Requested { transaction, invite, .. }) = net.juliet.event() else { panic!() };
+    let Some(Event::Requested {
+        transaction,
+        invite,
+        ..
+    }) = net.juliet.event()
+    else {
+        panic!()
+    };
     assert_eq!(invite, Some(ours));
-    net.juliet.endpoint.respond(transaction, Reply::new(Status::OK), net.now);
+    net.juliet
+        .endpoint
+        .respond(transaction, Reply::new(Status::OK), net.now);
     net.run();
     assert!(matches!(net.romeo.event(), Some(Event::Responded { .. })));
     net.romeo.endpoint.bye(theirs, vec![], net.now);
     net.run();
-    assert!(matches!(net.juliet.event(), Some(Event::Ended { cause: EndCause::Bye(_), .. })));
-    assert!(matches!(net.romeo.event(), Some(Event::Ended { cause: EndCause::OurBye, .. })));
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::Ended {
+            cause: EndCause::Bye(_),
+            ..
+        })
+    ));
+    assert!(matches!(
+        net.romeo.event(),
+        Some(Event::Ended {
+            cause: EndCause::OurBye,
+            ..
+        })
+    ));
     assert_eq!(
         net.log,
         [
@@ -96,17 +138,24 @@ fn lost_2xx_and_lost_ack_are_repaired() {
     let mut net = Net::new();
     let (_, theirs) = net.invite();
     net.lose_next(1);
-    net.romeo.endpoint.answer(theirs, Reply::new(Status::OK), net.now);
+    net.romeo
+        .endpoint
+        .answer(theirs, Reply::new(Status::OK), net.now);
     net.run();
     assert!(net.juliet.event().is_none());
     net.elapse(500);
-    let Some(Event::Answered { invite, .. }) = net.juliet.event() else { panic!() };
+    let Some(Event::Answered { invite, .. }) = net.juliet.event() else {
+        panic!()
+    };
     net.lose_next(1);
     net.juliet.endpoint.ack(invite, None, net.now);
     net.run();
     assert!(net.romeo.event().is_none());
     net.elapse(1000);
-    assert!(matches!(net.romeo.event(), Some(Event::Acknowledged { .. })));
+    assert!(matches!(
+        net.romeo.event(),
+        Some(Event::Acknowledged { .. })
+    ));
     assert!(net.juliet.event().is_none(), "the repetition is not told");
     let count = |line: &str| net.log.iter().filter(|l| *l == line).count();
     assert_eq!((count("romeo 200 INVITE"), count("juliet ACK 1")), (3, 2));
@@ -117,13 +166,33 @@ fn lost_2xx_and_lost_ack_are_repaired() {
 fn a_2xx_without_ack_ends_the_session() {
     let mut net = Net::new();
     let (_, theirs) = net.invite();
-    net.romeo.endpoint.answer(theirs, Reply::new(Status::OK), net.now);
+    net.romeo
+        .endpoint
+        .answer(theirs, Reply::new(Status::OK), net.now);
     net.run();
     assert!(matches!(net.juliet.event(), Some(Event::Answered { .. })));
     net.elapse(32_000);
-    assert!(matches!(net.romeo.event(), Some(Event::Ended { cause: EndCause::Unacknowledged, .. })));
-    assert!(matches!(net.juliet.event(), Some(Event::Ended { cause: EndCause::Bye(_), .. })));
-    assert_eq!(net.log.iter().filter(|line| *line == "romeo 200 INVITE").count(), 11);
+    assert!(matches!(
+        net.romeo.event(),
+        Some(Event::Ended {
+            cause: EndCause::Unacknowledged,
+            ..
+        })
+    ));
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::Ended {
+            cause: EndCause::Bye(_),
+            ..
+        })
+    ));
+    assert_eq!(
+        net.log
+            .iter()
+            .filter(|line| *line == "romeo 200 INVITE")
+            .count(),
+        11
+    );
     net.ends_with_nothing_left();
 }
 
@@ -133,13 +202,20 @@ fn rejections_are_acknowledged() {
     let mut net = Net::new();
     let (ours, theirs) = net.invite();
     net.lose_next(1);
-    net.romeo.endpoint.answer(theirs, Reply::new(Status::BUSY_HERE), net.now);
+    net.romeo
+        .endpoint
+        .answer(theirs, Reply::new(Status::BUSY_HERE), net.now);
     net.run();
     net.elapse(500);
-    let Some(Event::Rejected { invite, response }) = net.juliet.event() else { panic!() };
+    let Some(Event::Rejected { invite, response }) = net.juliet.event() else {
+        panic!()
+    };
     assert_eq!((invite, response.status), (ours, Status::BUSY_HERE));
     net.elapse(10_000);
-    assert_eq!(net.log[3..], ["romeo 486 INVITE", "romeo 486 INVITE", "juliet ACK 1"]);
+    assert_eq!(
+        net.log[3..],
+        ["romeo 486 INVITE", "romeo 486 INVITE", "juliet ACK 1"]
+    );
     net.ends_with_nothing_left();
 }
 
@@ -155,13 +231,26 @@ fn cancel_waits_for_a_provisional_response() {
     net.run();
     assert_eq!(net.log, ["juliet INVITE 1"]);
     net.elapse(500);
-    let Some(Event::Invited { invite, .. }) = net.romeo.event() else { panic!() };
-    assert!(matches!(net.romeo.event(), Some(Event::Cancelled { invite: cancelled }) if cancelled == invite));
-    let Some(Event::Rejected { response, .. }) = net.juliet.event() else { panic!() };
+    let Some(Event::Invited { invite, .. }) = net.romeo.event() else {
+        panic!()
+    };
+    assert!(
+        matches!(net.romeo.event(), Some(Event::Cancelled { invite: cancelled }) if cancelled == invite)
+    );
+    let Some(Event::Rejected { response, .. }) = net.juliet.event() else {
+        panic!()
+    };
     assert_eq!(response.status, Status::REQUEST_TERMINATED);
     assert_eq!(
         net.log[1..],
-        ["juliet INVITE 1", "romeo 100 INVITE", "juliet CANCEL 1", "romeo 200 CANCEL", "romeo 487 INVITE", "juliet ACK 1"]
+        [
+            "juliet INVITE 1",
+            "romeo 100 INVITE",
+            "juliet CANCEL 1",
+            "romeo 200 CANCEL",
+            "romeo 487 INVITE",
+            "juliet ACK 1"
+        ]
     );
     net.ends_with_nothing_left();
 }
@@ -171,12 +260,29 @@ fn cancel_waits_for_a_provisional_response() {
 fn a_2xx_that_crosses_the_cancel_is_ended() {
     let mut net = Net::new();
     let (ours, theirs) = net.invite();
-    net.romeo.endpoint.answer(theirs, Reply::new(Status::OK), net.now);
+    net.romeo
+        .endpoint
+        .answer(theirs, Reply::new(Status::OK), net.now);
     net.juliet.endpoint.cancel(ours, net.now);
     net.run();
-    assert!(matches!(net.juliet.event(), Some(Event::Ended { cause: EndCause::CancelCrossed, .. })));
-    assert!(matches!(net.romeo.event(), Some(Event::Acknowledged { .. })));
-    assert!(matches!(net.romeo.event(), Some(Event::Ended { cause: EndCause::Bye(_), .. })));
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::Ended {
+            cause: EndCause::CancelCrossed,
+            ..
+        })
+    ));
+    assert!(matches!(
+        net.romeo.event(),
+        Some(Event::Acknowledged { .. })
+    ));
+    assert!(matches!(
+        net.romeo.event(),
+        Some(Event::Ended {
+            cause: EndCause::Bye(_),
+            ..
+        })
+    ));
     net.ends_with_nothing_left();
 }
 
@@ -186,17 +292,25 @@ fn a_late_cancel_has_no_effect() {
     let mut net = Net::new();
     let request = net.raw_invite("1");
     net.romeo_hears(&request);
-    let Some(Event::Invited { invite, .. }) = net.romeo.event() else { panic!() };
-    net.romeo.endpoint.answer(invite, Reply::new(Status::OK), net.now);
+    let Some(Event::Invited { invite, .. }) = net.romeo.event() else {
+        panic!()
+    };
+    net.romeo
+        .endpoint
+        .answer(invite, Reply::new(Status::OK), net.now);
     let mut cancel = Request::new(Method::Cancel, request.uri.clone());
     for name in [Name::Via, Name::From, Name::To, Name::CallId] {
-        cancel.headers.push(name.clone(), request.headers.first(&name).unwrap());
+        cancel
+            .headers
+            .push(name.clone(), request.headers.first(&name).unwrap());
     }
     cancel.headers.push(Name::CSeq, "1 CANCEL");
     net.romeo_hears(&cancel);
     assert!(net.romeo.event().is_none());
     assert_eq!(net.romeo_says(), ["100 INVITE", "200 INVITE", "200 CANCEL"]);
-    cancel.headers.set(Name::Via, "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKother");
+    cancel
+        .headers
+        .set(Name::Via, "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKother");
     net.romeo_hears(&cancel);
     assert_eq!(net.romeo_says(), ["481 CANCEL"]);
 }
@@ -210,14 +324,21 @@ fn forks_are_acknowledged_and_ended() {
     let sent = net.juliet_sends();
     let answer = |tag: &str| {
         let mut response = Response::to_request(&sent[0], Status::OK);
-        response.headers.set(Name::To, format!("<sip:romeo@example.net>;tag={tag}"));
-        response.headers.push(Name::Contact, "<sip:romeo@192.0.2.2>");
+        response
+            .headers
+            .set(Name::To, format!("<sip:romeo@example.net>;tag={tag}"));
+        response
+            .headers
+            .push(Name::Contact, "<sip:romeo@192.0.2.2>");
         response
     };
     net.juliet_hears(answer("first"));
     assert!(matches!(net.juliet.event(), Some(Event::Answered { .. })));
     net.juliet_hears(answer("first"));
-    assert!(net.juliet_sends().is_empty(), "the user has not acknowledged yet");
+    assert!(
+        net.juliet_sends().is_empty(),
+        "the user has not acknowledged yet"
+    );
     net.juliet.endpoint.ack(ours, None, net.now);
     assert_eq!(summary(&net.juliet_sends()), ["ACK first"]);
     net.juliet_hears(answer("second"));
@@ -234,30 +355,75 @@ fn changes_of_a_session_come_one_at_a_time() {
     let mut net = Net::new();
     let (ours, theirs) = net.establish();
     let change = |endpoint: &mut Endpoint, session, id, method, now| {
-        endpoint.request_in(session, RequestId::ours(id), method, vec![], "application/sdp".into(), "v=0".into(), now);
+        endpoint.request_in(
+            session,
+            RequestId::ours(id),
+            method,
+            vec![],
+            "application/sdp".into(),
+            "v=0".into(),
+            now,
+        );
     };
     change(&mut net.juliet.endpoint, ours, 1, Method::Invite, net.now);
     change(&mut net.romeo.endpoint, theirs, 2, Method::Invite, net.now);
     net.run();
-    let refused: Vec<_> = [net.juliet.event(), net.romeo.event()].into_iter().flatten().collect();
+    let refused: Vec<_> = [net.juliet.event(), net.romeo.event()]
+        .into_iter()
+        .flatten()
+        .collect();
     assert_eq!(refused.len(), 2);
     for event in refused {
-        assert!(matches!(event, Event::Responded { response, .. } if response.status == Status::REQUEST_PENDING));
+        assert!(
+            matches!(event, Event::Responded { response, .. } if response.status == Status::REQUEST_PENDING)
+        );
     }
     change(&mut net.juliet.endpoint, ours, 3, Method::Invite, net.now);
     net.run();
-    let Some(Event::Reinvited { transaction, invite, .. }) = net.romeo.event() else { panic!() };
+    let Some(Event::Reinvited {
+        transaction,
+        invite,
+        ..
+    }) = net.romeo.event()
+    else {
+        panic!()
+    };
     assert_eq!(invite, theirs);
     change(&mut net.romeo.endpoint, theirs, 4, Method::Update, net.now);
-    assert!(matches!(net.romeo.event(), Some(Event::RequestFailed { cause: Failure::RequestPending, .. })));
-    net.romeo.endpoint.respond(transaction, Reply::new(Status::OK), net.now);
+    assert!(matches!(
+        net.romeo.event(),
+        Some(Event::RequestFailed {
+            cause: Failure::RequestPending,
+            ..
+        })
+    ));
+    net.romeo
+        .endpoint
+        .respond(transaction, Reply::new(Status::OK), net.now);
     net.run();
-    assert!(matches!(net.juliet.event(), Some(Event::Responded { response, .. }) if response.status == Status::OK));
-    assert!(matches!(net.romeo.event(), Some(Event::Acknowledged { .. })));
+    assert!(
+        matches!(net.juliet.event(), Some(Event::Responded { response, .. }) if response.status == Status::OK)
+    );
+    assert!(matches!(
+        net.romeo.event(),
+        Some(Event::Acknowledged { .. })
+    ));
     net.juliet.endpoint.bye(ours, vec![], net.now);
     net.run();
-    assert!(matches!(net.juliet.event(), Some(Event::Ended { cause: EndCause::OurBye, .. })));
-    assert!(matches!(net.romeo.event(), Some(Event::Ended { cause: EndCause::Bye(_), .. })));
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::Ended {
+            cause: EndCause::OurBye,
+            ..
+        })
+    ));
+    assert!(matches!(
+        net.romeo.event(),
+        Some(Event::Ended {
+            cause: EndCause::Bye(_),
+            ..
+        })
+    ));
     net.ends_with_nothing_left();
 }
 
@@ -267,13 +433,43 @@ fn a_peer_that_forgot_the_session_ends_it() {
     let mut net = Net::new();
     let (ours, _) = net.establish();
     net.romeo = Agent::new("192.0.2.2:5060", 9, |_| ());
-    net.juliet.endpoint.request_in(ours, RequestId::ours(1), Method::Message, vec![], "a/b".into(), "x".into(), net.now);
+    net.juliet.endpoint.request_in(
+        ours,
+        RequestId::ours(1),
+        Method::Message,
+        vec![],
+        "a/b".into(),
+        "x".into(),
+        net.now,
+    );
     net.run();
-    let Some(Event::Responded { response, .. }) = net.juliet.event() else { panic!() };
+    let Some(Event::Responded { response, .. }) = net.juliet.event() else {
+        panic!()
+    };
     assert_eq!(response.status, Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
-    assert!(matches!(net.juliet.event(), Some(Event::Ended { cause: EndCause::PeerGone, .. })));
-    net.juliet.endpoint.request_in(ours, RequestId::ours(2), Method::Info, vec![], "".into(), "".into(), net.now);
-    assert!(matches!(net.juliet.event(), Some(Event::RequestFailed { cause: Failure::SessionEnded, .. })));
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::Ended {
+            cause: EndCause::PeerGone,
+            ..
+        })
+    ));
+    net.juliet.endpoint.request_in(
+        ours,
+        RequestId::ours(2),
+        Method::Info,
+        vec![],
+        "".into(),
+        "".into(),
+        net.now,
+    );
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::RequestFailed {
+            cause: Failure::SessionEnded,
+            ..
+        })
+    ));
     net.ends_with_nothing_left();
 }
 
@@ -302,7 +498,9 @@ fn what_is_refused() {
                 request.headers.set(Name::CSeq, format!("1 {method}"));
             }
             Some((name, value)) => {
-                request.headers.set(Name::parse(name.trim_end_matches(':')).unwrap(), value);
+                request
+                    .headers
+                    .set(Name::parse(name.trim_end_matches(':')).unwrap(), value);
             }
             None => {}
         }
@@ -317,7 +515,9 @@ fn what_is_refused() {
             assert!(answer.to().unwrap().tag().is_some(), "{change}: a To tag");
             match answer.status {
                 Status::METHOD_NOT_ALLOWED => assert!(answer.headers.first(&Name::Allow).is_some()),
-                Status::BAD_EXTENSION => assert_eq!(answer.headers.first(&Name::Unsupported), Some("tardis")),
+                Status::BAD_EXTENSION => {
+                    assert_eq!(answer.headers.first(&Name::Unsupported), Some("tardis"))
+                }
                 _ => {}
             }
         }
@@ -334,7 +534,9 @@ fn merged_requests_are_refused() {
     net.romeo_hears(&request);
     assert!(net.romeo_says().is_empty());
     let mut other_way = request;
-    other_way.headers.set(Name::Via, "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKother");
+    other_way
+        .headers
+        .set(Name::Via, "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKother");
     net.romeo_hears(&other_way);
     assert_eq!(net.romeo_says(), ["482 MESSAGE"]);
     assert!(net.romeo.event().is_none());
@@ -345,18 +547,28 @@ fn merged_requests_are_refused() {
 fn old_branches_are_matched() {
     let mut net = Net::new();
     let mut request = net.raw_invite("1");
-    request.headers.set(Name::Via, "SIP/2.0/UDP 192.0.2.1;branch=7");
+    request
+        .headers
+        .set(Name::Via, "SIP/2.0/UDP 192.0.2.1;branch=7");
     net.romeo_hears(&request);
-    let Some(Event::Invited { invite, .. }) = net.romeo.event() else { panic!() };
+    let Some(Event::Invited { invite, .. }) = net.romeo.event() else {
+        panic!()
+    };
     net.romeo_hears(&request);
     assert!(net.romeo.event().is_none());
-    net.romeo.endpoint.answer(invite, Reply::new(Status::DECLINE), net.now);
+    net.romeo
+        .endpoint
+        .answer(invite, Reply::new(Status::DECLINE), net.now);
     let answers = net.romeo_responses();
-    assert_eq!(summary_of(&answers), ["100 INVITE", "100 INVITE", "603 INVITE"]);
+    assert_eq!(
+        summary_of(&answers),
+        ["100 INVITE", "100 INVITE", "603 INVITE"]
+    );
     let mut ack = request.clone();
     ack.method = Method::Ack;
     ack.headers.set(Name::CSeq, "1 ACK");
-    ack.headers.set(Name::To, answers[2].headers.first(&Name::To).unwrap());
+    ack.headers
+        .set(Name::To, answers[2].headers.first(&Name::To).unwrap());
     net.romeo_hears(&ack);
     net.elapse(10_000);
     assert!(net.romeo_says().is_empty(), "the ACK stops Timer G");
@@ -374,16 +586,33 @@ fn responses_find_their_way() {
     ] {
         let mut net = Net::new();
         let mut request = net.raw_message("1");
-        request.headers.set(Name::Via, format!("SIP/2.0/UDP {via};branch=z9hG4bK1"));
+        request
+            .headers
+            .set(Name::Via, format!("SIP/2.0/UDP {via};branch=z9hG4bK1"));
         request.headers.set(Name::MaxForwards, "0");
-        let source = Source { remote: "192.0.2.1:40000".parse().unwrap(), ..source_of_juliet() };
-        net.romeo.endpoint.handle_received(Ok(request.into()), source, net.now);
+        let source = Source {
+            remote: "192.0.2.1:40000".parse().unwrap(),
+            ..source_of_juliet()
+        };
+        net.romeo
+            .endpoint
+            .handle_received(Ok(request.into()), source, net.now);
         let transmit = net.romeo.endpoint.poll_transmit().unwrap();
-        let Destination::Datagram { remote, .. } = transmit.destination else { panic!() };
+        let Destination::Datagram { remote, .. } = transmit.destination else {
+            panic!()
+        };
         assert_eq!(remote.to_string(), expected, "{via}");
         let text = String::from_utf8(transmit.payload.to_vec()).unwrap();
-        assert_eq!(text.contains("received=192.0.2.1"), !via.starts_with("192.0.2.1"), "{text}");
-        assert_eq!(text.contains("rport=40000"), via.ends_with("rport"), "{text}");
+        assert_eq!(
+            text.contains("received=192.0.2.1"),
+            !via.starts_with("192.0.2.1"),
+            "{text}"
+        );
+        assert_eq!(
+            text.contains("rport=40000"),
+            via.ends_with("rport"),
+            "{text}"
+        );
     }
 }
 
@@ -393,13 +622,24 @@ fn requests_out_of_order_are_refused() {
     let mut net = Net::new();
     let request = net.raw_invite("5");
     net.romeo_hears(&request);
-    let Some(Event::Invited { invite, .. }) = net.romeo.event() else { panic!() };
-    net.romeo.endpoint.answer(invite, Reply::new(Status::OK), net.now);
-    let to = net.romeo_responses()[1].headers.first(&Name::To).unwrap().to_owned();
+    let Some(Event::Invited { invite, .. }) = net.romeo.event() else {
+        panic!()
+    };
+    net.romeo
+        .endpoint
+        .answer(invite, Reply::new(Status::OK), net.now);
+    let to = net.romeo_responses()[1]
+        .headers
+        .first(&Name::To)
+        .unwrap()
+        .to_owned();
     for (cseq, expected) in [(7, None), (6, Some("500 MESSAGE"))] {
         let mut inside = net.raw_message(&cseq.to_string());
         inside.headers.set(Name::To, to.as_str());
-        inside.headers.set(Name::Via, format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{cseq}"));
+        inside.headers.set(
+            Name::Via,
+            format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{cseq}"),
+        );
         net.romeo_hears(&inside);
         assert_eq!(net.romeo.event().is_some(), expected.is_none());
         assert_eq!(net.romeo_says(), expected.into_iter().collect::<Vec<_>>());
@@ -410,7 +650,9 @@ fn requests_out_of_order_are_refused() {
 #[test]
 fn strangers_are_refused() {
     let mut net = Net::new();
-    net.romeo = Agent::new("192.0.2.2:5060", 2, |config| config.trusted = vec!["10.0.0.0/8".parse().unwrap()]);
+    net.romeo = Agent::new("192.0.2.2:5060", 2, |config| {
+        config.trusted = vec!["10.0.0.0/8".parse().unwrap()]
+    });
     let request = net.raw_message("1");
     net.romeo_hears(&request);
     assert_eq!(net.romeo_says(), ["403 MESSAGE"]);
@@ -421,16 +663,31 @@ fn strangers_are_refused() {
 #[test]
 fn bounds_are_answered() {
     let mut net = Net::new();
-    net.romeo = Agent::new("192.0.2.2:5060", 2, |config| config.limits.server_transactions = 1);
+    net.romeo = Agent::new("192.0.2.2:5060", 2, |config| {
+        config.limits.server_transactions = 1
+    });
     for (cseq, expected) in [("1", vec![]), ("2", vec!["503 MESSAGE"])] {
         let mut request = net.raw_message(cseq);
-        request.headers.set(Name::Via, format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{cseq}"));
+        request.headers.set(
+            Name::Via,
+            format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{cseq}"),
+        );
         net.romeo_hears(&request);
         assert_eq!(net.romeo_says(), expected);
     }
-    net.juliet = Agent::new("192.0.2.1:5060", 1, |config| config.limits.client_transactions = 0);
-    net.juliet.endpoint.request(RequestId::ours(1), message("x"), net.now);
-    assert!(matches!(net.juliet.event(), Some(Event::RequestFailed { cause: Failure::TooManyRequests, .. })));
+    net.juliet = Agent::new("192.0.2.1:5060", 1, |config| {
+        config.limits.client_transactions = 0
+    });
+    net.juliet
+        .endpoint
+        .request(RequestId::ours(1), message("x"), net.now);
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::RequestFailed {
+            cause: Failure::TooManyRequests,
+            ..
+        })
+    ));
 }
 
 /// SIP-13, RFC 3263 §4.3. 503, silence and refusal lead to the next target; the last answer is told.
@@ -452,17 +709,41 @@ fn targets_are_tried_in_turn() {
         port: 5060,
         host: format!("{host}.example.org"),
     });
-    answer(&mut net, "Srv(\"_sip._udp.example.org\")", Answer::Srv(records.to_vec()));
-    answer(&mut net, "Addresses(\"a.example.org\")", Answer::Addresses(vec!["192.0.2.8".parse().unwrap()]));
+    answer(
+        &mut net,
+        "Srv(\"_sip._udp.example.org\")",
+        Answer::Srv(records.to_vec()),
+    );
+    answer(
+        &mut net,
+        "Addresses(\"a.example.org\")",
+        Answer::Addresses(vec!["192.0.2.8".parse().unwrap()]),
+    );
     let sent = net.juliet_sends();
     let mut busy = Response::to_request(&sent[0], Status::SERVICE_UNAVAILABLE);
     busy.headers.push(Name::RetryAfter, "20");
     net.juliet_hears(busy);
-    answer(&mut net, "Addresses(\"b.example.org\")", Answer::Addresses(vec!["192.0.2.9".parse().unwrap()]));
+    answer(
+        &mut net,
+        "Addresses(\"b.example.org\")",
+        Answer::Addresses(vec!["192.0.2.9".parse().unwrap()]),
+    );
     assert_eq!(net.juliet_sends().len(), 1);
     net.elapse(32_000);
-    assert!(matches!(net.juliet.event(), Some(Event::RequestFailed { cause: Failure::Timeout, .. })));
-    assert_eq!(net.juliet.endpoint.poll_question().map(|(_, question)| question), None::<Question>);
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::RequestFailed {
+            cause: Failure::Timeout,
+            ..
+        })
+    ));
+    assert_eq!(
+        net.juliet
+            .endpoint
+            .poll_question()
+            .map(|(_, question)| question),
+        None::<Question>
+    );
 }
 
 /// RFC 3261 §18.1.1, §9. Over connections: refused, lost while idle, and answers on the same one.
@@ -471,15 +752,25 @@ fn connections_fail_and_are_made_again() {
     let mut net = Net::new();
     let mut request = message("x");
     request.target = "sip:romeo@192.0.2.2;transport=tcp".parse().unwrap();
-    net.juliet.endpoint.request(RequestId::ours(1), request.clone(), net.now);
+    net.juliet
+        .endpoint
+        .request(RequestId::ours(1), request.clone(), net.now);
     let (first, target) = net.juliet.endpoint.poll_connect().unwrap();
     assert_eq!(target.address.to_string(), "192.0.2.2:5060");
     let sent = net.juliet_sends();
-    assert!(sent[0].top_via().unwrap().to_string().starts_with("SIP/2.0/TCP"));
+    assert!(
+        sent[0]
+            .top_via()
+            .unwrap()
+            .to_string()
+            .starts_with("SIP/2.0/TCP")
+    );
     net.juliet_hears(Response::to_request(&sent[0], Status::OK));
     assert!(matches!(net.juliet.event(), Some(Event::Responded { .. })));
     // The next one finds the connection closed, and gets a new one.
-    net.juliet.endpoint.request(RequestId::ours(2), request.clone(), net.now);
+    net.juliet
+        .endpoint
+        .request(RequestId::ours(2), request.clone(), net.now);
     assert_eq!(net.juliet.endpoint.poll_connect(), None);
     net.juliet_sends();
     net.juliet.endpoint.handle_disconnected(first, net.now);
@@ -487,7 +778,13 @@ fn connections_fail_and_are_made_again() {
     assert_ne!(first, second);
     assert_eq!(net.juliet_sends().len(), 1);
     net.juliet.endpoint.handle_disconnected(second, net.now);
-    assert!(matches!(net.juliet.event(), Some(Event::RequestFailed { cause: Failure::Unreachable, .. })));
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::RequestFailed {
+            cause: Failure::Unreachable,
+            ..
+        })
+    ));
     net.elapse(60_000);
     net.ends_with_nothing_left();
 }
@@ -498,9 +795,13 @@ fn ringing_ends() {
     let mut net = Net::new();
     let (ours, theirs) = net.invite();
     net.elapse(180_000);
-    let Some(Event::Cancelled { invite }) = net.romeo.event() else { panic!() };
+    let Some(Event::Cancelled { invite }) = net.romeo.event() else {
+        panic!()
+    };
     assert_eq!(invite, theirs);
-    let Some(Event::Rejected { invite, .. }) = net.juliet.event() else { panic!() };
+    let Some(Event::Rejected { invite, .. }) = net.juliet.event() else {
+        panic!()
+    };
     assert_eq!(invite, ours);
     net.ends_with_nothing_left();
 }
@@ -515,8 +816,16 @@ fn cancelled_before_it_is_sent() {
     net.juliet.endpoint.invite(ours, invite, net.now);
     let (id, _) = net.juliet.endpoint.poll_question().unwrap();
     net.juliet.endpoint.cancel(ours, net.now);
-    assert!(matches!(net.juliet.event(), Some(Event::Failed { cause: Failure::Cancelled, .. })));
-    net.juliet.endpoint.handle_resolved(id, Answer::NoRecords, net.now);
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::Failed {
+            cause: Failure::Cancelled,
+            ..
+        })
+    ));
+    net.juliet
+        .endpoint
+        .handle_resolved(id, Answer::NoRecords, net.now);
     assert!(net.juliet_sends().is_empty());
     net.ends_with_nothing_left();
 }
@@ -526,17 +835,30 @@ fn cancelled_before_it_is_sent() {
 fn random_loss_neither_doubles_nor_forgets() {
     for seed in 0..20 {
         let mut net = Net::new();
-        net.loss = Loss::Random(StdRng::seed_from_u64(seed));
+        net.loss = Loss::Random(Box::new(StdRng::seed_from_u64(seed)));
         let (mut told, mut ended) = (HashMap::new(), HashMap::new());
         for number in 0..50 {
-            net.juliet.endpoint.request(RequestId::ours(number), message(&number.to_string()), net.now);
+            net.juliet.endpoint.request(
+                RequestId::ours(number),
+                message(&number.to_string()),
+                net.now,
+            );
         }
         for _ in 0..700 {
             net.elapse(100);
             while let Some(event) = net.romeo.event() {
-                let Event::Requested { transaction, request, .. } = event else { panic!("{event:?}") };
+                let Event::Requested {
+                    transaction,
+                    request,
+                    ..
+                } = event
+                else {
+                    panic!("{event:?}")
+                };
                 *told.entry(request.body).or_insert(0) += 1;
-                net.romeo.endpoint.respond(transaction, Reply::new(Status::OK), net.now);
+                net.romeo
+                    .endpoint
+                    .respond(transaction, Reply::new(Status::OK), net.now);
             }
             while let Some(event) = net.juliet.event() {
                 match event {
@@ -547,9 +869,15 @@ fn random_loss_neither_doubles_nor_forgets() {
                 }
             }
         }
-        assert!(told.values().all(|times| *times == 1), "seed {seed}: {told:?}");
+        assert!(
+            told.values().all(|times| *times == 1),
+            "seed {seed}: {told:?}"
+        );
         assert_eq!(ended.len(), 50, "seed {seed}");
-        assert!(ended.values().all(|times| *times == 1), "seed {seed}: {ended:?}");
+        assert!(
+            ended.values().all(|times| *times == 1),
+            "seed {seed}: {ended:?}"
+        );
         net.ends_with_nothing_left();
     }
 }
@@ -572,14 +900,18 @@ struct Net {
 
 enum Loss {
     Next(usize),
-    Random(StdRng),
+    Random(Box<StdRng>),
 }
 
 impl Agent {
     fn new(address: &str, seed: u64, adjust: impl FnOnce(&mut EndpointConfig)) -> Self {
         let address: SocketAddr = address.parse().unwrap();
         let mut config = EndpointConfig {
-            listeners: vec![Listener { transport: Transport::Udp, bound: address, advertised: address }],
+            listeners: vec![Listener {
+                transport: Transport::Udp,
+                bound: address,
+                advertised: address,
+            }],
             public: None,
             outbound_proxy: None,
             trusted: Vec::new(),
@@ -589,7 +921,10 @@ impl Agent {
             limits: Limits::default(),
         };
         adjust(&mut config);
-        Self { endpoint: Endpoint::new(config, StdRng::seed_from_u64(seed)), address }
+        Self {
+            endpoint: Endpoint::new(config, StdRng::seed_from_u64(seed)),
+            address,
+        }
     }
 
     fn event(&mut self) -> Option<Event> {
@@ -636,13 +971,21 @@ impl Net {
                 return;
             }
             for (name, from, transmit) in in_flight {
-                let Destination::Datagram { local, remote } = transmit.destination else { panic!() };
+                let Destination::Datagram { local, remote } = transmit.destination else {
+                    panic!()
+                };
                 assert_eq!(local, from);
                 let message = Message::parse_datagram(transmit.payload).unwrap();
                 let what = match &message {
-                    Message::Request(request) => format!("{} {}", request.method, request.cseq().unwrap().number),
+                    Message::Request(request) => {
+                        format!("{} {}", request.method, request.cseq().unwrap().number)
+                    }
                     Message::Response(response) => {
-                        format!("{} {}", response.status.code(), response.cseq().unwrap().method)
+                        format!(
+                            "{} {}",
+                            response.status.code(),
+                            response.cseq().unwrap().method
+                        )
                     }
                 };
                 self.log.push(format!("{name} {what}"));
@@ -650,8 +993,15 @@ impl Net {
                     continue;
                 }
                 let agents = [&mut self.juliet, &mut self.romeo];
-                let Some(to) = agents.into_iter().find(|agent| agent.address == remote) else { continue };
-                let source = Source { transport: Transport::Udp, local: remote, remote: from, connection: None };
+                let Some(to) = agents.into_iter().find(|agent| agent.address == remote) else {
+                    continue;
+                };
+                let source = Source {
+                    transport: Transport::Udp,
+                    local: remote,
+                    remote: from,
+                    connection: None,
+                };
                 to.endpoint.handle_received(Ok(message), source, self.now);
             }
         }
@@ -662,8 +1012,13 @@ impl Net {
         self.run();
         let end = self.now + Duration::from_millis(milliseconds);
         loop {
-            let next = [&self.juliet, &self.romeo].into_iter().filter_map(|agent| agent.endpoint.poll_timeout()).min();
-            let Some(at) = next.filter(|at| *at <= end) else { break };
+            let next = [&self.juliet, &self.romeo]
+                .into_iter()
+                .filter_map(|agent| agent.endpoint.poll_timeout())
+                .min();
+            let Some(at) = next.filter(|at| *at <= end) else {
+                break;
+            };
             self.now = self.now.max(at);
             self.juliet.endpoint.handle_timeout(self.now);
             self.romeo.endpoint.handle_timeout(self.now);
@@ -677,21 +1032,33 @@ impl Net {
         let ours = InviteId::ours(1);
         self.juliet.endpoint.invite(ours, invite("romeo"), self.now);
         self.run();
-        let Some(Event::Invited { invite: theirs, .. }) = self.romeo.event() else { panic!() };
-        self.romeo.endpoint.answer(theirs, Reply::new(Status::RINGING), self.now);
+        let Some(Event::Invited { invite: theirs, .. }) = self.romeo.event() else {
+            panic!()
+        };
+        self.romeo
+            .endpoint
+            .answer(theirs, Reply::new(Status::RINGING), self.now);
         self.run();
-        assert!(matches!(self.juliet.event(), Some(Event::Progressed { .. })));
+        assert!(matches!(
+            self.juliet.event(),
+            Some(Event::Progressed { .. })
+        ));
         (ours, theirs)
     }
 
     fn establish(&mut self) -> (InviteId, InviteId) {
         let (ours, theirs) = self.invite();
-        self.romeo.endpoint.answer(theirs, Reply::new(Status::OK), self.now);
+        self.romeo
+            .endpoint
+            .answer(theirs, Reply::new(Status::OK), self.now);
         self.run();
         assert!(matches!(self.juliet.event(), Some(Event::Answered { .. })));
         self.juliet.endpoint.ack(ours, None, self.now);
         self.run();
-        assert!(matches!(self.romeo.event(), Some(Event::Acknowledged { .. })));
+        assert!(matches!(
+            self.romeo.event(),
+            Some(Event::Acknowledged { .. })
+        ));
         (ours, theirs)
     }
 
@@ -709,7 +1076,11 @@ impl Net {
     }
 
     fn romeo_hears(&mut self, request: &Request) {
-        self.romeo.endpoint.handle_received(Ok(request.clone().into()), source_of_juliet(), self.now);
+        self.romeo.endpoint.handle_received(
+            Ok(request.clone().into()),
+            source_of_juliet(),
+            self.now,
+        );
     }
 
     fn romeo_responses(&mut self) -> Vec<Response> {
@@ -732,7 +1103,9 @@ impl Net {
             remote: self.romeo.address,
             connection: None::<ConnectionId>,
         };
-        self.juliet.endpoint.handle_received(Ok(response.into()), source, self.now);
+        self.juliet
+            .endpoint
+            .handle_received(Ok(response.into()), source, self.now);
     }
 
     fn juliet_sends(&mut self) -> Vec<Request> {
@@ -772,11 +1145,17 @@ fn source_of_juliet() -> Source {
 }
 
 fn summary(requests: &[Request]) -> Vec<String> {
-    requests.iter().map(|r| format!("{} {}", r.method, r.to().unwrap().tag().unwrap_or_default())).collect()
+    requests
+        .iter()
+        .map(|r| format!("{} {}", r.method, r.to().unwrap().tag().unwrap_or_default()))
+        .collect()
 }
 
 fn summary_of(responses: &[Response]) -> Vec<String> {
-    responses.iter().map(|r| format!("{} {}", r.status.code(), r.cseq().unwrap().method)).collect()
+    responses
+        .iter()
+        .map(|r| format!("{} {}", r.status.code(), r.cseq().unwrap().method))
+        .collect()
 }
 
 fn address(user: &str) -> NameAddr {
@@ -784,13 +1163,22 @@ fn address(user: &str) -> NameAddr {
 }
 
 fn invite(user: &str) -> Invite {
-    let contact = LocalContact { user: Some("juliet".into()), ..LocalContact::default() };
-    Invite::new(format!("sip:{user}@192.0.2.2").parse().unwrap(), address("juliet"), address(user), contact)
+    let contact = LocalContact {
+        user: Some("juliet".into()),
+        ..LocalContact::default()
+    };
+    Invite::new(
+        format!("sip:{user}@192.0.2.2").parse().unwrap(),
+        address("juliet"),
+        address(user),
+        contact,
+    )
 }
 
 fn message(text: &str) -> OutgoingRequest {
     let target = "sip:romeo@192.0.2.2".parse().unwrap();
-    let mut request = OutgoingRequest::new(Method::Message, target, address("juliet"), address("romeo"));
+    let mut request =
+        OutgoingRequest::new(Method::Message, target, address("juliet"), address("romeo"));
     (request.content_type, request.body) = ("text/plain".into(), text.to_owned().into());
     request
 }

@@ -148,7 +148,10 @@ async fn report(
     messages: Vec<Result<Message, ParseError>>,
 ) -> io::Result<()> {
     let report = Report::Received(source, messages);
-    reports.send(report).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    reports
+        .send(report)
+        .await
+        .map_err(|_| io::ErrorKind::BrokenPipe.into())
 }
 
 async fn write(

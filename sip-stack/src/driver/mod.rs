@@ -12,7 +12,8 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::endpoint::{
-    Event, Invite, InviteId, IpNetwork, Limits, OutgoingRequest, Reply, RequestId, ServerTransactionId, Timers,
+    Event, Invite, InviteId, IpNetwork, Limits, OutgoingRequest, Reply, RequestId,
+    ServerTransactionId, Timers,
 };
 use crate::{Method, Name, Status, Transport, Uri};
 
@@ -108,7 +109,11 @@ pub enum BindError {
 pub async fn bind(config: DriverConfig, handler: impl Handler) -> Result<Sip, BindError> {
     let (commands, receiver) = mpsc::channel(config.limits.commands.max(1));
     let local_addresses = run::start(config, receiver, Box::new(handler)).await?;
-    Ok(Sip { commands, next_id: Arc::new(AtomicU64::new(1)), local_addresses: local_addresses.into() })
+    Ok(Sip {
+        commands,
+        next_id: Arc::new(AtomicU64::new(1)),
+        local_addresses: local_addresses.into(),
+    })
 }
 
 /// The handle of a driver. Its calls wait only for room in the driver's queue; what comes of them
@@ -130,7 +135,14 @@ enum Command {
     Answer(InviteId, Box<Reply>),
     Respond(ServerTransactionId, Box<Reply>),
     Request(RequestId, Box<OutgoingRequest>),
-    RequestIn(InviteId, RequestId, Method, Vec<(Name, String)>, String, Bytes),
+    RequestIn(
+        InviteId,
+        RequestId,
+        Method,
+        Vec<(Name, String)>,
+        String,
+        Bytes,
+    ),
     Close(oneshot::Sender<()>),
 }
 
@@ -173,7 +185,8 @@ impl Sip {
 
     /// Answers the request told by `Requested` or `Reinvited`.
     pub async fn respond(&self, transaction: ServerTransactionId, reply: Reply) {
-        self.send(Command::Respond(transaction, Box::new(reply))).await;
+        self.send(Command::Respond(transaction, Box::new(reply)))
+            .await;
     }
 
     /// Sends a request other than INVITE outside of the sessions.
@@ -192,7 +205,15 @@ impl Sip {
         content_type: String,
         body: Bytes,
     ) {
-        self.send(Command::RequestIn(invite, id, method, headers, content_type, body)).await;
+        self.send(Command::RequestIn(
+            invite,
+            id,
+            method,
+            headers,
+            content_type,
+            body,
+        ))
+        .await;
     }
 
     /// What is listened on, with the ports the system chose.

@@ -56,7 +56,11 @@ pub(super) async fn start(
     }
     let sockets = sockets::bind(&config.listen)?;
     let dns = Dns::new(config.dns_server)?;
-    let addresses = sockets.listeners.iter().map(|l| (l.transport, l.bound)).collect();
+    let addresses = sockets
+        .listeners
+        .iter()
+        .map(|l| (l.transport, l.bound))
+        .collect();
     let endpoint_config = EndpointConfig {
         listeners: sockets.listeners,
         public: config.public,
@@ -94,7 +98,11 @@ async fn accept(listener: TcpListener, reports: mpsc::Sender<Report>) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                if reports.send(Report::Accepted(stream, remote)).await.is_err() {
+                if reports
+                    .send(Report::Accepted(stream, remote))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -122,7 +130,11 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut reports: mpsc::Receiver<Report>) {
+    async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut reports: mpsc::Receiver<Report>,
+    ) {
         let mut command_batch = Vec::with_capacity(BATCH);
         let mut report_batch = Vec::with_capacity(BATCH);
         let mut closing: Option<oneshot::Sender<()>> = None;
@@ -171,7 +183,8 @@ impl Driver {
             Command::Respond(transaction, reply) => self.endpoint.respond(transaction, *reply, now),
             Command::Request(id, request) => self.endpoint.request(id, *request, now),
             Command::RequestIn(invite, id, method, headers, content_type, body) => {
-                self.endpoint.request_in(invite, id, method, headers, content_type, body, now);
+                self.endpoint
+                    .request_in(invite, id, method, headers, content_type, body, now);
             }
             Command::Close(done) => {
                 self.endpoint.close();
@@ -194,21 +207,33 @@ impl Driver {
                 }
             }
             Report::Disconnected(id) => self.disconnected(id, now),
-            Report::Resolved(question, answer) => self.endpoint.handle_resolved(question, answer, now),
+            Report::Resolved(question, answer) => {
+                self.endpoint.handle_resolved(question, answer, now)
+            }
         }
     }
 
     fn accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let of_source = self.accepted_by_source.get(&remote.ip()).copied().unwrap_or(0);
+        let of_source = self
+            .accepted_by_source
+            .get(&remote.ip())
+            .copied()
+            .unwrap_or(0);
         // The last quarter is for connections that we make.
         let most = self.limits.connections - self.limits.connections / 4;
         if self.connections.len() >= most || of_source >= self.limits.connections_per_source {
             tracing::debug!(%remote, "a connection too many is closed");
             return;
         }
-        self.accepted_by_source.insert(remote.ip(), of_source.saturating_add(1));
+        self.accepted_by_source
+            .insert(remote.ip(), of_source.saturating_add(1));
         let id = self.endpoint.handle_accepted(Transport::Tcp, remote);
-        let connection = connection::spawn(id, Origin::Accepted(stream), self.limits, self.reports.clone());
+        let connection = connection::spawn(
+            id,
+            Origin::Accepted(stream),
+            self.limits,
+            self.reports.clone(),
+        );
         self.connections.insert(id, (connection, Some(remote.ip())));
     }
 
@@ -241,10 +266,16 @@ impl Driver {
                         break;
                     }
                 };
-                let datagram = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
+                let datagram =
+                    Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
                 let message = Message::parse_datagram(datagram);
                 trace("received", &message, &remote);
-                let source = Source { transport: Transport::Udp, local: *local, remote, connection: None };
+                let source = Source {
+                    transport: Transport::Udp,
+                    local: *local,
+                    remote,
+                    connection: None,
+                };
                 self.endpoint.handle_received(message, source, now);
             }
         }
@@ -260,9 +291,12 @@ impl Driver {
             } else if let Some(transmit) = self.endpoint.poll_transmit() {
                 self.transmit(transmit, now);
             } else if let Some((id, question)) = self.endpoint.poll_question() {
-                let (dns, asking, reports) = (self.dns.clone(), self.asking.clone(), self.reports.clone());
+                let (dns, asking, reports) =
+                    (self.dns.clone(), self.asking.clone(), self.reports.clone());
                 tokio::spawn(async move {
-                    let Ok(_turn) = asking.acquire().await else { return };
+                    let Ok(_turn) = asking.acquire().await else {
+                        return;
+                    };
                     let answer = dns.answer(&question).await;
                     let _ = reports.send(Report::Resolved(id, answer)).await;
                 });
@@ -282,7 +316,10 @@ impl Driver {
         tracing::trace!(target: "wire", destination = ?transmit.destination, start = %start_line(&transmit.payload), "send");
         match transmit.destination {
             Destination::Datagram { local, remote } => {
-                let Some((_, socket)) = self.datagrams.iter().find(|(bound, _)| *bound == local) else { return };
+                let Some((_, socket)) = self.datagrams.iter().find(|(bound, _)| *bound == local)
+                else {
+                    return;
+                };
                 match socket.try_send_to(&transmit.payload, remote) {
                     Ok(_) => {}
                     // As good as lost on the way: timers bring it again.
@@ -339,7 +376,8 @@ fn set(timer: &mut Pin<Box<Sleep>>, deadline: Option<Instant>) -> bool {
 /// Waits until one of the sockets has something.
 async fn readable(sockets: &[(SocketAddr, UdpSocket)]) {
     poll_fn(|context| {
-        let is_ready = |(_, socket): &(SocketAddr, UdpSocket)| socket.poll_recv_ready(context).is_ready();
+        let is_ready =
+            |(_, socket): &(SocketAddr, UdpSocket)| socket.poll_recv_ready(context).is_ready();
         match sockets.iter().any(is_ready) {
             true => Poll::Ready(()),
             false => Poll::Pending,
@@ -369,6 +407,9 @@ fn trace(what: &str, message: &Result<Message, ParseError>, remote: &SocketAddr)
 }
 
 fn start_line(payload: &[u8]) -> std::borrow::Cow<'_, str> {
-    let end = payload.iter().position(|byte| *byte == b'\r').unwrap_or(payload.len());
+    let end = payload
+        .iter()
+        .position(|byte| *byte == b'\r')
+        .unwrap_or(payload.len());
     String::from_utf8_lossy(payload.get(..end).unwrap_or_default())
 }

@@ -27,7 +27,11 @@ pub(super) struct Sockets {
 pub(super) fn bind(listen: &[(Transport, SocketAddr)]) -> Result<Sockets, BindError> {
     let mut sockets = Sockets::default();
     for &(transport, address) in listen {
-        let failed = |source| BindError::Listen { transport, address, source };
+        let failed = |source| BindError::Listen {
+            transport,
+            address,
+            source,
+        };
         let bound = match transport {
             Transport::Udp => {
                 let socket = datagrams(address).map_err(failed)?;
@@ -44,13 +48,21 @@ pub(super) fn bind(listen: &[(Transport, SocketAddr)]) -> Result<Sockets, BindEr
             Transport::Tls => return Err(BindError::TlsNotSupported { transport, address }),
         };
         let advertised = SocketAddr::new(reachable(bound.ip()), bound.port());
-        sockets.listeners.push(Listener { transport, bound, advertised });
+        sockets.listeners.push(Listener {
+            transport,
+            bound,
+            advertised,
+        });
     }
     Ok(sockets)
 }
 
 fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -63,7 +75,11 @@ fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 fn streams(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -82,9 +98,11 @@ fn reachable(bound: IpAddr) -> IpAddr {
         return bound;
     }
     let (any, elsewhere, loopback): (IpAddr, IpAddr, IpAddr) = match bound {
-        IpAddr::V4(_) => {
-            (bound, Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::LOCALHOST.into())
-        }
+        IpAddr::V4(_) => (
+            bound,
+            Ipv4Addr::new(192, 0, 2, 1).into(),
+            Ipv4Addr::LOCALHOST.into(),
+        ),
         IpAddr::V6(_) => (
             bound,
             Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),

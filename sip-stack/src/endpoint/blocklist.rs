@@ -36,7 +36,12 @@ impl Blocklist {
     }
 
     /// The target asked for silence.
-    pub(super) fn block(&mut self, target: (Transport, SocketAddr), period: Duration, now: Instant) {
+    pub(super) fn block(
+        &mut self,
+        target: (Transport, SocketAddr),
+        period: Duration,
+        now: Instant,
+    ) {
         self.note(target, (Standing::Blocked, now + period), now);
     }
 
@@ -50,7 +55,10 @@ impl Blocklist {
     /// The target answered.
     pub(super) fn forgive(&mut self, target: (Transport, SocketAddr)) {
         if !self.until_by_target.is_empty()
-            && self.until_by_target.get(&target).is_some_and(|(standing, _)| *standing == Standing::Shaky)
+            && self
+                .until_by_target
+                .get(&target)
+                .is_some_and(|(standing, _)| *standing == Standing::Shaky)
         {
             self.until_by_target.remove(&target);
         }
@@ -78,8 +86,14 @@ mod tests {
         list.block(target, Duration::from_secs(10), now);
         list.mistrust(target, now);
         list.forgive(target);
-        assert_eq!(list.standing(target, now + Duration::from_secs(9)), Standing::Blocked);
-        assert_eq!(list.standing(target, now + Duration::from_secs(10)), Standing::Good);
+        assert_eq!(
+            list.standing(target, now + Duration::from_secs(9)),
+            Standing::Blocked
+        );
+        assert_eq!(
+            list.standing(target, now + Duration::from_secs(10)),
+            Standing::Good
+        );
         let later = now + Duration::from_secs(60);
         list.mistrust(target, later);
         assert_eq!(list.standing(target, later), Standing::Shaky);
@@ -91,7 +105,10 @@ mod tests {
     fn the_list_is_bounded() {
         let (mut list, now) = (Blocklist::default(), Instant::now());
         for port in 0..=u16::MAX {
-            list.mistrust((Transport::Tcp, SocketAddr::from(([192, 0, 2, 1], port))), now);
+            list.mistrust(
+                (Transport::Tcp, SocketAddr::from(([192, 0, 2, 1], port))),
+                now,
+            );
         }
         assert_eq!(list.until_by_target.len(), MOST);
     }

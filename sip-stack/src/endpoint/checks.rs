@@ -37,7 +37,10 @@ pub(super) fn check(request: &Request, config: &EndpointConfig) -> Result<(), Re
     if !ALLOWED.contains(&request.method) {
         return Err(Refusal::Method);
     }
-    if !matches!(request.uri.scheme(), Scheme::Sip | Scheme::Sips | Scheme::Im | Scheme::Pres) {
+    if !matches!(
+        request.uri.scheme(),
+        Scheme::Sip | Scheme::Sips | Scheme::Im | Scheme::Pres
+    ) {
         return Err(Refusal::Scheme);
     }
     // OPTIONS may ask who stands at the last hop. RFC 3261 §11.
@@ -61,5 +64,8 @@ pub(super) fn check(request: &Request, config: &EndpointConfig) -> Result<(), Re
 
 fn is_supported(tag: &str, config: &EndpointConfig) -> bool {
     tag.eq_ignore_ascii_case(RELIABLE_PROVISIONALS)
-        || config.supported.iter().any(|supported| supported.eq_ignore_ascii_case(tag))
+        || config
+            .supported
+            .iter()
+            .any(|supported| supported.eq_ignore_ascii_case(tag))
 }

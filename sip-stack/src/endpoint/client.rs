@@ -34,7 +34,10 @@ impl ClientKey {
         let via = response.top_via().ok()?;
         let digits = via.branch()?.strip_prefix(COOKIE)?;
         let branch = u64::from_str_radix(digits, 16).ok()?;
-        Some(Self { branch, is_cancel: response.cseq().ok()?.method == Method::Cancel })
+        Some(Self {
+            branch,
+            is_cancel: response.cseq().ok()?.method == Method::Cancel,
+        })
     }
 
     fn branch(&self) -> String {
@@ -87,7 +90,7 @@ enum Outcome {
 #[derive(Debug)]
 pub(super) struct Client {
     machine: Machine,
-    pub(super) attempt: Attempt,
+    pub(super) attempt: Box<Attempt>,
     target: Target,
     destination: Destination,
     /// Whether the connection was there before this request.
@@ -116,8 +119,21 @@ enum Reaction {
 }
 
 impl Attempt {
-    pub(super) fn new(request: Request, owner: Owner, contact: Option<LocalContact>, plan: Plan) -> Self {
-        Self { request, owner, contact, plan, shaky: Vec::new(), fallback: None, outcome: Outcome::Untried }
+    pub(super) fn new(
+        request: Request,
+        owner: Owner,
+        contact: Option<LocalContact>,
+        plan: Plan,
+    ) -> Box<Self> {
+        Box::new(Self {
+            request,
+            owner,
+            contact,
+            plan,
+            shaky: Vec::new(),
+            fallback: None,
+            outcome: Outcome::Untried,
+        })
     }
 }
 
@@ -132,16 +148,23 @@ impl Client {
     fn is_terminated(&self) -> bool {
         matches!(
             self.machine,
-            Machine::Invite(ClientInvite::Terminated) | Machine::NonInvite(ClientNonInvite::Terminated)
+            Machine::Invite(ClientInvite::Terminated)
+                | Machine::NonInvite(ClientNonInvite::Terminated)
         )
     }
 
     /// Whether a final response is still awaited.
     pub(super) fn is_pending(&self) -> bool {
         match self.machine {
-            Machine::Invite(machine) => matches!(machine, ClientInvite::Calling { .. } | ClientInvite::Proceeding),
+            Machine::Invite(machine) => matches!(
+                machine,
+                ClientInvite::Calling { .. } | ClientInvite::Proceeding
+            ),
             Machine::NonInvite(machine) => {
-                matches!(machine, ClientNonInvite::Trying { .. } | ClientNonInvite::Proceeding { .. })
+                matches!(
+                    machine,
+                    ClientNonInvite::Trying { .. } | ClientNonInvite::Proceeding { .. }
+                )
             }
         }
     }
@@ -181,12 +204,24 @@ impl Client {
         match &mut self.machine {
             Machine::Invite(machine) => {
                 let mut out = Vec::new();
-                *machine = machine.on(client_invite::Event::TransportFailed, reliable, timers, now, &mut out);
+                *machine = machine.on(
+                    client_invite::Event::TransportFailed,
+                    reliable,
+                    timers,
+                    now,
+                    &mut out,
+                );
                 out.into_iter().map(Reaction::from).collect()
             }
             Machine::NonInvite(machine) => {
                 let mut out = Vec::new();
-                *machine = machine.on(client_non_invite::Event::TransportFailed, reliable, timers, now, &mut out);
+                *machine = machine.on(
+                    client_non_invite::Event::TransportFailed,
+                    reliable,
+                    timers,
+                    now,
+                    &mut out,
+                );
                 out.into_iter().map(Reaction::from).collect()
             }
         }
@@ -208,7 +243,11 @@ impl Client {
     }
 
     fn transmit(&self, key: ClientKey, payload: Bytes) -> Transmit {
-        Transmit { destination: self.destination, payload, origin: Some(key) }
+        Transmit {
+            destination: self.destination,
+            payload,
+            origin: Some(key),
+        }
     }
 }
 
@@ -230,7 +269,9 @@ impl From<client_non_invite::Action> for Reaction {
             client_non_invite::Action::SendRequest => Reaction::SendRequest,
             client_non_invite::Action::Pass => Reaction::Pass,
             client_non_invite::Action::ReportTimeout => Reaction::Fail(Failure::Timeout),
-            client_non_invite::Action::ReportTransportFailure => Reaction::Fail(Failure::Unreachable),
+            client_non_invite::Action::ReportTransportFailure => {
+                Reaction::Fail(Failure::Unreachable)
+            }
         }
     }
 }
@@ -247,7 +288,10 @@ impl Endpoint {
     ) {
         let plan = Plan::new(next_hop, &self.transports);
         let attempt = Attempt::new(request, owner, contact, plan);
-        let is_new = matches!(owner, Owner::Invite(_) | Owner::Request(_) | Owner::InSession(..));
+        let is_new = matches!(
+            owner,
+            Owner::Invite(_) | Owner::Request(_) | Owner::InSession(..)
+        );
         if is_new && self.pending_clients >= self.config.limits.client_transactions {
             return self.fail(attempt, Failure::TooManyRequests, now);
         }
@@ -256,7 +300,7 @@ impl Endpoint {
     }
 
     /// Goes on with the next step of a request's plan.
-    fn advance(&mut self, mut attempt: Attempt, now: Instant) {
+    fn advance(&mut self, mut attempt: Box<Attempt>, now: Instant) {
         if self.is_withdrawn(attempt.owner) {
             self.pending_clients = self.pending_clients.saturating_sub(1);
             return self.fail(attempt, Failure::Cancelled, now);
@@ -273,14 +317,21 @@ impl Endpoint {
                     self.questions.push_back((id, question));
                     return;
                 }
-                Step::Try(target) => match self.blocklist.standing((target.transport, target.address), now) {
+                Step::Try(target) => match self
+                    .blocklist
+                    .standing((target.transport, target.address), now)
+                {
                     Standing::Good => target,
                     Standing::Shaky => {
                         attempt.shaky.push(target);
                         continue;
                     }
                     // What belongs to a session has nowhere else to go.
-                    Standing::Blocked if !matches!(attempt.owner, Owner::Invite(_) | Owner::Request(_)) => target,
+                    Standing::Blocked
+                        if !matches!(attempt.owner, Owner::Invite(_) | Owner::Request(_)) =>
+                    {
+                        target
+                    }
                     Standing::Blocked => {
                         if matches!(attempt.outcome, Outcome::Untried) {
                             attempt.outcome = Outcome::Blocked;
@@ -299,13 +350,27 @@ impl Endpoint {
     }
 
     /// Sends a request to one target; gives it back when there is no way there.
-    fn send(&mut self, mut attempt: Attempt, target: Target, now: Instant) -> Result<(), Attempt> {
-        let key = ClientKey { branch: self.random.random(), is_cancel: false };
+    fn send(
+        &mut self,
+        mut attempt: Box<Attempt>,
+        target: Target,
+        now: Instant,
+    ) -> Result<(), Box<Attempt>> {
+        let key = ClientKey {
+            branch: self.random.random(),
+            is_cancel: false,
+        };
         let mut target = target;
         self.address(&mut attempt, key, &target);
         let mut wire = attempt.request.to_bytes();
-        if target.transport == Transport::Udp && wire.len() > MOST_IN_A_DATAGRAM && attempt.fallback.is_none() {
-            let stream = Target { transport: Transport::Tcp, ..target.clone() };
+        if target.transport == Transport::Udp
+            && wire.len() > MOST_IN_A_DATAGRAM
+            && attempt.fallback.is_none()
+        {
+            let stream = Target {
+                transport: Transport::Tcp,
+                ..target.clone()
+            };
             attempt.fallback = Some(std::mem::replace(&mut target, stream));
             self.address(&mut attempt, key, &target);
             wire = attempt.request.to_bytes();
@@ -322,19 +387,32 @@ impl Endpoint {
     }
 
     /// The connection was refused, so the datagram may be as large as it is. RFC 3261 §18.1.1.
-    fn send_as_datagram(&mut self, mut attempt: Attempt, target: Target, now: Instant) -> Result<(), Attempt> {
-        let key = ClientKey { branch: self.random.random(), is_cancel: false };
+    fn send_as_datagram(
+        &mut self,
+        mut attempt: Box<Attempt>,
+        target: Target,
+        now: Instant,
+    ) -> Result<(), Box<Attempt>> {
+        let key = ClientKey {
+            branch: self.random.random(),
+            is_cancel: false,
+        };
         self.address(&mut attempt, key, &target);
         let wire = attempt.request.to_bytes();
-        let Some((destination, _)) = self.destination_for(&target) else { return Err(attempt) };
+        let Some((destination, _)) = self.destination_for(&target) else {
+            return Err(attempt);
+        };
         self.launch(attempt, key, target, destination, false, wire, now);
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of it is what the transaction consists of")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of it is what the transaction consists of"
+    )]
     fn launch(
         &mut self,
-        attempt: Attempt,
+        attempt: Box<Attempt>,
         key: ClientKey,
         target: Target,
         destination: Destination,
@@ -344,7 +422,11 @@ impl Endpoint {
     ) {
         if attempt.request.method == Method::Ack {
             self.pending_clients = self.pending_clients.saturating_sub(1);
-            let transmit = Transmit { destination, payload: wire, origin: None };
+            let transmit = Transmit {
+                destination,
+                payload: wire,
+                origin: None,
+            };
             if let Owner::Ack(invite, cseq) = attempt.owner {
                 self.note_ack(invite, cseq, transmit.clone());
             }
@@ -353,7 +435,9 @@ impl Endpoint {
         }
         let reliable = destination.is_reliable();
         let machine = match attempt.request.method {
-            Method::Invite => Machine::Invite(ClientInvite::new(reliable, &self.config.timers, now)),
+            Method::Invite => {
+                Machine::Invite(ClientInvite::new(reliable, &self.config.timers, now))
+            }
             _ => Machine::NonInvite(ClientNonInvite::new(reliable, &self.config.timers, now)),
         };
         if let Owner::Invite(invite) = attempt.owner {
@@ -377,9 +461,17 @@ impl Endpoint {
 
     /// Sends the CANCEL of an INVITE: on its branch, to the same place. RFC 3261 §9.1.
     pub(super) fn send_cancel(&mut self, invite: ClientKey, now: Instant) {
-        let key = ClientKey { is_cancel: true, ..invite };
-        let Some(client) = self.clients.get(&invite) else { return };
-        let Some(request) = compose::follow_up(&client.attempt.request, Method::Cancel, None) else { return };
+        let key = ClientKey {
+            is_cancel: true,
+            ..invite
+        };
+        let Some(client) = self.clients.get(&invite) else {
+            return;
+        };
+        let Some(request) = compose::follow_up(&client.attempt.request, Method::Cancel, None)
+        else {
+            return;
+        };
         let (target, destination) = (client.target.clone(), client.destination);
         let wire = request.to_bytes();
         let attempt = Attempt::new(request, Owner::Nobody, None, Plan::exhausted());
@@ -390,15 +482,24 @@ impl Endpoint {
     /// Writes Via and Contact for this target.
     fn address(&self, attempt: &mut Attempt, key: ClientKey, target: &Target) {
         let sent_by = self.advertised_to(target.transport, target.address.ip());
-        let via = Via::new(target.transport, sent_by.0.clone(), sent_by.1).with_branch(&key.branch()).with_rport();
+        let via = Via::new(target.transport, sent_by.0.clone(), sent_by.1)
+            .with_branch(&key.branch())
+            .with_rport();
         attempt.request.headers.set_top_via(&via);
         if let Some(contact) = &attempt.contact {
             let contact = compose::contact(contact, sent_by, target.transport);
-            attempt.request.headers.set(Name::Contact, contact.to_string());
+            attempt
+                .request
+                .headers
+                .set(Name::Contact, contact.to_string());
         }
     }
 
-    pub(super) fn advertised_to(&self, transport: Transport, remote: IpAddr) -> (crate::Host, Option<u16>) {
+    pub(super) fn advertised_to(
+        &self,
+        transport: Transport,
+        remote: IpAddr,
+    ) -> (crate::Host, Option<u16>) {
         let config: &EndpointConfig = &self.config;
         advertised(config, listener_for(config, transport, remote), remote)
     }
@@ -407,16 +508,24 @@ impl Endpoint {
     fn destination_for(&mut self, target: &Target) -> Option<(Destination, bool)> {
         match target.transport {
             Transport::Udp => {
-                let listener = self
-                    .config
-                    .listeners
-                    .iter()
-                    .find(|l| l.transport == Transport::Udp && l.bound.is_ipv4() == target.address.is_ipv4())?;
-                Some((Destination::Datagram { local: listener.bound, remote: target.address }, false))
+                let listener = self.config.listeners.iter().find(|l| {
+                    l.transport == Transport::Udp && l.bound.is_ipv4() == target.address.is_ipv4()
+                })?;
+                Some((
+                    Destination::Datagram {
+                        local: listener.bound,
+                        remote: target.address,
+                    },
+                    false,
+                ))
             }
             Transport::Tcp => {
-                let is_reused = self.connections.find(Transport::Tcp, target.address).is_some();
-                self.connection_to(target.clone()).map(|id| (Destination::Connection(id), is_reused))
+                let is_reused = self
+                    .connections
+                    .find(Transport::Tcp, target.address)
+                    .is_some();
+                self.connection_to(target.clone())
+                    .map(|id| (Destination::Connection(id), is_reused))
             }
             Transport::Tls => None,
         }
@@ -424,7 +533,9 @@ impl Endpoint {
 
     /// The response to a request of ours came.
     pub(super) fn handle_response(&mut self, response: Response, now: Instant) {
-        let Some(key) = ClientKey::of(&response) else { return };
+        let Some(key) = ClientKey::of(&response) else {
+            return;
+        };
         let Some(mut client) = self.clients.remove(&key) else {
             tracing::debug!(status = %response.status, "a response without transaction is dropped");
             return;
@@ -435,7 +546,8 @@ impl Endpoint {
         }
         let was_pending = client.is_pending();
         let reactions = client.on_response(response.status, &self.config.timers, now);
-        self.blocklist.forgive((client.target.transport, client.target.address));
+        self.blocklist
+            .forgive((client.target.transport, client.target.address));
         if was_pending && !client.is_pending() {
             self.connections.wait_no_more(client.destination, &key);
             client.wire = Bytes::new();
@@ -465,12 +577,16 @@ impl Endpoint {
 
     fn send_rejection_ack(&mut self, key: ClientKey, client: &mut Client, response: &Response) {
         if client.ack.is_empty()
-            && let Some(ack) =
-                compose::follow_up(&client.attempt.request, Method::Ack, response.headers.first(&Name::To))
+            && let Some(ack) = compose::follow_up(
+                &client.attempt.request,
+                Method::Ack,
+                response.headers.first(&Name::To),
+            )
         {
             client.ack = ack.to_bytes();
         }
-        self.transmits.push_back(client.transmit(key, client.ack.clone()));
+        self.transmits
+            .push_back(client.transmit(key, client.ack.clone()));
     }
 
     fn handle_provisional(&mut self, key: ClientKey, response: Response, now: Instant) {
@@ -481,11 +597,22 @@ impl Endpoint {
     }
 
     /// The first final response: told, or the next target is tried.
-    fn handle_final(&mut self, key: ClientKey, mut client: Client, response: Response, now: Instant) {
+    fn handle_final(
+        &mut self,
+        key: ClientKey,
+        mut client: Client,
+        response: Response,
+        now: Instant,
+    ) {
         if response.status == Status::SERVICE_UNAVAILABLE {
             if let Ok(seconds) = response.headers.retry_after() {
-                let period = Duration::from_secs(seconds.into()).min(self.config.limits.retry_after);
-                self.blocklist.block((client.target.transport, client.target.address), period, now);
+                let period =
+                    Duration::from_secs(seconds.into()).min(self.config.limits.retry_after);
+                self.blocklist.block(
+                    (client.target.transport, client.target.address),
+                    period,
+                    now,
+                );
             }
             if matches!(client.attempt.owner, Owner::Invite(_) | Owner::Request(_)) {
                 let mut attempt = self.detach(key, client);
@@ -496,7 +623,10 @@ impl Endpoint {
         client.attempt.request.body = Bytes::new();
         self.pending_clients = self.pending_clients.saturating_sub(1);
         let owner = client.attempt.owner;
-        if matches!(client.machine, Machine::Invite(ClientInvite::Accepted { .. })) {
+        if matches!(
+            client.machine,
+            Machine::Invite(ClientInvite::Accepted { .. })
+        ) {
             self.handle_success(&mut client, response, now);
         } else {
             self.report_final(owner, response, now);
@@ -505,9 +635,12 @@ impl Endpoint {
     }
 
     /// Leaves a transaction to itself, which absorbs what still comes, and gives its request to the next one.
-    fn detach(&mut self, key: ClientKey, mut client: Client) -> Attempt {
+    fn detach(&mut self, key: ClientKey, mut client: Client) -> Box<Attempt> {
         let mut rest = Attempt::new(
-            Request::new(client.attempt.request.method.clone(), client.attempt.request.uri.clone()),
+            Request::new(
+                client.attempt.request.method.clone(),
+                client.attempt.request.uri.clone(),
+            ),
             Owner::Nobody,
             None,
             Plan::exhausted(),
@@ -518,7 +651,7 @@ impl Endpoint {
     }
 
     /// The targets are used up: tells what came of the last one.
-    fn exhausted(&mut self, mut attempt: Attempt, why: Exhausted, now: Instant) {
+    fn exhausted(&mut self, mut attempt: Box<Attempt>, why: Exhausted, now: Instant) {
         self.pending_clients = self.pending_clients.saturating_sub(1);
         let failure = match std::mem::replace(&mut attempt.outcome, Outcome::Untried) {
             Outcome::Response(response) => return self.report_final(attempt.owner, response, now),
@@ -533,7 +666,7 @@ impl Endpoint {
         self.fail(attempt, failure, now);
     }
 
-    fn fail(&mut self, attempt: Attempt, failure: Failure, now: Instant) {
+    fn fail(&mut self, attempt: Box<Attempt>, failure: Failure, now: Instant) {
         tracing::debug!(method = %attempt.request.method, uri = %attempt.request.uri, %failure, "a request failed");
         self.report_failure(attempt.owner, failure, now);
     }
@@ -542,8 +675,12 @@ impl Endpoint {
     fn report_final(&mut self, owner: Owner, response: Response, now: Instant) {
         match owner {
             Owner::Invite(invite) => self.handle_invite_rejected(invite, response),
-            Owner::Request(request) => self.events.push_back(Event::Responded { request, response }),
-            Owner::InSession(invite, request) => self.handle_session_response(invite, request, response, now),
+            Owner::Request(request) => self
+                .events
+                .push_back(Event::Responded { request, response }),
+            Owner::InSession(invite, request) => {
+                self.handle_session_response(invite, request, response, now)
+            }
             Owner::Bye(invite) => self.handle_bye_done(invite),
             Owner::Ack(..) | Owner::Nobody => {}
         }
@@ -552,8 +689,12 @@ impl Endpoint {
     fn report_failure(&mut self, owner: Owner, cause: Failure, now: Instant) {
         match owner {
             Owner::Invite(invite) => self.handle_invite_failed(invite, cause),
-            Owner::Request(request) => self.events.push_back(Event::RequestFailed { request, cause }),
-            Owner::InSession(invite, request) => self.handle_session_failure(invite, request, cause, now),
+            Owner::Request(request) => self
+                .events
+                .push_back(Event::RequestFailed { request, cause }),
+            Owner::InSession(invite, request) => {
+                self.handle_session_failure(invite, request, cause, now)
+            }
             Owner::Bye(invite) => self.handle_bye_done(invite),
             Owner::Ack(..) | Owner::Nobody => {}
         }
@@ -587,32 +728,47 @@ impl Endpoint {
 
     /// What was sent for this transaction did not get out.
     pub(super) fn handle_client_transport_failed(&mut self, key: ClientKey, now: Instant) {
-        let Some(mut client) = self.clients.remove(&key) else { return };
+        let Some(mut client) = self.clients.remove(&key) else {
+            return;
+        };
         // Its answer may still come, on another connection.
         if client.is_proceeding() {
             return self.keep_client(key, client);
         }
         let reactions = client.on_transport_failed(&self.config.timers, now);
         if client.target.transport.is_reliable() && !client.is_reused {
-            self.blocklist.mistrust((client.target.transport, client.target.address), now);
+            self.blocklist
+                .mistrust((client.target.transport, client.target.address), now);
         }
         self.react_to_failure(key, client, reactions, now);
     }
 
     pub(super) fn handle_client_time(&mut self, key: ClientKey, at: Instant, now: Instant) {
-        let Some(client) = self.clients.get_mut(&key) else { return };
+        let Some(client) = self.clients.get_mut(&key) else {
+            return;
+        };
         if !client.scheduled.take(at) {
             return;
         }
-        let Some(mut client) = self.clients.remove(&key) else { return };
+        let Some(mut client) = self.clients.remove(&key) else {
+            return;
+        };
         let reactions = client.on_time(&self.config.timers, now);
         self.react_to_failure(key, client, reactions, now);
     }
 
-    fn react_to_failure(&mut self, key: ClientKey, client: Client, reactions: Vec<Reaction>, now: Instant) {
+    fn react_to_failure(
+        &mut self,
+        key: ClientKey,
+        client: Client,
+        reactions: Vec<Reaction>,
+        now: Instant,
+    ) {
         for reaction in reactions {
             match reaction {
-                Reaction::SendRequest => self.transmits.push_back(client.transmit(key, client.wire.clone())),
+                Reaction::SendRequest => self
+                    .transmits
+                    .push_back(client.transmit(key, client.wire.clone())),
                 Reaction::Fail(failure) => return self.try_elsewhere(key, client, failure, now),
                 Reaction::SendAck | Reaction::Pass => {}
             }
@@ -622,7 +778,12 @@ impl Endpoint {
 
     fn try_elsewhere(&mut self, key: ClientKey, client: Client, failure: Failure, now: Instant) {
         self.connections.wait_no_more(client.destination, &key);
-        let Client { mut attempt, target, is_reused, .. } = client;
+        let Client {
+            mut attempt,
+            target,
+            is_reused,
+            ..
+        } = client;
         attempt.outcome = Outcome::Failure(failure);
         if key.is_cancel {
             self.pending_clients = self.pending_clients.saturating_sub(1);
@@ -656,7 +817,8 @@ impl Endpoint {
             return;
         }
         let deadline = client.deadline();
-        self.timers.schedule(TimerKey::Client(key), deadline, &mut client.scheduled);
+        self.timers
+            .schedule(TimerKey::Client(key), deadline, &mut client.scheduled);
         self.clients.insert(key, client);
     }
 }

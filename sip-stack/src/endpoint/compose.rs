@@ -3,7 +3,9 @@
 use super::command::{Invite, LocalContact, OutgoingRequest, Reply};
 use super::config::EndpointConfig;
 use crate::dialog::MAX_FORWARDS;
-use crate::{CSeq, Host, Method, Name, NameAddr, Request, Response, Scheme, Status, Text, Transport, Uri};
+use crate::{
+    CSeq, Host, Method, Name, NameAddr, Request, Response, Scheme, Status, Text, Transport, Uri,
+};
 
 /// The methods we take. REGISTER and PUBLISH are not among them (SIP-06).
 pub(super) const ALLOWED: [Method; 11] = [
@@ -20,7 +22,8 @@ pub(super) const ALLOWED: [Method; 11] = [
     Method::Prack,
 ];
 
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK";
+pub(super) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK";
 
 /// What a request outside of a dialog is made from.
 pub(super) struct Identity<'a> {
@@ -29,8 +32,18 @@ pub(super) struct Identity<'a> {
     pub(super) cseq: u32,
 }
 
-pub(super) fn invite(invite: Invite, identity: &Identity<'_>, config: &EndpointConfig) -> (Request, LocalContact) {
-    let mut request = base(Method::Invite, invite.target, &invite.from, &invite.to, identity);
+pub(super) fn invite(
+    invite: Invite,
+    identity: &Identity<'_>,
+    config: &EndpointConfig,
+) -> (Request, LocalContact) {
+    let mut request = base(
+        Method::Invite,
+        invite.target,
+        &invite.from,
+        &invite.to,
+        identity,
+    );
     add_user_headers(&mut request, invite.headers, config);
     if !invite.body.is_empty() {
         request = request.with_body(invite.content_type, invite.body);
@@ -43,7 +56,13 @@ pub(super) fn request(
     identity: &Identity<'_>,
     config: &EndpointConfig,
 ) -> (Request, Option<LocalContact>) {
-    let mut request = base(outgoing.method, outgoing.target, &outgoing.from, &outgoing.to, identity);
+    let mut request = base(
+        outgoing.method,
+        outgoing.target,
+        &outgoing.from,
+        &outgoing.to,
+        identity,
+    );
     add_user_headers(&mut request, outgoing.headers, config);
     if !outgoing.body.is_empty() {
         request = request.with_body(outgoing.content_type, outgoing.body);
@@ -52,21 +71,35 @@ pub(super) fn request(
 }
 
 /// Adds the user's fields and ours to a request; also to one inside a dialog.
-pub(super) fn add_user_headers(request: &mut Request, headers: Vec<(Name, String)>, config: &EndpointConfig) {
+pub(super) fn add_user_headers(
+    request: &mut Request,
+    headers: Vec<(Name, String)>,
+    config: &EndpointConfig,
+) {
     for (name, value) in headers {
         if !is_ours(&name) {
             request.headers.push(name, value);
         }
     }
-    let makes_sessions = matches!(request.method, Method::Invite | Method::Update | Method::Subscribe | Method::Refer);
+    let makes_sessions = matches!(
+        request.method,
+        Method::Invite | Method::Update | Method::Subscribe | Method::Refer
+    );
     if makes_sessions && request.headers.first(&Name::Allow).is_none() {
         request.headers.push(Name::Allow, Text::from_static(ALLOW));
     }
-    if makes_sessions && !config.supported.is_empty() && request.headers.first(&Name::Supported).is_none() {
-        request.headers.push(Name::Supported, config.supported.join(", "));
+    if makes_sessions
+        && !config.supported.is_empty()
+        && request.headers.first(&Name::Supported).is_none()
+    {
+        request
+            .headers
+            .push(Name::Supported, config.supported.join(", "));
     }
     if !config.user_agent.is_empty() && request.headers.first(&Name::UserAgent).is_none() {
-        request.headers.push(Name::UserAgent, config.user_agent.as_str());
+        request
+            .headers
+            .push(Name::UserAgent, config.user_agent.as_str());
     }
 }
 
@@ -79,7 +112,9 @@ pub(super) fn response(
     config: &EndpointConfig,
 ) -> Response {
     response.status = reply.status;
-    response.reason = reply.reason.map_or(Text::from_static(reply.status.reason()), Text::from);
+    response.reason = reply
+        .reason
+        .map_or(Text::from_static(reply.status.reason()), Text::from);
     if reply.status.code() >= 300 {
         response.headers.remove(&Name::RecordRoute);
     }
@@ -91,13 +126,19 @@ pub(super) fn response(
             response.headers.push(name, value);
         }
     }
-    let tells_methods = (reply.status.is_success() && matches!(method, Method::Invite | Method::Options))
+    let tells_methods = (reply.status.is_success()
+        && matches!(method, Method::Invite | Method::Options))
         || reply.status == Status::METHOD_NOT_ALLOWED;
     if tells_methods && response.headers.first(&Name::Allow).is_none() {
         response.headers.push(Name::Allow, Text::from_static(ALLOW));
     }
-    if tells_methods && !config.supported.is_empty() && response.headers.first(&Name::Supported).is_none() {
-        response.headers.push(Name::Supported, config.supported.join(", "));
+    if tells_methods
+        && !config.supported.is_empty()
+        && response.headers.first(&Name::Supported).is_none()
+    {
+        response
+            .headers
+            .push(Name::Supported, config.supported.join(", "));
     }
     add_server(&mut response, config);
     if !reply.body.is_empty() {
@@ -108,7 +149,9 @@ pub(super) fn response(
 
 pub(super) fn add_server(response: &mut Response, config: &EndpointConfig) {
     if !config.user_agent.is_empty() && response.headers.first(&Name::Server).is_none() {
-        response.headers.push(Name::Server, config.user_agent.as_str());
+        response
+            .headers
+            .push(Name::Server, config.user_agent.as_str());
     }
 }
 
@@ -118,20 +161,39 @@ pub(super) fn follow_up(invite: &Request, method: Method, to: Option<&str>) -> O
     let mut request = Request::new(method.clone(), invite.uri.clone());
     let via = invite.headers.all(&Name::Via).next()?;
     request.headers.push(Name::Via, via);
-    request.headers.push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
+    request
+        .headers
+        .push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
     for route in invite.headers.fields(&Name::Route) {
         request.headers.push(Name::Route, route);
     }
-    request.headers.push(Name::From, invite.headers.first(&Name::From)?);
-    request.headers.push(Name::To, to.or_else(|| invite.headers.first(&Name::To))?);
-    request.headers.push(Name::CallId, invite.headers.first(&Name::CallId)?);
-    request.headers.push(Name::CSeq, CSeq::new(invite.cseq().ok()?.number, method).to_string());
+    request
+        .headers
+        .push(Name::From, invite.headers.first(&Name::From)?);
+    request
+        .headers
+        .push(Name::To, to.or_else(|| invite.headers.first(&Name::To))?);
+    request
+        .headers
+        .push(Name::CallId, invite.headers.first(&Name::CallId)?);
+    request.headers.push(
+        Name::CSeq,
+        CSeq::new(invite.cseq().ok()?.number, method).to_string(),
+    );
     Some(request)
 }
 
 /// Our Contact as it is reached over this transport.
-pub(super) fn contact(contact: &LocalContact, (host, port): (Host, Option<u16>), transport: Transport) -> NameAddr {
-    let scheme = if transport == Transport::Tls { Scheme::Sips } else { Scheme::Sip };
+pub(super) fn contact(
+    contact: &LocalContact,
+    (host, port): (Host, Option<u16>),
+    transport: Transport,
+) -> NameAddr {
+    let scheme = if transport == Transport::Tls {
+        Scheme::Sips
+    } else {
+        Scheme::Sip
+    };
     let mut uri = Uri::new(scheme, contact.user.as_deref(), host).with_port(port);
     if transport == Transport::Tcp {
         uri = uri.with_param("transport", Some(Transport::Tcp.as_param()));
@@ -139,14 +201,30 @@ pub(super) fn contact(contact: &LocalContact, (host, port): (Host, Option<u16>),
     for (name, value) in &contact.uri_params {
         uri = uri.with_param(name, value.as_deref());
     }
-    contact.params.iter().fold(NameAddr::new(uri), |contact, (name, value)| contact.with_param(name, value.as_deref()))
+    contact
+        .params
+        .iter()
+        .fold(NameAddr::new(uri), |contact, (name, value)| {
+            contact.with_param(name, value.as_deref())
+        })
 }
 
-fn base(method: Method, target: Uri, from: &NameAddr, to: &NameAddr, identity: &Identity<'_>) -> Request {
+fn base(
+    method: Method,
+    target: Uri,
+    from: &NameAddr,
+    to: &NameAddr,
+    identity: &Identity<'_>,
+) -> Request {
     let cseq = CSeq::new(identity.cseq, method.clone()).to_string();
     let mut request = Request::new(method, target.without_headers());
-    request.headers.push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
-    request.headers.push(Name::From, from.clone().with_tag(identity.from_tag).to_string());
+    request
+        .headers
+        .push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
+    request.headers.push(
+        Name::From,
+        from.clone().with_tag(identity.from_tag).to_string(),
+    );
     request.headers.push(Name::To, to.to_string());
     request.headers.push(Name::CallId, identity.call_id);
     request.headers.push(Name::CSeq, cseq);

@@ -19,7 +19,11 @@ pub struct Timers {
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
+        Self {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+        }
     }
 }
 
@@ -152,7 +156,11 @@ impl IpNetwork {
     /// The network of the first `prefix` bits of `address`.
     pub fn new(address: IpAddr, prefix: u8) -> Result<Self, IpNetworkError> {
         let bits = if address.is_ipv4() { 32 } else { 128 };
-        if prefix > bits { Err(IpNetworkError::Prefix) } else { Ok(Self { address, prefix }) }
+        if prefix > bits {
+            Err(IpNetworkError::Prefix)
+        } else {
+            Ok(Self { address, prefix })
+        }
     }
 
     /// Whether `address` lies inside; IPv4 written as IPv6 counts as IPv4.
@@ -208,10 +216,20 @@ mod tests {
             ("::/0", "2001:db9::1", true),
         ] {
             let network: IpNetwork = network.parse().unwrap();
-            assert_eq!(network.contains(address.parse().unwrap()), expected, "{network:?} {address}");
+            assert_eq!(
+                network.contains(address.parse().unwrap()),
+                expected,
+                "{network:?} {address}"
+            );
         }
-        assert_eq!("10.0.0.0/33".parse::<IpNetwork>(), Err(IpNetworkError::Prefix));
-        assert_eq!("localhost/8".parse::<IpNetwork>(), Err(IpNetworkError::Address));
+        assert_eq!(
+            "10.0.0.0/33".parse::<IpNetwork>(),
+            Err(IpNetworkError::Prefix)
+        );
+        assert_eq!(
+            "localhost/8".parse::<IpNetwork>(),
+            Err(IpNetworkError::Address)
+        );
     }
 
     #[test]

@@ -157,6 +157,10 @@ pub enum Failure {
 
 /// Why a session ended.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it travels in an event, which has the room for a request anyway"
+)]
 #[non_exhaustive]
 pub enum EndCause {
     /// The peer's BYE; 200 is sent already.
@@ -173,7 +177,7 @@ pub enum EndCause {
 
 impl Event {
     /// What must be answered when nobody has room for this event.
-    pub(crate) fn pending(&self) -> Option<Pending> {
+    pub fn pending(&self) -> Option<Pending> {
         match self {
             Event::Invited { invite, .. } => Some(Pending::Invite(*invite)),
             Event::Reinvited { transaction, .. } | Event::Requested { transaction, .. } => {
@@ -194,7 +198,7 @@ impl Event {
 
 /// A request of the peer that waits for our answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pending {
+pub enum Pending {
     /// An initial INVITE.
     Invite(InviteId),
     /// Any other request.

@@ -78,14 +78,23 @@ impl Connections {
     pub(super) fn add(&mut self, transport: Transport, remote: SocketAddr) -> ConnectionId {
         self.last_id = self.last_id.wrapping_add(1);
         let id = ConnectionId(self.last_id);
-        self.by_id.insert(id, Connection { transport, remote, waiting: HashSet::new() });
+        self.by_id.insert(
+            id,
+            Connection {
+                transport,
+                remote,
+                waiting: HashSet::new(),
+            },
+        );
         self.id_by_remote.entry((transport, remote)).or_insert(id);
         id
     }
 
     /// Takes a connection away. Returns the requests that waited on it.
     pub(super) fn remove(&mut self, id: ConnectionId) -> Vec<ClientKey> {
-        let Some(connection) = self.by_id.remove(&id) else { return Vec::new() };
+        let Some(connection) = self.by_id.remove(&id) else {
+            return Vec::new();
+        };
         let remote = (connection.transport, connection.remote);
         if self.id_by_remote.get(&remote) == Some(&id) {
             self.id_by_remote.remove(&remote);
@@ -112,8 +121,17 @@ impl Connections {
 
 /// The listener that speaks to `remote` over `transport`: one of that transport and address family;
 /// for connections without such a listener any of the family.
-pub(super) fn listener_for(config: &EndpointConfig, transport: Transport, remote: IpAddr) -> Option<&Listener> {
-    let of_family = || config.listeners.iter().filter(|l| l.bound.is_ipv4() == remote.is_ipv4());
+pub(super) fn listener_for(
+    config: &EndpointConfig,
+    transport: Transport,
+    remote: IpAddr,
+) -> Option<&Listener> {
+    let of_family = || {
+        config
+            .listeners
+            .iter()
+            .filter(|l| l.bound.is_ipv4() == remote.is_ipv4())
+    };
     of_family().find(|l| l.transport == transport).or_else(|| {
         let any = of_family().next();
         any.filter(|_| transport.is_reliable())
@@ -121,13 +139,19 @@ pub(super) fn listener_for(config: &EndpointConfig, transport: Transport, remote
 }
 
 /// Host and port under which `remote` reaches us: the public ones, else the listener's.
-pub(super) fn advertised(config: &EndpointConfig, listener: Option<&Listener>, remote: IpAddr) -> (Host, Option<u16>) {
+pub(super) fn advertised(
+    config: &EndpointConfig,
+    listener: Option<&Listener>,
+    remote: IpAddr,
+) -> (Host, Option<u16>) {
     if let Some((host, port)) = &config.public
         && let Some(host) = Host::parse(host)
     {
         return (host, *port);
     }
-    let Some(listener) = listener else { return (unspecified(remote).into(), None) };
+    let Some(listener) = listener else {
+        return (unspecified(remote).into(), None);
+    };
     // A listener on every address is reached on the loopback address from there only.
     let address = match listener.bound.ip() {
         bound if bound.is_unspecified() && remote.is_loopback() => remote,

@@ -12,10 +12,16 @@ use crate::{Method, Name, ParseError, Request, Response, Status, Via};
 
 impl Endpoint {
     pub(super) fn handle_request(&mut self, mut request: Request, source: Source, now: Instant) {
-        let Ok(mut via) = request.top_via() else { return };
+        let Ok(mut via) = request.top_via() else {
+            return;
+        };
         note_source(&mut request, &mut via, &source);
         let trusted = &self.config.trusted;
-        if !trusted.is_empty() && !trusted.iter().any(|network| network.contains(source.remote.ip())) {
+        if !trusted.is_empty()
+            && !trusted
+                .iter()
+                .any(|network| network.contains(source.remote.ip()))
+        {
             return self.refuse_statelessly(&request, &via, &source, Status::FORBIDDEN, None);
         }
         match request.method {
@@ -62,7 +68,13 @@ impl Endpoint {
             }
             _ if self.is_full() => {
                 let headers = [server::retry_after()];
-                self.refuse_statelessly(&request, via, &source, Status::SERVICE_UNAVAILABLE, headers);
+                self.refuse_statelessly(
+                    &request,
+                    via,
+                    &source,
+                    Status::SERVICE_UNAVAILABLE,
+                    headers,
+                );
             }
             Method::Invite => self.handle_invite(request, via, source, now),
             _ => self.tell(request, via, source, None, now),
@@ -70,7 +82,8 @@ impl Endpoint {
     }
 
     fn is_full(&self) -> bool {
-        self.phase == Phase::Closing || self.servers.unanswered() >= self.config.limits.server_transactions
+        self.phase == Phase::Closing
+            || self.servers.unanswered() >= self.config.limits.server_transactions
     }
 
     /// Tells the user of a request that is no INVITE.
@@ -84,7 +97,12 @@ impl Endpoint {
     ) {
         let tag = self.new_tag();
         let transaction = self.begin(&request, via, source, invite, &tag, now);
-        self.events.push_back(Event::Requested { transaction, invite, request, source });
+        self.events.push_back(Event::Requested {
+            transaction,
+            invite,
+            request,
+            source,
+        });
     }
 
     /// An ACK belongs to a rejection by its branch, or to a 2xx by its dialog.

@@ -28,9 +28,11 @@ mod session_client;
 mod session_server;
 mod timer_queue;
 
-pub use command::{Invite, InviteId, LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId};
+pub use command::{
+    Invite, InviteId, LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId,
+};
 pub use config::{EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, Timers};
-pub use event::{EndCause, Event, Failure, Source};
+pub use event::{EndCause, Event, Failure, Pending, Source};
 pub use flows::{ConnectionId, Destination, Transmit};
 
 use blocklist::Blocklist;
@@ -68,7 +70,7 @@ pub struct Endpoint {
     /// What we can send over.
     transports: Vec<Transport>,
     clients: HashMap<ClientKey, Client>,
-    resolving: HashMap<QuestionId, Attempt>,
+    resolving: HashMap<QuestionId, Box<Attempt>>,
     last_question: u64,
     /// Requests of ours without a final response yet, those that wait for the DNS included.
     pending_clients: usize,
@@ -87,8 +89,15 @@ impl Endpoint {
     /// An endpoint with nothing under way. `random` makes tags, branches and Call-IDs, so it has to
     /// be seeded with something nobody can guess.
     pub fn new(config: EndpointConfig, random: StdRng) -> Self {
-        let has_datagrams = config.listeners.iter().any(|listener| listener.transport == Transport::Udp);
-        let transports = if has_datagrams { vec![Transport::Udp, Transport::Tcp] } else { vec![Transport::Tcp] };
+        let has_datagrams = config
+            .listeners
+            .iter()
+            .any(|listener| listener.transport == Transport::Udp);
+        let transports = if has_datagrams {
+            vec![Transport::Udp, Transport::Tcp]
+        } else {
+            vec![Transport::Tcp]
+        };
         Self {
             config,
             phase: Phase::Open,
@@ -111,7 +120,12 @@ impl Endpoint {
     }
 
     /// A message came, or something that should have been one.
-    pub fn handle_received(&mut self, message: Result<Message, ParseError>, source: Source, now: Instant) {
+    pub fn handle_received(
+        &mut self,
+        message: Result<Message, ParseError>,
+        source: Source,
+        now: Instant,
+    ) {
         match message {
             Ok(Message::Request(request)) => self.handle_request(request, source, now),
             Ok(Message::Response(response)) => self.handle_response(response, now),
@@ -157,14 +171,14 @@ impl Endpoint {
     }
 
     /// Nobody has room for the request of this event: it is refused, a 503 with Retry-After.
-    pub(crate) fn refuse(&mut self, pending: event::Pending, status: Status, now: Instant) {
+    pub fn refuse(&mut self, pending: Pending, status: Status, now: Instant) {
         let mut reply = Reply::new(status);
         if status == Status::SERVICE_UNAVAILABLE {
             reply.headers.push(server::retry_after());
         }
         match pending {
-            event::Pending::Invite(invite) => self.answer(invite, reply, now),
-            event::Pending::Request(transaction) => self.respond(transaction, reply, now),
+            Pending::Invite(invite) => self.answer(invite, reply, now),
+            Pending::Request(transaction) => self.respond(transaction, reply, now),
         }
     }
 
@@ -181,15 +195,31 @@ impl Endpoint {
     /// Sends a request other than INVITE outside of the sessions.
     pub fn request(&mut self, id: RequestId, request: OutgoingRequest, now: Instant) {
         if self.phase == Phase::Closing {
-            return self.events.push_back(Event::RequestFailed { request: id, cause: Failure::Closing });
+            return self.events.push_back(Event::RequestFailed {
+                request: id,
+                cause: Failure::Closing,
+            });
         }
-        let call_id = request.call_id.clone().unwrap_or_else(|| self.new_call_id());
+        let call_id = request
+            .call_id
+            .clone()
+            .unwrap_or_else(|| self.new_call_id());
         let from_tag = request.from_tag.clone().unwrap_or_else(|| self.new_tag());
-        let identity = compose::Identity { call_id: &call_id, from_tag: &from_tag, cseq: request.cseq.unwrap_or(1) };
+        let identity = compose::Identity {
+            call_id: &call_id,
+            from_tag: &from_tag,
+            cseq: request.cseq.unwrap_or(1),
+        };
         let (request, contact) = compose::request(request, &identity, &self.config);
-        if matches!(request.method, Method::Invite | Method::Ack | Method::Cancel) {
+        if matches!(
+            request.method,
+            Method::Invite | Method::Ack | Method::Cancel
+        ) {
             tracing::error!(method = %request.method, "this method cannot be sent as a plain request");
-            return self.events.push_back(Event::RequestFailed { request: id, cause: Failure::Unresolvable });
+            return self.events.push_back(Event::RequestFailed {
+                request: id,
+                cause: Failure::Unresolvable,
+            });
         }
         let next_hop = self.next_hop(&request);
         self.start(request, Owner::Request(id), contact, &next_hop, now);
@@ -197,7 +227,10 @@ impl Endpoint {
 
     /// The first Route, else the outbound proxy, else the target. RFC 3261 §8.1.2.
     fn next_hop(&self, request: &crate::Request) -> Uri {
-        let route = request.routes().ok().and_then(|routes| routes.into_iter().next());
+        let route = request
+            .routes()
+            .ok()
+            .and_then(|routes| routes.into_iter().next());
         match (route, &self.config.outbound_proxy) {
             (Some(route), _) => route.uri,
             (None, Some(proxy)) => proxy.clone(),

@@ -67,7 +67,8 @@ impl Server {
     fn is_terminated(&self) -> bool {
         matches!(
             self.machine,
-            Machine::Invite(ServerInvite::Terminated) | Machine::NonInvite(ServerNonInvite::Terminated)
+            Machine::Invite(ServerInvite::Terminated)
+                | Machine::NonInvite(ServerNonInvite::Terminated)
         )
     }
 
@@ -84,16 +85,31 @@ impl Server {
     }
 
     fn on_repeated(&mut self, timers: &Timers, now: Instant) -> Vec<Reaction> {
-        self.on(server_invite::Event::Repeated, Some(server_non_invite::Event::Repeated), timers, now)
+        self.on(
+            server_invite::Event::Repeated,
+            Some(server_non_invite::Event::Repeated),
+            timers,
+            now,
+        )
     }
 
     fn on_reply(&mut self, status: Status, timers: &Timers, now: Instant) -> Vec<Reaction> {
         match status {
-            status if status.is_provisional() => self.on(server_invite::Event::Provisional, None, timers, now),
-            status if status.is_success() => {
-                self.on(server_invite::Event::Success, Some(server_non_invite::Event::Final), timers, now)
+            status if status.is_provisional() => {
+                self.on(server_invite::Event::Provisional, None, timers, now)
             }
-            _ => self.on(server_invite::Event::Failure, Some(server_non_invite::Event::Final), timers, now),
+            status if status.is_success() => self.on(
+                server_invite::Event::Success,
+                Some(server_non_invite::Event::Final),
+                timers,
+                now,
+            ),
+            _ => self.on(
+                server_invite::Event::Failure,
+                Some(server_non_invite::Event::Final),
+                timers,
+                now,
+            ),
         }
     }
 
@@ -109,7 +125,9 @@ impl Server {
             (Machine::Invite(machine), _) => {
                 let mut out = Vec::new();
                 *machine = machine.on(invite, reliable, timers, now, &mut out);
-                out.into_iter().map(|server_invite::Action::SendResponse| Reaction::SendResponse).collect()
+                out.into_iter()
+                    .map(|server_invite::Action::SendResponse| Reaction::SendResponse)
+                    .collect()
             }
             (Machine::NonInvite(machine), Some(event)) => {
                 let mut out = Vec::new();
@@ -125,7 +143,9 @@ impl Server {
             Machine::Invite(machine) => {
                 let mut out = Vec::new();
                 *machine = machine.on_time(timers, now, &mut out);
-                out.into_iter().map(|server_invite::Action::SendResponse| Reaction::SendResponse).collect()
+                out.into_iter()
+                    .map(|server_invite::Action::SendResponse| Reaction::SendResponse)
+                    .collect()
             }
             Machine::NonInvite(machine) => {
                 let mut out = Vec::new();
@@ -185,7 +205,12 @@ impl Servers {
     }
 
     /// The transaction that this request belongs to, as a repetition, as its ACK, or as its CANCEL. RFC 3261 §17.2.3, §9.2.
-    pub(super) fn find(&self, request: &Request, via: &Via, method: &Method) -> Option<ServerTransactionId> {
+    pub(super) fn find(
+        &self,
+        request: &Request,
+        via: &Via,
+        method: &Method,
+    ) -> Option<ServerTransactionId> {
         self.id_by_key.get(&self.key(request, via, method)).copied()
     }
 
@@ -195,11 +220,18 @@ impl Servers {
     }
 
     fn key(&self, request: &Request, via: &Via, method: &Method) -> Fingerprint {
-        let method = if *method == Method::Ack { &Method::Invite } else { method };
+        let method = if *method == Method::Ack {
+            &Method::Invite
+        } else {
+            method
+        };
         match via.branch().filter(|_| via.has_unique_branch()) {
-            Some(branch) => {
-                self.fingerprint(&(branch, via.host.to_string().to_ascii_lowercase(), via.port, method.as_str()))
-            }
+            Some(branch) => self.fingerprint(&(
+                branch,
+                via.host.to_string().to_ascii_lowercase(),
+                via.port,
+                method.as_str(),
+            )),
             None => {
                 let to_tag = match method {
                     // The ACK has a To tag that the INVITE had not.
@@ -208,7 +240,10 @@ impl Servers {
                 };
                 self.fingerprint(&(
                     request.uri.to_string(),
-                    request.from().ok().and_then(|from| from.tag().map(str::to_owned)),
+                    request
+                        .from()
+                        .ok()
+                        .and_then(|from| from.tag().map(str::to_owned)),
                     to_tag,
                     request.call_id().ok(),
                     request.cseq().ok().map(|cseq| cseq.number),
@@ -225,11 +260,19 @@ impl Servers {
         }
         let from = request.from().ok()?;
         let cseq = request.cseq().ok()?;
-        Some(self.fingerprint(&(from.tag(), request.call_id().ok()?, cseq.number, request.method.as_str())))
+        Some(self.fingerprint(&(
+            from.tag(),
+            request.call_id().ok()?,
+            cseq.number,
+            request.method.as_str(),
+        )))
     }
 
     fn fingerprint(&self, value: &impl Hash) -> Fingerprint {
-        (self.hashers.0.hash_one(value), self.hashers.1.hash_one(value))
+        (
+            self.hashers.0.hash_one(value),
+            self.hashers.1.hash_one(value),
+        )
     }
 
     /// A tag for responses that nothing is kept for: the same for each repetition. RFC 3261 §8.2.7.
@@ -241,7 +284,9 @@ impl Servers {
     }
 
     fn remove(&mut self, id: ServerTransactionId) {
-        let Some(server) = self.by_id.remove(&id) else { return };
+        let Some(server) = self.by_id.remove(&id) else {
+            return;
+        };
         if server.is_pending() {
             self.pending = self.pending.saturating_sub(1);
         }
@@ -253,7 +298,11 @@ impl Servers {
         {
             self.id_by_merge_key.remove(&key);
         }
-        while self.answered.front().is_some_and(|id| !self.by_id.contains_key(id)) {
+        while self
+            .answered
+            .front()
+            .is_some_and(|id| !self.by_id.contains_key(id))
+        {
             self.answered.pop_front();
         }
     }
@@ -277,9 +326,11 @@ pub(super) fn note_source(request: &mut Request, via: &mut Via, source: &Source)
     if !differs && !asks_for_port {
         return;
     }
-    via.params.set("received", Some(source.remote.ip().to_string()));
+    via.params
+        .set("received", Some(source.remote.ip().to_string()));
     if asks_for_port {
-        via.params.set("rport", Some(source.remote.port().to_string()));
+        via.params
+            .set("rport", Some(source.remote.port().to_string()));
     }
     request.headers.set_top_via(via);
 }
@@ -310,12 +361,18 @@ impl Endpoint {
         // The 100 has no To tag, all others have.
         let trying = is_invite.then(|| skeleton.to_bytes());
         add_to_tag(&mut skeleton, to_tag);
-        if matches!(request.method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify) {
+        if matches!(
+            request.method,
+            Method::Invite | Method::Subscribe | Method::Refer | Method::Notify
+        ) {
             for route in request.headers.fields(&Name::RecordRoute) {
                 skeleton.headers.push(Name::RecordRoute, route);
             }
         }
-        let refreshes = matches!(request.method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify);
+        let refreshes = matches!(
+            request.method,
+            Method::Invite | Method::Update | Method::Subscribe | Method::Notify
+        );
         let server = Server {
             machine: match is_invite {
                 true => Machine::Invite(ServerInvite::new()),
@@ -329,7 +386,11 @@ impl Endpoint {
             method: request.method.clone(),
             cseq: request.cseq().map_or(0, |cseq| cseq.number),
             invite,
-            refresh: request.contact().ok().filter(|_| refreshes).map(|contact| contact.uri),
+            refresh: request
+                .contact()
+                .ok()
+                .filter(|_| refreshes)
+                .map(|contact| contact.uri),
             wire: trying.unwrap_or_default(),
             scheduled: Scheduled::default(),
         };
@@ -347,8 +408,15 @@ impl Endpoint {
     }
 
     /// The request came again.
-    pub(super) fn handle_repeated(&mut self, id: ServerTransactionId, source: Source, now: Instant) {
-        let Some(server) = self.servers.by_id.get_mut(&id) else { return };
+    pub(super) fn handle_repeated(
+        &mut self,
+        id: ServerTransactionId,
+        source: Source,
+        now: Instant,
+    ) {
+        let Some(server) = self.servers.by_id.get_mut(&id) else {
+            return;
+        };
         server.source = source;
         let reactions = server.on_repeated(&self.config.timers, now);
         self.react(id, reactions);
@@ -356,13 +424,27 @@ impl Endpoint {
 
     /// The ACK for our rejection came.
     pub(super) fn handle_rejection_acknowledged(&mut self, id: ServerTransactionId, now: Instant) {
-        let Some(server) = self.servers.by_id.get_mut(&id) else { return };
-        let reactions = server.on(server_invite::Event::Acknowledged, None, &self.config.timers, now);
+        let Some(server) = self.servers.by_id.get_mut(&id) else {
+            return;
+        };
+        let reactions = server.on(
+            server_invite::Event::Acknowledged,
+            None,
+            &self.config.timers,
+            now,
+        );
         self.react(id, reactions);
     }
 
-    pub(super) fn handle_server_time(&mut self, id: ServerTransactionId, at: Instant, now: Instant) {
-        let Some(server) = self.servers.by_id.get_mut(&id) else { return };
+    pub(super) fn handle_server_time(
+        &mut self,
+        id: ServerTransactionId,
+        at: Instant,
+        now: Instant,
+    ) {
+        let Some(server) = self.servers.by_id.get_mut(&id) else {
+            return;
+        };
         if !server.scheduled.take(at) {
             return;
         }
@@ -396,7 +478,12 @@ impl Endpoint {
     }
 
     /// Sends a response in its transaction. Returns its bytes if it was sent.
-    pub(super) fn reply(&mut self, id: ServerTransactionId, reply: Reply, now: Instant) -> Option<Bytes> {
+    pub(super) fn reply(
+        &mut self,
+        id: ServerTransactionId,
+        reply: Reply,
+        now: Instant,
+    ) -> Option<Bytes> {
         let server = self.servers.by_id.get(&id)?;
         let skeleton = match reply.status.is_final() {
             true => self.servers.by_id.get_mut(&id)?.skeleton.take()?,
@@ -438,7 +525,12 @@ impl Endpoint {
             }
             self.send_response(id);
         }
-        if self.servers.by_id.get(&id).is_some_and(Server::is_terminated) {
+        if self
+            .servers
+            .by_id
+            .get(&id)
+            .is_some_and(Server::is_terminated)
+        {
             self.servers.remove(id);
         }
         self.schedule_server(id);
@@ -447,12 +539,15 @@ impl Endpoint {
     fn schedule_server(&mut self, id: ServerTransactionId) {
         if let Some(server) = self.servers.by_id.get_mut(&id) {
             let deadline = server.deadline();
-            self.timers.schedule(TimerKey::Server(id), deadline, &mut server.scheduled);
+            self.timers
+                .schedule(TimerKey::Server(id), deadline, &mut server.scheduled);
         }
     }
 
     fn send_response(&mut self, id: ServerTransactionId) {
-        let Some(server) = self.servers.by_id.get(&id) else { return };
+        let Some(server) = self.servers.by_id.get(&id) else {
+            return;
+        };
         let (source, port, wire) = (server.source, server.return_port, server.wire.clone());
         self.send_back(&source, port, wire);
     }
@@ -460,18 +555,32 @@ impl Endpoint {
     /// Sends a response to where its request came from. RFC 3261 §18.2.2.
     pub(super) fn send_back(&mut self, source: &Source, port: u16, payload: Bytes) {
         if let Some(destination) = self.way_back(source, port) {
-            self.transmits.push_back(Transmit { destination, payload, origin: None });
+            self.transmits.push_back(Transmit {
+                destination,
+                payload,
+                origin: None,
+            });
         }
     }
 
     pub(super) fn way_back(&mut self, source: &Source, port: u16) -> Option<Destination> {
         let remote = SocketAddr::new(source.remote.ip(), port);
         match source.transport {
-            Transport::Udp => Some(Destination::Datagram { local: source.local, remote }),
-            Transport::Tcp | Transport::Tls => match source.connection.filter(|id| self.connections.contains(*id)) {
+            Transport::Udp => Some(Destination::Datagram {
+                local: source.local,
+                remote,
+            }),
+            Transport::Tcp | Transport::Tls => match source
+                .connection
+                .filter(|id| self.connections.contains(*id))
+            {
                 Some(id) => Some(Destination::Connection(id)),
                 None => {
-                    let target = Target { transport: source.transport, address: remote, domain: None };
+                    let target = Target {
+                        transport: source.transport,
+                        address: remote,
+                        domain: None,
+                    };
                     self.connection_to(target).map(Destination::Connection)
                 }
             },
@@ -502,7 +611,9 @@ impl Endpoint {
         let tag = self.servers.stateless_tag(&response);
         add_to_tag(&mut response, &tag);
         if response.status == Status::METHOD_NOT_ALLOWED {
-            response.headers.push(Name::Allow, Text::from_static(compose::ALLOW));
+            response
+                .headers
+                .push(Name::Allow, Text::from_static(compose::ALLOW));
         }
         compose::add_server(&mut response, &self.config);
         self.send_back(source, return_port(via, source), response.to_bytes());

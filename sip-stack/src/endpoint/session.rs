@@ -11,7 +11,7 @@ use super::command::{InviteId, LocalContact, RequestId, ServerTransactionId};
 use super::event::Source;
 use super::flows::Transmit;
 use super::timer_queue::Scheduled;
-use super::{Endpoint, EndCause, Event, Owner, QuestionId, TimerKey, compose};
+use super::{EndCause, Endpoint, Event, Owner, QuestionId, TimerKey, compose};
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::Repeat;
 use crate::{Method, Name, Request, Text};
@@ -132,9 +132,10 @@ impl Session {
         match self {
             Session::Inviting(inviting) => Some(inviting.deadline),
             Session::Invited(invited) => Some(invited.deadline),
-            Session::Established(established) => {
-                established.awaited.as_ref().map(|awaited| awaited.repeat.at().min(awaited.end))
-            }
+            Session::Established(established) => established
+                .awaited
+                .as_ref()
+                .map(|awaited| awaited.repeat.at().min(awaited.end)),
         }
     }
 
@@ -149,7 +150,15 @@ impl Session {
 
 impl Established {
     pub(super) fn new(dialog: Dialog, contact: LocalContact) -> Self {
-        Self { dialog, contact, acks: Vec::new(), awaited: None, ours: None, theirs: None, ending: Ending::No }
+        Self {
+            dialog,
+            contact,
+            acks: Vec::new(),
+            awaited: None,
+            ours: None,
+            theirs: None,
+            ending: Ending::No,
+        }
     }
 
     pub(super) fn expect_ack(&mut self, cseq: u32) {
@@ -161,7 +170,10 @@ impl Established {
 
     /// The CSeq of the INVITE whose ACK the user still owes.
     pub(super) fn owed_ack(&self) -> Option<u32> {
-        self.acks.iter().find(|ack| ack.sent.is_none()).map(|ack| ack.cseq)
+        self.acks
+            .iter()
+            .find(|ack| ack.sent.is_none())
+            .map(|ack| ack.cseq)
     }
 }
 
@@ -209,7 +221,13 @@ impl Sessions {
         match self.by_id.get_mut(&id) {
             Some(entry) => entry.session = session,
             None => {
-                self.by_id.insert(id, Entry { session, scheduled: Scheduled::default() });
+                self.by_id.insert(
+                    id,
+                    Entry {
+                        session,
+                        scheduled: Scheduled::default(),
+                    },
+                );
             }
         }
     }
@@ -227,16 +245,23 @@ impl Endpoint {
     pub(super) fn schedule_session(&mut self, id: InviteId) {
         if let Some(entry) = self.sessions.by_id.get_mut(&id) {
             let deadline = entry.session.deadline();
-            self.timers.schedule(TimerKey::Session(id), deadline, &mut entry.scheduled);
+            self.timers
+                .schedule(TimerKey::Session(id), deadline, &mut entry.scheduled);
         }
     }
 
     pub(super) fn handle_session_time(&mut self, id: InviteId, at: Instant, now: Instant) {
-        let Some(entry) = self.sessions.by_id.get_mut(&id) else { return };
+        let Some(entry) = self.sessions.by_id.get_mut(&id) else {
+            return;
+        };
         if !entry.scheduled.take(at) {
             return;
         }
-        if entry.session.deadline().is_some_and(|deadline| deadline <= now) {
+        if entry
+            .session
+            .deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
             match &entry.session {
                 Session::Inviting(_) => self.handle_inviting_time(id, now),
                 Session::Invited(_) => self.handle_invited_time(id, now),
@@ -265,27 +290,39 @@ impl Endpoint {
         match self.sessions.get(id) {
             Some(Session::Inviting(_)) => self.cancel(id, now),
             Some(Session::Invited(_)) => {
-                self.answer(id, super::Reply::new(crate::Status::TEMPORARILY_UNAVAILABLE), now);
+                self.answer(
+                    id,
+                    super::Reply::new(crate::Status::TEMPORARILY_UNAVAILABLE),
+                    now,
+                );
             }
-            Some(Session::Established(established)) => match (&established.ending, &established.awaited) {
-                (Ending::No, Some(_)) => {
-                    if let Some(established) = self.sessions.established(id) {
-                        established.ending = Ending::Waiting(headers);
+            Some(Session::Established(established)) => {
+                match (&established.ending, &established.awaited) {
+                    (Ending::No, Some(_)) => {
+                        if let Some(established) = self.sessions.established(id) {
+                            established.ending = Ending::Waiting(headers);
+                        }
                     }
+                    (Ending::No, None) => self.send_bye(id, headers, now),
+                    (Ending::Waiting(_) | Ending::Sent, _) => {}
                 }
-                (Ending::No, None) => self.send_bye(id, headers, now),
-                (Ending::Waiting(_) | Ending::Sent, _) => {}
-            },
+            }
             None => {}
         }
     }
 
     pub(super) fn send_bye(&mut self, id: InviteId, headers: Vec<(Name, String)>, now: Instant) {
         // The peer repeats its 2xx until it has an ACK, whatever else it is told.
-        if self.sessions.established(id).is_some_and(|established| established.owed_ack().is_some()) {
+        if self
+            .sessions
+            .established(id)
+            .is_some_and(|established| established.owed_ack().is_some())
+        {
             self.ack(id, None, now);
         }
-        let Some(established) = self.sessions.established(id) else { return };
+        let Some(established) = self.sessions.established(id) else {
+            return;
+        };
         established.ending = Ending::Sent;
         let mut request = established.dialog.request(Method::Bye);
         let next_hop = established.dialog.next_hop().clone();

@@ -8,7 +8,7 @@ use super::client::{Client, ClientKey};
 use super::command::{Invite, InviteId, RequestId};
 use super::flows::Transmit;
 use super::session::{Ending, Established, Inviting, Session, Stage, tag_of};
-use super::{Endpoint, EndCause, Event, Failure, Owner, Phase, QuestionId, compose};
+use super::{EndCause, Endpoint, Event, Failure, Owner, Phase, QuestionId, compose};
 use crate::dialog::{self, Dialog};
 use crate::{Method, Name, Response, Status, Uri};
 
@@ -20,7 +20,9 @@ impl Endpoint {
     pub fn invite(&mut self, id: InviteId, invite: Invite, now: Instant) {
         let refused = match self.phase {
             Phase::Closing => Some(Failure::Closing),
-            Phase::Open if self.sessions.len() >= self.config.limits.invites => Some(Failure::TooManyRequests),
+            Phase::Open if self.sessions.len() >= self.config.limits.invites => {
+                Some(Failure::TooManyRequests)
+            }
             Phase::Open => None,
         };
         if let Some(cause) = refused {
@@ -28,10 +30,18 @@ impl Endpoint {
         }
         let call_id = invite.call_id.clone().unwrap_or_else(|| self.new_call_id());
         let from_tag = invite.from_tag.clone().unwrap_or_else(|| self.new_tag());
-        let identity = compose::Identity { call_id: &call_id, from_tag: &from_tag, cseq: invite.cseq.unwrap_or(1) };
+        let identity = compose::Identity {
+            call_id: &call_id,
+            from_tag: &from_tag,
+            cseq: invite.cseq.unwrap_or(1),
+        };
         let (request, contact) = compose::invite(invite, &identity, &self.config);
         let deadline = now + self.config.limits.ringing;
-        let inviting = Inviting { stage: Stage::Starting, contact: contact.clone(), deadline };
+        let inviting = Inviting {
+            stage: Stage::Starting,
+            contact: contact.clone(),
+            deadline,
+        };
         self.sessions.insert(id, Session::Inviting(inviting));
         let next_hop = self.next_hop(&request);
         self.start(request, Owner::Invite(id), Some(contact), &next_hop, now);
@@ -52,9 +62,13 @@ impl Endpoint {
 
     /// Whether our INVITE is to go no further.
     pub(super) fn is_withdrawn(&self, owner: Owner) -> bool {
-        let Owner::Invite(id) = owner else { return false };
+        let Owner::Invite(id) = owner else {
+            return false;
+        };
         match self.sessions.get(id) {
-            Some(Session::Inviting(inviting)) => matches!(inviting.stage, Stage::Withdrawing(_) | Stage::Cancelled(_)),
+            Some(Session::Inviting(inviting)) => {
+                matches!(inviting.stage, Stage::Withdrawing(_) | Stage::Cancelled(_))
+            }
             Some(Session::Invited(_) | Session::Established(_)) | None => true,
         }
     }
@@ -97,7 +111,9 @@ impl Endpoint {
 
     /// Ringing has lasted too long: CANCEL; or the CANCEL had no effect: the INVITE is given up.
     pub(super) fn handle_inviting_time(&mut self, id: InviteId, now: Instant) {
-        let Some(inviting) = self.sessions.inviting(id) else { return };
+        let Some(inviting) = self.sessions.inviting(id) else {
+            return;
+        };
         inviting.deadline = now + self.config.timers.transaction();
         match inviting.stage {
             Stage::Sent(key) if self.clients.get(&key).is_some_and(Client::is_proceeding) => {
@@ -116,12 +132,23 @@ impl Endpoint {
     }
 
     /// A provisional response to our INVITE.
-    pub(super) fn handle_invite_progress(&mut self, id: InviteId, key: ClientKey, response: Response, now: Instant) {
-        let Some(inviting) = self.sessions.inviting(id) else { return };
+    pub(super) fn handle_invite_progress(
+        &mut self,
+        id: InviteId,
+        key: ClientKey,
+        response: Response,
+        now: Instant,
+    ) {
+        let Some(inviting) = self.sessions.inviting(id) else {
+            return;
+        };
         match inviting.stage {
             Stage::Withdrawing(_) => self.send_cancel_of(id, key, now),
             Stage::Sent(_) if response.status != Status::TRYING => {
-                self.events.push_back(Event::Progressed { invite: id, response });
+                self.events.push_back(Event::Progressed {
+                    invite: id,
+                    response,
+                });
             }
             Stage::Starting | Stage::Resolving(_) | Stage::Sent(_) | Stage::Cancelled(_) => {}
         }
@@ -129,7 +156,10 @@ impl Endpoint {
 
     pub(super) fn handle_invite_rejected(&mut self, id: InviteId, response: Response) {
         if self.sessions.remove(id).is_some() {
-            self.events.push_back(Event::Rejected { invite: id, response });
+            self.events.push_back(Event::Rejected {
+                invite: id,
+                response,
+            });
         }
     }
 
@@ -143,12 +173,20 @@ impl Endpoint {
     pub(super) fn handle_success(&mut self, client: &mut Client, response: Response, now: Instant) {
         match client.attempt.owner {
             Owner::Invite(id) => self.handle_invite_answered(id, client, response, now),
-            Owner::InSession(id, request) => self.handle_reinvite_answered(id, request, client, response, now),
+            Owner::InSession(id, request) => {
+                self.handle_reinvite_answered(id, request, client, response, now)
+            }
             Owner::Ack(..) | Owner::Bye(_) | Owner::Request(_) | Owner::Nobody => {}
         }
     }
 
-    fn handle_invite_answered(&mut self, id: InviteId, client: &mut Client, response: Response, now: Instant) {
+    fn handle_invite_answered(
+        &mut self,
+        id: InviteId,
+        client: &mut Client,
+        response: Response,
+        now: Instant,
+    ) {
         let dialog = match Dialog::of_client(&client.attempt.request, &response) {
             Ok(dialog) => dialog,
             Err(error) => {
@@ -156,7 +194,9 @@ impl Endpoint {
                 return self.handle_invite_failed(id, Failure::Unreachable);
             }
         };
-        let Some(inviting) = self.sessions.inviting(id) else { return self.end_fork(client, &response, now) };
+        let Some(inviting) = self.sessions.inviting(id) else {
+            return self.end_fork(client, &response, now);
+        };
         if let Stage::Withdrawing(_) | Stage::Cancelled(_) = inviting.stage {
             self.end_fork(client, &response, now);
             self.end_session(id, EndCause::CancelCrossed);
@@ -164,14 +204,22 @@ impl Endpoint {
         }
         let mut established = Established::new(dialog, inviting.contact.clone());
         established.expect_ack(cseq_of(client));
-        self.sessions.insert(id, Session::Established(Box::new(established)));
-        self.events.push_back(Event::Answered { invite: id, response });
+        self.sessions
+            .insert(id, Session::Established(Box::new(established)));
+        self.events.push_back(Event::Answered {
+            invite: id,
+            response,
+        });
     }
 
     /// Acknowledges the 2xx to our INVITE, with a body if the 2xx brought the offer. RFC 3261 §13.2.2.4.
     pub fn ack(&mut self, id: InviteId, body: Option<(String, Bytes)>, now: Instant) {
-        let Some(established) = self.sessions.established(id) else { return };
-        let Some(cseq) = established.owed_ack() else { return };
+        let Some(established) = self.sessions.established(id) else {
+            return;
+        };
+        let Some(cseq) = established.owed_ack() else {
+            return;
+        };
         let mut request = established.dialog.ack(cseq);
         let next_hop = established.dialog.next_hop().clone();
         compose::add_user_headers(&mut request, Vec::new(), &self.config);
@@ -182,7 +230,9 @@ impl Endpoint {
     }
 
     pub(super) fn note_ack(&mut self, id: InviteId, cseq: u32, transmit: Transmit) {
-        let Some(established) = self.sessions.established(id) else { return };
+        let Some(established) = self.sessions.established(id) else {
+            return;
+        };
         if let Some(ack) = established.acks.iter_mut().find(|ack| ack.cseq == cseq) {
             ack.sent = Some(transmit);
         }
@@ -190,24 +240,41 @@ impl Endpoint {
 
     /// Repetitions of the 2xx have ended, so the ACK needs not to be kept.
     pub(super) fn forget_acks(&mut self, client: &Client) {
-        let (Owner::Invite(id) | Owner::InSession(id, _)) = client.attempt.owner else { return };
+        let (Owner::Invite(id) | Owner::InSession(id, _)) = client.attempt.owner else {
+            return;
+        };
         if client.attempt.request.method != Method::Invite {
             return;
         }
         let cseq = cseq_of(client);
         if let Some(established) = self.sessions.established(id) {
-            established.acks.retain(|ack| ack.cseq != cseq || ack.sent.is_none());
+            established
+                .acks
+                .retain(|ack| ack.cseq != cseq || ack.sent.is_none());
         }
     }
 
     /// A 2xx after the first: a repetition gets its ACK again, another fork ACK and BYE (CHAT-28).
-    pub(super) fn handle_further_success(&mut self, client: &mut Client, response: &Response, now: Instant) {
-        let (Owner::Invite(id) | Owner::InSession(id, _)) = client.attempt.owner else { return };
+    pub(super) fn handle_further_success(
+        &mut self,
+        client: &mut Client,
+        response: &Response,
+        now: Instant,
+    ) {
+        let (Owner::Invite(id) | Owner::InSession(id, _)) = client.attempt.owner else {
+            return;
+        };
         let cseq = cseq_of(client);
         let tag = response.to().map(|to| tag_of(&to)).unwrap_or_default();
-        let is_session = |established: &&mut Established| established.dialog.remote_tag().unwrap_or_default() == &*tag;
+        let is_session = |established: &&mut Established| {
+            established.dialog.remote_tag().unwrap_or_default() == &*tag
+        };
         if let Some(established) = self.sessions.established(id).filter(is_session) {
-            let sent = established.acks.iter().find(|ack| ack.cseq == cseq).and_then(|ack| ack.sent.clone());
+            let sent = established
+                .acks
+                .iter()
+                .find(|ack| ack.cseq == cseq)
+                .and_then(|ack| ack.sent.clone());
             // None: the user has not acknowledged it yet.
             let Some(transmit) = sent else { return };
             if let super::Destination::Connection(connection) = transmit.destination
@@ -222,7 +289,9 @@ impl Endpoint {
 
     /// Acknowledges a 2xx whose dialog nobody wants, and ends that dialog, once.
     fn end_fork(&mut self, client: &mut Client, response: &Response, now: Instant) {
-        let Ok(mut dialog) = Dialog::of_client(&client.attempt.request, response) else { return };
+        let Ok(mut dialog) = Dialog::of_client(&client.attempt.request, response) else {
+            return;
+        };
         let ack = dialog.ack(cseq_of(client));
         self.send_unowned(&dialog, ack, now);
         let tag = dialog.id().remote_tag;
@@ -234,7 +303,10 @@ impl Endpoint {
     }
 
     /// Sends a request inside a session. For INVITE (a re-INVITE) the ACK is the endpoint's.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one request, and the time")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one request, and the time"
+    )]
     pub fn request_in(
         &mut self,
         invite: InviteId,
@@ -249,7 +321,9 @@ impl Endpoint {
         let refused = match self.sessions.established(invite) {
             None => Some(Failure::SessionEnded),
             Some(established) if established.ending != Ending::No => Some(Failure::SessionEnded),
-            Some(established) if changes_session && is_changing(established) => Some(Failure::RequestPending),
+            Some(established) if changes_session && is_changing(established) => {
+                Some(Failure::RequestPending)
+            }
             Some(_) if matches!(method, Method::Ack | Method::Cancel | Method::Bye) => {
                 tracing::error!(%method, "this method cannot be sent as a plain request");
                 Some(Failure::SessionEnded)
@@ -257,13 +331,18 @@ impl Endpoint {
             Some(_) => None,
         };
         if let Some(cause) = refused {
-            return self.events.push_back(Event::RequestFailed { request: id, cause });
+            return self
+                .events
+                .push_back(Event::RequestFailed { request: id, cause });
         }
-        let Some(established) = self.sessions.established(invite) else { return };
+        let Some(established) = self.sessions.established(invite) else {
+            return;
+        };
         if changes_session {
             established.ours = Some(id);
         }
-        let has_contact = changes_session || matches!(method, Method::Subscribe | Method::Notify | Method::Refer);
+        let has_contact =
+            changes_session || matches!(method, Method::Subscribe | Method::Notify | Method::Refer);
         let contact = has_contact.then(|| established.contact.clone());
         let mut request = established.dialog.request(method);
         let next_hop = established.dialog.next_hop().clone();
@@ -271,7 +350,13 @@ impl Endpoint {
         if !body.is_empty() {
             request = request.with_body(content_type, body);
         }
-        self.start(request, Owner::InSession(invite, id), contact, &next_hop, now);
+        self.start(
+            request,
+            Owner::InSession(invite, id),
+            contact,
+            &next_hop,
+            now,
+        );
     }
 
     fn handle_reinvite_answered(
@@ -300,15 +385,22 @@ impl Endpoint {
         let status = response.status;
         if let Some(established) = self.sessions.established(id) {
             let method = response.cseq().map(|cseq| cseq.method);
-            let refreshes = matches!(method, Ok(Method::Invite | Method::Update | Method::Subscribe | Method::Notify));
+            let refreshes = matches!(
+                method,
+                Ok(Method::Invite | Method::Update | Method::Subscribe | Method::Notify)
+            );
             if established.ours == Some(request) {
                 established.ours = None;
             }
-            if status.is_success() && refreshes && let Ok(target) = contact_of(&response) {
+            if status.is_success()
+                && refreshes
+                && let Ok(target) = contact_of(&response)
+            {
                 established.dialog.refresh(target);
             }
         }
-        self.events.push_back(Event::Responded { request, response });
+        self.events
+            .push_back(Event::Responded { request, response });
         match status {
             Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST => {
                 self.end_session(id, EndCause::PeerGone);
@@ -318,13 +410,20 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn handle_session_failure(&mut self, id: InviteId, request: RequestId, cause: Failure, now: Instant) {
+    pub(super) fn handle_session_failure(
+        &mut self,
+        id: InviteId,
+        request: RequestId,
+        cause: Failure,
+        now: Instant,
+    ) {
         if let Some(established) = self.sessions.established(id)
             && established.ours == Some(request)
         {
             established.ours = None;
         }
-        self.events.push_back(Event::RequestFailed { request, cause });
+        self.events
+            .push_back(Event::RequestFailed { request, cause });
         // Nobody answering is as good as 408. RFC 3261 §12.2.1.2.
         if cause == Failure::Timeout {
             self.end_with_bye(id, EndCause::PeerGone, now);

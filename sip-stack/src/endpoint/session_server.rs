@@ -8,17 +8,29 @@ use super::command::{InviteId, LocalContact, Reply, ServerTransactionId};
 use super::event::Source;
 use super::server;
 use super::session::{AwaitedAck, Ending, Established, Invited, Provisionals, Session};
-use super::{Endpoint, EndCause, Event};
+use super::{EndCause, Endpoint, Event};
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::Repeat;
 use crate::{Method, Name, Request, Status, Via};
 
 impl Endpoint {
     /// An INVITE outside of any session.
-    pub(super) fn handle_invite(&mut self, request: Request, via: &Via, source: Source, now: Instant) {
+    pub(super) fn handle_invite(
+        &mut self,
+        request: Request,
+        via: &Via,
+        source: Source,
+        now: Instant,
+    ) {
         if self.sessions.len() >= self.config.limits.invites {
             let headers = [server::retry_after()];
-            return self.refuse_statelessly(&request, via, &source, Status::SERVICE_UNAVAILABLE, headers);
+            return self.refuse_statelessly(
+                &request,
+                via,
+                &source,
+                Status::SERVICE_UNAVAILABLE,
+                headers,
+            );
         }
         let tag = self.new_tag();
         let Ok(dialog) = Dialog::of_server(&request, &tag) else {
@@ -26,21 +38,37 @@ impl Endpoint {
         };
         let invite = self.sessions.new_id();
         let transaction = self.begin(&request, via, source, Some(invite), &tag, now);
-        let provisionals = match request.headers.contains(&Name::Require, RELIABLE_PROVISIONALS) {
+        let provisionals = match request
+            .headers
+            .contains(&Name::Require, RELIABLE_PROVISIONALS)
+        {
             true => Provisionals::Withheld,
             false => Provisionals::Sent,
         };
         let deadline = now + self.config.limits.ringing;
-        let invited = Invited { transaction, dialog, contact: LocalContact::default(), provisionals, deadline };
-        self.sessions.insert(invite, Session::Invited(Box::new(invited)));
+        let invited = Invited {
+            transaction,
+            dialog,
+            contact: LocalContact::default(),
+            provisionals,
+            deadline,
+        };
+        self.sessions
+            .insert(invite, Session::Invited(Box::new(invited)));
         self.schedule_session(invite);
-        self.events.push_back(Event::Invited { invite, request, source });
+        self.events.push_back(Event::Invited {
+            invite,
+            request,
+            source,
+        });
     }
 
     /// Answers the INVITE told by `Invited`. A 2xx is repeated until its ACK comes; after a response
     /// of 300 and above the invitation is over and nothing more is told of it.
     pub fn answer(&mut self, id: InviteId, mut reply: Reply, now: Instant) {
-        let Some(Session::Invited(invited)) = self.sessions.get_mut(id) else { return };
+        let Some(Session::Invited(invited)) = self.sessions.get_mut(id) else {
+            return;
+        };
         if let Some(contact) = &reply.contact {
             invited.contact = contact.clone();
         }
@@ -56,7 +84,8 @@ impl Endpoint {
             self.reply(transaction, reply, now);
         } else if status.is_success() {
             let established = Established::new(dialog, contact);
-            self.sessions.insert(id, Session::Established(Box::new(established)));
+            self.sessions
+                .insert(id, Session::Established(Box::new(established)));
             self.accept(id, transaction, reply, now);
         } else {
             self.sessions.remove(id);
@@ -65,14 +94,28 @@ impl Endpoint {
     }
 
     /// Sends a 2xx to an INVITE and goes on sending it.
-    fn accept(&mut self, id: InviteId, transaction: ServerTransactionId, reply: Reply, now: Instant) {
+    fn accept(
+        &mut self,
+        id: InviteId,
+        transaction: ServerTransactionId,
+        reply: Reply,
+        now: Instant,
+    ) {
         if let Some(wire) = self.reply(transaction, reply, now) {
             self.await_ack(id, transaction, wire, now);
         }
     }
 
-    fn await_ack(&mut self, id: InviteId, transaction: ServerTransactionId, wire: bytes::Bytes, now: Instant) {
-        let Some(server) = self.servers.get(transaction) else { return };
+    fn await_ack(
+        &mut self,
+        id: InviteId,
+        transaction: ServerTransactionId,
+        wire: bytes::Bytes,
+        now: Instant,
+    ) {
+        let Some(server) = self.servers.get(transaction) else {
+            return;
+        };
         let awaited = AwaitedAck {
             cseq: server.cseq,
             wire,
@@ -96,8 +139,12 @@ impl Endpoint {
     /// No ACK yet: the 2xx is sent again, or the session ends. RFC 3261 §13.3.1.4.
     pub(super) fn handle_awaited_time(&mut self, id: InviteId, now: Instant) {
         let t2 = self.config.timers.t2;
-        let Some(established) = self.sessions.established(id) else { return };
-        let Some(awaited) = &mut established.awaited else { return };
+        let Some(established) = self.sessions.established(id) else {
+            return;
+        };
+        let Some(awaited) = &mut established.awaited else {
+            return;
+        };
         if awaited.end <= now {
             established.awaited = None;
             return self.end_with_bye(id, EndCause::Unacknowledged, now);
@@ -112,9 +159,17 @@ impl Endpoint {
     /// An ACK that is for a 2xx.
     pub(super) fn handle_success_acknowledged(&mut self, request: Request, now: Instant) {
         let id = DialogId::of_incoming(&request).and_then(|dialog| self.sessions.find(&dialog));
-        let (Some(id), Ok(cseq)) = (id, request.cseq()) else { return };
-        let Some(established) = self.sessions.established(id) else { return };
-        if established.awaited.as_ref().is_none_or(|awaited| awaited.cseq != cseq.number) {
+        let (Some(id), Ok(cseq)) = (id, request.cseq()) else {
+            return;
+        };
+        let Some(established) = self.sessions.established(id) else {
+            return;
+        };
+        if established
+            .awaited
+            .as_ref()
+            .is_none_or(|awaited| awaited.cseq != cseq.number)
+        {
             return;
         }
         established.awaited = None;
@@ -122,14 +177,21 @@ impl Endpoint {
             Ending::Waiting(headers) => Some(std::mem::take(headers)),
             Ending::No | Ending::Sent => None,
         };
-        self.events.push_back(Event::Acknowledged { invite: id, request });
+        self.events.push_back(Event::Acknowledged {
+            invite: id,
+            request,
+        });
         if let Some(headers) = ending {
             self.send_bye(id, headers, now);
         }
     }
 
     /// The peer's CANCEL came in time; 487 is sent.
-    pub(super) fn handle_session_cancelled(&mut self, id: InviteId, transaction: ServerTransactionId) {
+    pub(super) fn handle_session_cancelled(
+        &mut self,
+        id: InviteId,
+        transaction: ServerTransactionId,
+    ) {
         match self.sessions.get_mut(id) {
             Some(Session::Invited(_)) => {
                 self.sessions.remove(id);
@@ -143,8 +205,15 @@ impl Endpoint {
     }
 
     /// A request with a To tag.
-    pub(super) fn handle_inside(&mut self, request: Request, via: &Via, source: Source, now: Instant) {
-        let session = DialogId::of_incoming(&request).and_then(|dialog| self.sessions.find(&dialog));
+    pub(super) fn handle_inside(
+        &mut self,
+        request: Request,
+        via: &Via,
+        source: Source,
+        now: Instant,
+    ) {
+        let session =
+            DialogId::of_incoming(&request).and_then(|dialog| self.sessions.find(&dialog));
         let Some(id) = session else {
             return match request.method {
                 // Their dialogs are the user's.
@@ -162,7 +231,13 @@ impl Endpoint {
             Some(Session::Inviting(_)) | None => return,
         };
         if order.is_err() {
-            return self.refuse_statelessly(&request, via, &source, Status::SERVER_INTERNAL_ERROR, None);
+            return self.refuse_statelessly(
+                &request,
+                via,
+                &source,
+                Status::SERVER_INTERNAL_ERROR,
+                None,
+            );
         }
         match request.method {
             Method::Bye => self.handle_bye(id, request, via, source, now),
@@ -176,10 +251,19 @@ impl Endpoint {
         }
     }
 
-    fn handle_bye(&mut self, id: InviteId, request: Request, via: &Via, source: Source, now: Instant) {
+    fn handle_bye(
+        &mut self,
+        id: InviteId,
+        request: Request,
+        via: &Via,
+        source: Source,
+        now: Instant,
+    ) {
         let transaction = self.begin(&request, via, source, None, "", now);
         self.reply(transaction, Reply::new(Status::OK), now);
-        let Some(session) = self.end_session(id, EndCause::Bye(request)) else { return };
+        let Some(session) = self.end_session(id, EndCause::Bye(request)) else {
+            return;
+        };
         // What the peer still waits for in this session is over too. RFC 3261 §15.1.2.
         let pending = match session {
             Session::Invited(invited) => Some(invited.transaction),
@@ -192,10 +276,23 @@ impl Endpoint {
     }
 
     /// A re-INVITE or UPDATE: told, unless one is under way already (SIP-11). RFC 3261 §14.2, RFC 3311 §5.2.
-    fn handle_change(&mut self, id: InviteId, request: Request, via: &Via, source: Source, now: Instant) {
+    fn handle_change(
+        &mut self,
+        id: InviteId,
+        request: Request,
+        via: &Via,
+        source: Source,
+        now: Instant,
+    ) {
         let Some(established) = self.sessions.established(id) else {
             let headers = [server::retry_after()];
-            return self.refuse_statelessly(&request, via, &source, Status::SERVER_INTERNAL_ERROR, headers);
+            return self.refuse_statelessly(
+                &request,
+                via,
+                &source,
+                Status::SERVER_INTERNAL_ERROR,
+                headers,
+            );
         };
         if established.ours.is_some() {
             return self.refuse_statelessly(&request, via, &source, Status::REQUEST_PENDING, None);
@@ -203,13 +300,23 @@ impl Endpoint {
         let unacknowledged = established.awaited.is_some() && request.method == Method::Invite;
         if established.theirs.is_some() || unacknowledged {
             let headers = [server::retry_after()];
-            return self.refuse_statelessly(&request, via, &source, Status::SERVER_INTERNAL_ERROR, headers);
+            return self.refuse_statelessly(
+                &request,
+                via,
+                &source,
+                Status::SERVER_INTERNAL_ERROR,
+                headers,
+            );
         }
         let transaction = self.begin(&request, via, source, Some(id), "", now);
         if let Some(established) = self.sessions.established(id) {
             established.theirs = Some(transaction);
         }
-        self.events.push_back(Event::Reinvited { invite: id, transaction, request });
+        self.events.push_back(Event::Reinvited {
+            invite: id,
+            transaction,
+            request,
+        });
     }
 
     /// Our user answered a request of the peer inside a session.
@@ -221,9 +328,17 @@ impl Endpoint {
         is_success: bool,
         now: Instant,
     ) {
-        let refresh = self.servers.get_mut(transaction).and_then(|server| server.refresh.take());
-        let is_invite = self.servers.get(transaction).is_some_and(|server| server.method == Method::Invite);
-        let Some(established) = self.sessions.established(id) else { return };
+        let refresh = self
+            .servers
+            .get_mut(transaction)
+            .and_then(|server| server.refresh.take());
+        let is_invite = self
+            .servers
+            .get(transaction)
+            .is_some_and(|server| server.method == Method::Invite);
+        let Some(established) = self.sessions.established(id) else {
+            return;
+        };
         if established.theirs == Some(transaction) {
             established.theirs = None;
         }

@@ -27,11 +27,18 @@ impl Scheduled {
 
 impl<K: Ord> TimerQueue<K> {
     pub(super) fn new() -> Self {
-        Self { heap: BinaryHeap::new() }
+        Self {
+            heap: BinaryHeap::new(),
+        }
     }
 
     /// Wakes the owner of `key` at `deadline` or before.
-    pub(super) fn schedule(&mut self, key: K, deadline: Option<Instant>, scheduled: &mut Scheduled) {
+    pub(super) fn schedule(
+        &mut self,
+        key: K,
+        deadline: Option<Instant>,
+        scheduled: &mut Scheduled,
+    ) {
         let Some(deadline) = deadline else { return };
         if scheduled.0.is_none_or(|at| deadline < at) {
             self.heap.push(Reverse((deadline, key)));

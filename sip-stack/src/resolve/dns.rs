@@ -48,7 +48,9 @@ impl Dns {
         let options = builder.options_mut();
         options.timeout = TIMEOUT;
         options.attempts = ATTEMPTS;
-        Ok(Self { resolver: builder.build().map_err(ResolverError::Configuration)? })
+        Ok(Self {
+            resolver: builder.build().map_err(ResolverError::Configuration)?,
+        })
     }
 
     pub(crate) async fn answer(&self, question: &Question) -> Answer {
@@ -61,7 +63,9 @@ impl Dns {
         };
         let answer = match tokio::time::timeout(DEADLINE, asked).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) if error.is_no_records_found() || error.is_nx_domain() => Answer::NoRecords,
+            Ok(Err(error)) if error.is_no_records_found() || error.is_nx_domain() => {
+                Answer::NoRecords
+            }
             Ok(Err(error)) => {
                 tracing::debug!(?question, %error, "the DNS gave no answer");
                 Answer::Failed
@@ -73,31 +77,43 @@ impl Dns {
     }
 
     async fn naptr(&self, name: &str) -> Result<Answer, NetError> {
-        let lookup = self.resolver.lookup(absolute(name)?, RecordType::NAPTR).await?;
-        let records = lookup.answers().iter().filter_map(|record| match &record.data {
-            RData::NAPTR(naptr) => Some(Naptr {
-                order: naptr.order,
-                preference: naptr.preference,
-                flags: String::from_utf8_lossy(&naptr.flags).into_owned(),
-                service: String::from_utf8_lossy(&naptr.services).into_owned(),
-                replacement: relative(&naptr.replacement),
-            }),
-            _ => None,
-        });
+        let lookup = self
+            .resolver
+            .lookup(absolute(name)?, RecordType::NAPTR)
+            .await?;
+        let records = lookup
+            .answers()
+            .iter()
+            .filter_map(|record| match &record.data {
+                RData::NAPTR(naptr) => Some(Naptr {
+                    order: naptr.order,
+                    preference: naptr.preference,
+                    flags: String::from_utf8_lossy(&naptr.flags).into_owned(),
+                    service: String::from_utf8_lossy(&naptr.services).into_owned(),
+                    replacement: relative(&naptr.replacement),
+                }),
+                _ => None,
+            });
         Ok(Answer::Naptr(records.collect()))
     }
 
     async fn srv(&self, name: &str) -> Result<Answer, NetError> {
-        let lookup = self.resolver.lookup(absolute(name)?, RecordType::SRV).await?;
-        let records = lookup.answers().iter().filter_map(|record| match &record.data {
-            RData::SRV(srv) => Some(Srv {
-                priority: srv.priority,
-                weight: srv.weight,
-                port: srv.port,
-                host: relative(&srv.target),
-            }),
-            _ => None,
-        });
+        let lookup = self
+            .resolver
+            .lookup(absolute(name)?, RecordType::SRV)
+            .await?;
+        let records = lookup
+            .answers()
+            .iter()
+            .filter_map(|record| match &record.data {
+                RData::SRV(srv) => Some(Srv {
+                    priority: srv.priority,
+                    weight: srv.weight,
+                    port: srv.port,
+                    host: relative(&srv.target),
+                }),
+                _ => None,
+            });
         Ok(Answer::Srv(records.collect()))
     }
 

@@ -8,5 +8,5 @@ mod plan;
 
 #[cfg(feature = "tokio")]
 pub use dns::ResolverError;
-pub(crate) use plan::{Exhausted, Plan, Step};
 pub use plan::{Answer, Naptr, Question, Srv, Target};
+pub(crate) use plan::{Exhausted, Plan, Step};

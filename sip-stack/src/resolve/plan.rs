@@ -111,14 +111,30 @@ pub(crate) struct Plan {
 
 #[derive(Clone, Debug)]
 enum Todo {
-    Naptr { name: String, services: Vec<Service> },
-    Srv { name: String, transport: Transport },
-    Addresses { name: String, port: u16, transport: Transport },
+    Naptr {
+        name: String,
+        services: Vec<Service>,
+    },
+    Srv {
+        name: String,
+        transport: Transport,
+    },
+    Addresses {
+        name: String,
+        port: u16,
+        transport: Transport,
+    },
     Address(SocketAddr, Transport),
     /// Only if no service was found before: the host itself.
-    IfNoService { name: String, transport: Transport },
+    IfNoService {
+        name: String,
+        transport: Transport,
+    },
     /// Only if no service was found before: the SRV names everyone can guess.
-    GuessServices { name: String, services: Vec<Service> },
+    GuessServices {
+        name: String,
+        services: Vec<Service>,
+    },
 }
 
 /// What NAPTR calls a transport.
@@ -129,9 +145,21 @@ struct Service {
     srv: &'static str,
 }
 
-const UDP: Service = Service { transport: Transport::Udp, naptr: "SIP+D2U", srv: "_sip._udp" };
-const TCP: Service = Service { transport: Transport::Tcp, naptr: "SIP+D2T", srv: "_sip._tcp" };
-const TLS: Service = Service { transport: Transport::Tls, naptr: "SIPS+D2T", srv: "_sips._tcp" };
+const UDP: Service = Service {
+    transport: Transport::Udp,
+    naptr: "SIP+D2U",
+    srv: "_sip._udp",
+};
+const TCP: Service = Service {
+    transport: Transport::Tcp,
+    naptr: "SIP+D2T",
+    srv: "_sip._tcp",
+};
+const TLS: Service = Service {
+    transport: Transport::Tls,
+    naptr: "SIPS+D2T",
+    srv: "_sips._tcp",
+};
 
 impl Plan {
     /// The plan for a next hop. `offered`: the transports we can send over.
@@ -162,14 +190,23 @@ impl Plan {
             return plan;
         }
         plan.domain = uri.host().map(|host| host.to_string());
-        let fallback = asked_for
-            .or_else(|| [Transport::Udp, Transport::Tcp, Transport::Tls].into_iter().find(|t| offered.contains(t)));
-        let Some(fallback) = fallback else { return plan };
+        let fallback = asked_for.or_else(|| {
+            [Transport::Udp, Transport::Tcp, Transport::Tls]
+                .into_iter()
+                .find(|t| offered.contains(t))
+        });
+        let Some(fallback) = fallback else {
+            return plan;
+        };
         match (host, uri.port()) {
             (Host::V4(address), port) => plan.push_address(address.into(), port, fallback),
             (Host::V6(address), port) => plan.push_address(address.into(), port, fallback),
             (Host::Name(name), Some(port)) => {
-                plan.queue.push_back(Todo::Addresses { name: bare(&name), port, transport: fallback });
+                plan.queue.push_back(Todo::Addresses {
+                    name: bare(&name),
+                    port,
+                    transport: fallback,
+                });
             }
             (Host::Name(name), None) => {
                 let name = bare(&name);
@@ -182,12 +219,22 @@ impl Plan {
                     Some(transport) => service.transport == transport,
                     None => offered.contains(&service.transport),
                 };
-                let services: Vec<Service> = [UDP, TCP, TLS].into_iter().filter(is_wanted).collect();
+                let services: Vec<Service> =
+                    [UDP, TCP, TLS].into_iter().filter(is_wanted).collect();
                 if uri.transport().is_none() {
-                    plan.queue.push_back(Todo::Naptr { name: name.clone(), services: services.clone() });
+                    plan.queue.push_back(Todo::Naptr {
+                        name: name.clone(),
+                        services: services.clone(),
+                    });
                 }
-                plan.queue.push_back(Todo::GuessServices { name: name.clone(), services });
-                plan.queue.push_back(Todo::IfNoService { name, transport: fallback });
+                plan.queue.push_back(Todo::GuessServices {
+                    name: name.clone(),
+                    services,
+                });
+                plan.queue.push_back(Todo::IfNoService {
+                    name,
+                    transport: fallback,
+                });
             }
         }
         plan
@@ -222,7 +269,11 @@ impl Plan {
                 Todo::Addresses { name, .. } => Question::Addresses(name.clone()),
                 Todo::IfNoService { name, transport } if !self.found_services => {
                     let port = transport.default_port();
-                    self.queue.push_front(Todo::Addresses { name: name.clone(), port, transport: *transport });
+                    self.queue.push_front(Todo::Addresses {
+                        name: name.clone(),
+                        port,
+                        transport: *transport,
+                    });
                     continue;
                 }
                 Todo::GuessServices { name, services } if !self.found_services => {
@@ -236,7 +287,9 @@ impl Plan {
                     self.push_front(guesses);
                     continue;
                 }
-                Todo::Naptr { .. } | Todo::IfNoService { .. } | Todo::GuessServices { .. } => continue,
+                Todo::Naptr { .. } | Todo::IfNoService { .. } | Todo::GuessServices { .. } => {
+                    continue;
+                }
             };
             self.asked = Some(todo);
             return Step::Ask(question);
@@ -250,20 +303,33 @@ impl Plan {
 
     /// The answer to the question of the last step. `random` shuffles services by their weights.
     pub(crate) fn handle_answer(&mut self, answer: Answer, random: &mut impl Rng) {
-        let Some(asked) = self.asked.take() else { return };
+        let Some(asked) = self.asked.take() else {
+            return;
+        };
         match (asked, answer) {
-            (Todo::Naptr { services, .. }, Answer::Naptr(records)) => self.handle_naptr(records, &services),
+            (Todo::Naptr { services, .. }, Answer::Naptr(records)) => {
+                self.handle_naptr(records, &services)
+            }
             (Todo::Srv { transport, .. }, Answer::Srv(records)) => {
                 self.found_services = true;
                 let todo = in_order(records, random)
                     .into_iter()
                     .filter(|record| !record.host.is_empty())
                     .take(MOST)
-                    .map(|record| Todo::Addresses { name: record.host, port: record.port, transport })
+                    .map(|record| Todo::Addresses {
+                        name: record.host,
+                        port: record.port,
+                        transport,
+                    })
                     .collect();
                 self.push_front(todo);
             }
-            (Todo::Addresses { port, transport, .. }, Answer::Addresses(addresses)) => {
+            (
+                Todo::Addresses {
+                    port, transport, ..
+                },
+                Answer::Addresses(addresses),
+            ) => {
                 let todo = addresses
                     .into_iter()
                     .take(MOST)
@@ -275,7 +341,8 @@ impl Plan {
                 self.unanswered = true;
                 // A domain that may have services must not be contacted past them.
                 if matches!(asked, Todo::Naptr { .. } | Todo::Srv { .. }) {
-                    self.queue.retain(|todo| !matches!(todo, Todo::IfNoService { .. }));
+                    self.queue
+                        .retain(|todo| !matches!(todo, Todo::IfNoService { .. }));
                 }
             }
             (_, Answer::NoRecords | Answer::Naptr(_) | Answer::Srv(_) | Answer::Addresses(_)) => {}
@@ -286,10 +353,17 @@ impl Plan {
         records.sort_by_key(|record| (record.order, record.preference));
         let todo: Vec<Todo> = records
             .into_iter()
-            .filter(|record| record.flags.eq_ignore_ascii_case("s") && !record.replacement.is_empty())
+            .filter(|record| {
+                record.flags.eq_ignore_ascii_case("s") && !record.replacement.is_empty()
+            })
             .filter_map(|record| {
-                let service = services.iter().find(|s| s.naptr.eq_ignore_ascii_case(&record.service))?;
-                Some(Todo::Srv { name: record.replacement, transport: service.transport })
+                let service = services
+                    .iter()
+                    .find(|s| s.naptr.eq_ignore_ascii_case(&record.service))?;
+                Some(Todo::Srv {
+                    name: record.replacement,
+                    transport: service.transport,
+                })
             })
             .take(MOST)
             .collect();
@@ -352,20 +426,36 @@ mod tests {
     const BOTH: &[Transport] = &[Transport::Udp, Transport::Tcp];
 
     fn srv(priority: u16, weight: u16, host: &str, port: u16) -> Srv {
-        Srv { priority, weight, port, host: host.to_owned() }
+        Srv {
+            priority,
+            weight,
+            port,
+            host: host.to_owned(),
+        }
     }
 
     fn naptr(order: u16, preference: u16, service: &str, replacement: &str) -> Naptr {
-        Naptr { order, preference, flags: "S".to_owned(), service: service.to_owned(), replacement: replacement.to_owned() }
+        Naptr {
+            order,
+            preference,
+            flags: "S".to_owned(),
+            service: service.to_owned(),
+            replacement: replacement.to_owned(),
+        }
     }
 
     fn addresses(text: &str) -> Answer {
-        Answer::Addresses(text.split(' ').map(|address| address.parse().unwrap()).collect())
+        Answer::Addresses(
+            text.split(' ')
+                .map(|address| address.parse().unwrap())
+                .collect(),
+        )
     }
 
     /// Everything the plan does against this zone, in order, and how it ends.
     fn run(uri: &str, zone: &[(&str, Answer)]) -> (Vec<String>, Exhausted) {
-        let zone: HashMap<&str, &Answer> = zone.iter().map(|(name, answer)| (*name, answer)).collect();
+        let zone: HashMap<&str, &Answer> =
+            zone.iter().map(|(name, answer)| (*name, answer)).collect();
         let mut random = StdRng::seed_from_u64(7);
         let mut plan = Plan::new(&uri.parse().unwrap(), BOTH);
         let mut steps = Vec::new();
@@ -377,7 +467,9 @@ mod tests {
                         Question::Srv(name) => format!("SRV {name}"),
                         Question::Addresses(name) => format!("A {name}"),
                     };
-                    let answer = zone.get(name.as_str()).map_or(Answer::NoRecords, |answer| (*answer).clone());
+                    let answer = zone
+                        .get(name.as_str())
+                        .map_or(Answer::NoRecords, |answer| (*answer).clone());
                     plan.handle_answer(answer, &mut random);
                     steps.push(name);
                 }
@@ -391,10 +483,19 @@ mod tests {
     fn literal_addresses_and_explicit_ports_ask_little() {
         for (uri, expected) in [
             ("sip:romeo@192.0.2.1", vec!["UDP 192.0.2.1:5060"]),
-            ("sip:romeo@192.0.2.1:5070;transport=tcp", vec!["TCP 192.0.2.1:5070"]),
+            (
+                "sip:romeo@192.0.2.1:5070;transport=tcp",
+                vec!["TCP 192.0.2.1:5070"],
+            ),
             ("sip:romeo@[2001:db8::1]", vec!["UDP [2001:db8::1]:5060"]),
-            ("sip:romeo@example.net:5070", vec!["A example.net", "UDP 192.0.2.7:5070", "UDP 192.0.2.8:5070"]),
-            ("sip:romeo@example.org;maddr=192.0.2.9", vec!["UDP 192.0.2.9:5060"]),
+            (
+                "sip:romeo@example.net:5070",
+                vec!["A example.net", "UDP 192.0.2.7:5070", "UDP 192.0.2.8:5070"],
+            ),
+            (
+                "sip:romeo@example.org;maddr=192.0.2.9",
+                vec!["UDP 192.0.2.9:5060"],
+            ),
             ("sips:romeo@192.0.2.1", vec![]),
             ("sip:romeo@192.0.2.1;transport=sctp", vec![]),
             ("tel:+15551234", vec![]),
@@ -416,8 +517,14 @@ mod tests {
                     naptr(50, 10, "Sip+D2T", "_sip._tcp.example.net"),
                 ]),
             ),
-            ("SRV _sip._tcp.example.net", Answer::Srv(vec![srv(1, 0, "a.example.net", 5080)])),
-            ("SRV _sip._udp.example.net", Answer::Srv(vec![srv(1, 0, "b.example.net", 5090)])),
+            (
+                "SRV _sip._tcp.example.net",
+                Answer::Srv(vec![srv(1, 0, "a.example.net", 5080)]),
+            ),
+            (
+                "SRV _sip._udp.example.net",
+                Answer::Srv(vec![srv(1, 0, "b.example.net", 5090)]),
+            ),
             ("A a.example.net", addresses("192.0.2.1")),
             ("A b.example.net", addresses("192.0.2.2")),
         ];
@@ -440,7 +547,10 @@ mod tests {
     /// RFC 3263 §4.1, §4.2: without NAPTR the SRV names are guessed, without SRV the host itself is taken.
     #[test]
     fn missing_records_fall_through() {
-        let (steps, why) = run("sip:romeo@example.net", &[("A example.net", addresses("192.0.2.7"))]);
+        let (steps, why) = run(
+            "sip:romeo@example.net",
+            &[("A example.net", addresses("192.0.2.7"))],
+        );
         assert_eq!(
             steps,
             [
@@ -466,7 +576,14 @@ mod tests {
             ("A example.net", addresses("192.0.2.7")),
         ];
         let (steps, why) = run("sip:romeo@example.net", &zone);
-        assert_eq!(steps, ["NAPTR example.net", "SRV _sip._udp.example.net", "SRV _sip._tcp.example.net"]);
+        assert_eq!(
+            steps,
+            [
+                "NAPTR example.net",
+                "SRV _sip._udp.example.net",
+                "SRV _sip._tcp.example.net"
+            ]
+        );
         assert_eq!(why, Exhausted::NoAnswer);
     }
 
@@ -474,7 +591,10 @@ mod tests {
     #[test]
     fn services_that_are_not_offered_end_the_search() {
         let zone = [
-            ("SRV _sip._udp.example.net", Answer::Srv(vec![srv(0, 0, "", 0)])),
+            (
+                "SRV _sip._udp.example.net",
+                Answer::Srv(vec![srv(0, 0, "", 0)]),
+            ),
             ("A example.net", addresses("192.0.2.7")),
         ];
         let (steps, why) = run("sip:romeo@example.net;transport=udp", &zone);
@@ -486,13 +606,26 @@ mod tests {
     #[test]
     fn instant_inboxes_have_their_own_services() {
         let zone = [
-            ("SRV _im._sip.example.net", Answer::Srv(vec![srv(0, 0, "im.example.net", 5062)])),
+            (
+                "SRV _im._sip.example.net",
+                Answer::Srv(vec![srv(0, 0, "im.example.net", 5062)]),
+            ),
             ("A im.example.net", addresses("192.0.2.3")),
         ];
         let (steps, _) = run("im:romeo@example.net", &zone);
-        assert_eq!(steps, ["SRV _im._sip.example.net", "A im.example.net", "UDP 192.0.2.3:5062"]);
+        assert_eq!(
+            steps,
+            [
+                "SRV _im._sip.example.net",
+                "A im.example.net",
+                "UDP 192.0.2.3:5062"
+            ]
+        );
         let (steps, _) = run("pres:romeo@example.net", &[]);
-        assert_eq!(steps.first().map(String::as_str), Some("SRV _pres._sip.example.net"));
+        assert_eq!(
+            steps.first().map(String::as_str),
+            Some("SRV _pres._sip.example.net")
+        );
         assert_eq!(steps.last().map(String::as_str), Some("A example.net"));
     }
 
@@ -502,7 +635,12 @@ mod tests {
         let mut random = StdRng::seed_from_u64(1);
         let mut first = HashMap::new();
         for _ in 0..1_000 {
-            let records = vec![srv(2, 9, "late", 1), srv(1, 10, "rare", 1), srv(1, 30, "often", 1), srv(1, 0, "zero", 1)];
+            let records = vec![
+                srv(2, 9, "late", 1),
+                srv(1, 10, "rare", 1),
+                srv(1, 30, "often", 1),
+                srv(1, 0, "zero", 1),
+            ];
             let ordered = in_order(records, &mut random);
             assert_eq!(ordered.len(), 4);
             assert_eq!(ordered.last().unwrap().host, "late");
@@ -515,8 +653,13 @@ mod tests {
 
     #[test]
     fn a_zone_without_end_is_cut() {
-        let many = (0..100).map(|n| srv(n, 0, &format!("h{n}.example.net"), 5060)).collect();
-        let (steps, _) = run("sip:example.net;transport=udp", &[("SRV _sip._udp.example.net", Answer::Srv(many))]);
+        let many = (0..100)
+            .map(|n| srv(n, 0, &format!("h{n}.example.net"), 5060))
+            .collect();
+        let (steps, _) = run(
+            "sip:example.net;transport=udp",
+            &[("SRV _sip._udp.example.net", Answer::Srv(many))],
+        );
         assert_eq!(steps.len(), 9);
     }
 }

@@ -52,7 +52,10 @@ pub(crate) enum Action {
 impl ClientInvite {
     /// The caller sends the INVITE for the first time.
     pub(crate) fn new(reliable: bool, timers: &Timers, now: Instant) -> Self {
-        Self::Calling { a: (!reliable).then(|| Repeat::new(now, timers.t1)), b: now + timers.transaction() }
+        Self::Calling {
+            a: (!reliable).then(|| Repeat::new(now, timers.t1)),
+            b: now + timers.transaction(),
+        }
     }
 
     pub(crate) fn on(
@@ -71,11 +74,19 @@ impl ClientInvite {
                 }
                 Event::Success => {
                     out.push(Action::Pass);
-                    Self::Accepted { m: now + timers.transaction() }
+                    Self::Accepted {
+                        m: now + timers.transaction(),
+                    }
                 }
                 Event::Failure => {
                     out.extend([Action::SendAck, Action::Pass]);
-                    if reliable { Self::Terminated } else { Self::Completed { d: now + timers.d() } }
+                    if reliable {
+                        Self::Terminated
+                    } else {
+                        Self::Completed {
+                            d: now + timers.d(),
+                        }
+                    }
                 }
                 Event::TransportFailed => {
                     out.push(Action::ReportTransportFailure);
@@ -110,9 +121,14 @@ impl ClientInvite {
             }
             Self::Calling { a: Some(a), b } if a.is_due(now) => {
                 out.push(Action::SendRequest);
-                Self::Calling { a: Some(a.doubled(now, None)), b }
+                Self::Calling {
+                    a: Some(a.doubled(now, None)),
+                    b,
+                }
             }
-            Self::Completed { d: end } | Self::Accepted { m: end } if end <= now => Self::Terminated,
+            Self::Completed { d: end } | Self::Accepted { m: end } if end <= now => {
+                Self::Terminated
+            }
             Self::Calling { .. }
             | Self::Proceeding
             | Self::Completed { .. }
@@ -159,7 +175,10 @@ mod tests {
         let machine = ClientInvite::new(true, &timers, now);
         assert_eq!(machine.deadline(), Some(now + Duration::from_secs(32)));
         let mut out = Vec::new();
-        assert_eq!(machine.on(Event::Failure, true, &timers, now, &mut out), ClientInvite::Terminated);
+        assert_eq!(
+            machine.on(Event::Failure, true, &timers, now, &mut out),
+            ClientInvite::Terminated
+        );
         assert_eq!(out, [Action::SendAck, Action::Pass]);
     }
 
@@ -169,10 +188,18 @@ mod tests {
         let (timers, now) = (Timers::default(), Instant::now());
         let mut out = Vec::new();
         let mut machine = ClientInvite::new(false, &timers, now);
-        for event in [Event::Provisional, Event::Failure, Event::Failure, Event::Success] {
+        for event in [
+            Event::Provisional,
+            Event::Failure,
+            Event::Failure,
+            Event::Success,
+        ] {
             machine = machine.on(event, false, &timers, now, &mut out);
         }
-        assert_eq!(out, [Action::Pass, Action::SendAck, Action::Pass, Action::SendAck]);
+        assert_eq!(
+            out,
+            [Action::Pass, Action::SendAck, Action::Pass, Action::SendAck]
+        );
         let end = machine.deadline().unwrap();
         assert_eq!(end, now + Duration::from_secs(32));
         assert_eq!(machine.on_time(end, &mut out), ClientInvite::Terminated);
@@ -184,20 +211,41 @@ mod tests {
         let (timers, now) = (Timers::default(), Instant::now());
         let mut out = Vec::new();
         let mut machine = ClientInvite::new(false, &timers, now);
-        for event in [Event::Success, Event::Success, Event::Failure, Event::TransportFailed] {
+        for event in [
+            Event::Success,
+            Event::Success,
+            Event::Failure,
+            Event::TransportFailed,
+        ] {
             machine = machine.on(event, false, &timers, now, &mut out);
         }
         assert_eq!(out, [Action::Pass, Action::Pass]);
-        assert_eq!(machine, ClientInvite::Accepted { m: now + Duration::from_secs(32) });
-        assert_eq!(machine.on_time(now + Duration::from_secs(32), &mut out), ClientInvite::Terminated);
+        assert_eq!(
+            machine,
+            ClientInvite::Accepted {
+                m: now + Duration::from_secs(32)
+            }
+        );
+        assert_eq!(
+            machine.on_time(now + Duration::from_secs(32), &mut out),
+            ClientInvite::Terminated
+        );
     }
 
     #[test]
     fn proceeding_waits_without_timers() {
         let (timers, now) = (Timers::default(), Instant::now());
         let mut out = Vec::new();
-        let machine =
-            ClientInvite::new(false, &timers, now).on(Event::Provisional, false, &timers, now, &mut out);
-        assert_eq!((machine, machine.deadline()), (ClientInvite::Proceeding, None));
+        let machine = ClientInvite::new(false, &timers, now).on(
+            Event::Provisional,
+            false,
+            &timers,
+            now,
+            &mut out,
+        );
+        assert_eq!(
+            (machine, machine.deadline()),
+            (ClientInvite::Proceeding, None)
+        );
     }
 }

@@ -46,7 +46,10 @@ pub(crate) enum Action {
 impl ClientNonInvite {
     /// The caller sends the request for the first time.
     pub(crate) fn new(reliable: bool, timers: &Timers, now: Instant) -> Self {
-        Self::Trying { e: (!reliable).then(|| Repeat::new(now, timers.t1)), f: now + timers.transaction() }
+        Self::Trying {
+            e: (!reliable).then(|| Repeat::new(now, timers.t1)),
+            f: now + timers.transaction(),
+        }
     }
 
     pub(crate) fn on(
@@ -62,7 +65,11 @@ impl ClientNonInvite {
                 Event::Provisional => Self::Proceeding { e, f },
                 Event::Final => {
                     out.push(Action::Pass);
-                    if reliable { Self::Terminated } else { Self::Completed { k: now + timers.t4 } }
+                    if reliable {
+                        Self::Terminated
+                    } else {
+                        Self::Completed { k: now + timers.t4 }
+                    }
                 }
                 Event::TransportFailed => {
                     out.push(Action::ReportTransportFailure);
@@ -81,14 +88,23 @@ impl ClientNonInvite {
             }
             Self::Trying { e: Some(e), f } if e.is_due(now) => {
                 out.push(Action::SendRequest);
-                Self::Trying { e: Some(e.doubled(now, Some(timers.t2))), f }
+                Self::Trying {
+                    e: Some(e.doubled(now, Some(timers.t2))),
+                    f,
+                }
             }
             Self::Proceeding { e: Some(e), f } if e.is_due(now) => {
                 out.push(Action::SendRequest);
-                Self::Proceeding { e: Some(Repeat::new(now, timers.t2)), f }
+                Self::Proceeding {
+                    e: Some(Repeat::new(now, timers.t2)),
+                    f,
+                }
             }
             Self::Completed { k } if k <= now => Self::Terminated,
-            Self::Trying { .. } | Self::Proceeding { .. } | Self::Completed { .. } | Self::Terminated => self,
+            Self::Trying { .. }
+            | Self::Proceeding { .. }
+            | Self::Completed { .. }
+            | Self::Terminated => self,
         }
     }
 
@@ -117,7 +133,12 @@ mod tests {
             machine = machine.on_time(&timers, now, &mut out);
             fired_at.push((now - start).as_millis());
         }
-        assert_eq!(fired_at, [500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500, 32000]);
+        assert_eq!(
+            fired_at,
+            [
+                500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500, 32000
+            ]
+        );
         assert_eq!(out.len(), 11);
         assert_eq!(out.last(), Some(&Action::ReportTimeout));
     }
@@ -127,8 +148,13 @@ mod tests {
     fn proceeding_repeats_every_t2() {
         let (timers, start) = (Timers::default(), Instant::now());
         let mut out = Vec::new();
-        let mut machine =
-            ClientNonInvite::new(false, &timers, start).on(Event::Provisional, false, &timers, start, &mut out);
+        let mut machine = ClientNonInvite::new(false, &timers, start).on(
+            Event::Provisional,
+            false,
+            &timers,
+            start,
+            &mut out,
+        );
         let mut fired_at = Vec::new();
         while let Some(now) = machine.deadline() {
             machine = machine.on_time(&timers, now, &mut out);
@@ -144,13 +170,21 @@ mod tests {
         let (timers, now) = (Timers::default(), Instant::now());
         let mut out = Vec::new();
         let mut machine = ClientNonInvite::new(false, &timers, now);
-        for event in [Event::Final, Event::Final, Event::Provisional, Event::TransportFailed] {
+        for event in [
+            Event::Final,
+            Event::Final,
+            Event::Provisional,
+            Event::TransportFailed,
+        ] {
             machine = machine.on(event, false, &timers, now, &mut out);
         }
         assert_eq!(out, [Action::Pass]);
         let end = now + Duration::from_secs(5);
         assert_eq!(machine.deadline(), Some(end));
-        assert_eq!(machine.on_time(&timers, end, &mut out), ClientNonInvite::Terminated);
+        assert_eq!(
+            machine.on_time(&timers, end, &mut out),
+            ClientNonInvite::Terminated
+        );
     }
 
     #[test]
@@ -159,6 +193,9 @@ mod tests {
         let mut out = Vec::new();
         let machine = ClientNonInvite::new(true, &timers, now);
         assert_eq!(machine.deadline(), Some(now + Duration::from_secs(32)));
-        assert_eq!(machine.on(Event::Final, true, &timers, now, &mut out), ClientNonInvite::Terminated);
+        assert_eq!(
+            machine.on(Event::Final, true, &timers, now, &mut out),
+            ClientNonInvite::Terminated
+        );
     }
 }

@@ -21,7 +21,10 @@ pub(crate) struct Repeat {
 impl Repeat {
     /// Fires first after `interval`.
     pub(crate) fn new(now: Instant, interval: Duration) -> Self {
-        Self { at: now + interval, interval }
+        Self {
+            at: now + interval,
+            interval,
+        }
     }
 
     pub(crate) fn at(&self) -> Instant {

@@ -65,12 +65,17 @@ impl ServerInvite {
                 }
                 Event::Success => {
                     out.push(Action::SendResponse);
-                    Self::Accepted { l: now + timers.transaction() }
+                    Self::Accepted {
+                        l: now + timers.transaction(),
+                    }
                 }
                 Event::Failure => {
                     out.push(Action::SendResponse);
                     let g = (!reliable).then(|| Repeat::new(now, timers.t1));
-                    Self::Completed { g, h: now + timers.transaction() }
+                    Self::Completed {
+                        g,
+                        h: now + timers.transaction(),
+                    }
                 }
                 Event::Acknowledged => self,
             },
@@ -99,9 +104,14 @@ impl ServerInvite {
             Self::Completed { h, .. } if h <= now => Self::Terminated,
             Self::Completed { g: Some(g), h } if g.is_due(now) => {
                 out.push(Action::SendResponse);
-                Self::Completed { g: Some(g.doubled(now, Some(timers.t2))), h }
+                Self::Completed {
+                    g: Some(g.doubled(now, Some(timers.t2))),
+                    h,
+                }
             }
-            Self::Confirmed { i: end } | Self::Accepted { l: end } if end <= now => Self::Terminated,
+            Self::Confirmed { i: end } | Self::Accepted { l: end } if end <= now => {
+                Self::Terminated
+            }
             Self::Proceeding
             | Self::Completed { .. }
             | Self::Confirmed { .. }
@@ -125,10 +135,17 @@ mod tests {
 
     use super::*;
 
-    fn run(machine: ServerInvite, events: &[Event], reliable: bool, now: Instant) -> (ServerInvite, usize) {
+    fn run(
+        machine: ServerInvite,
+        events: &[Event],
+        reliable: bool,
+        now: Instant,
+    ) -> (ServerInvite, usize) {
         let mut out = Vec::new();
         let timers = Timers::default();
-        let end = events.iter().fold(machine, |machine, event| machine.on(*event, reliable, &timers, now, &mut out));
+        let end = events.iter().fold(machine, |machine, event| {
+            machine.on(*event, reliable, &timers, now, &mut out)
+        });
         (end, out.len())
     }
 
@@ -136,14 +153,24 @@ mod tests {
     #[test]
     fn completed_repeats_until_timer_h() {
         let (timers, start) = (Timers::default(), Instant::now());
-        let (mut machine, sent) = run(ServerInvite::new(), &[Event::Provisional, Event::Failure], false, start);
+        let (mut machine, sent) = run(
+            ServerInvite::new(),
+            &[Event::Provisional, Event::Failure],
+            false,
+            start,
+        );
         assert_eq!(sent, 2);
         let (mut fired_at, mut out) = (Vec::new(), Vec::new());
         while let Some(now) = machine.deadline() {
             machine = machine.on_time(&timers, now, &mut out);
             fired_at.push((now - start).as_millis());
         }
-        assert_eq!(fired_at, [500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500, 32000]);
+        assert_eq!(
+            fired_at,
+            [
+                500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500, 32000
+            ]
+        );
         assert_eq!(out.len(), 10);
         assert_eq!(machine, ServerInvite::Terminated);
     }
@@ -152,9 +179,23 @@ mod tests {
     #[test]
     fn acknowledged_rejection_is_confirmed() {
         let now = Instant::now();
-        let events = [Event::Repeated, Event::Failure, Event::Repeated, Event::Acknowledged, Event::Repeated];
+        let events = [
+            Event::Repeated,
+            Event::Failure,
+            Event::Repeated,
+            Event::Acknowledged,
+            Event::Repeated,
+        ];
         let (machine, sent) = run(ServerInvite::new(), &events, false, now);
-        assert_eq!((machine, sent), (ServerInvite::Confirmed { i: now + Duration::from_secs(5) }, 3));
+        assert_eq!(
+            (machine, sent),
+            (
+                ServerInvite::Confirmed {
+                    i: now + Duration::from_secs(5)
+                },
+                3
+            )
+        );
         let (machine, _) = run(ServerInvite::new(), &events, true, now);
         assert_eq!(machine, ServerInvite::Terminated);
     }
@@ -163,8 +204,22 @@ mod tests {
     #[test]
     fn accepted_absorbs_retransmissions() {
         let now = Instant::now();
-        let events = [Event::Success, Event::Repeated, Event::Acknowledged, Event::Success, Event::Failure];
+        let events = [
+            Event::Success,
+            Event::Repeated,
+            Event::Acknowledged,
+            Event::Success,
+            Event::Failure,
+        ];
         let (machine, sent) = run(ServerInvite::new(), &events, false, now);
-        assert_eq!((machine, sent), (ServerInvite::Accepted { l: now + Duration::from_secs(32) }, 2));
+        assert_eq!(
+            (machine, sent),
+            (
+                ServerInvite::Accepted {
+                    l: now + Duration::from_secs(32)
+                },
+                2
+            )
+        );
     }
 }

@@ -38,7 +38,10 @@ pub(crate) enum Action {
 
 impl ServerNonInvite {
     pub(crate) fn new(timers: &Timers, now: Instant) -> Self {
-        Self::Trying { late: now + timers.late(), end: now + timers.transaction() }
+        Self::Trying {
+            late: now + timers.late(),
+            end: now + timers.transaction(),
+        }
     }
 
     pub(crate) fn on(
@@ -52,7 +55,13 @@ impl ServerNonInvite {
         match self {
             Self::Trying { .. } | Self::Proceeding { .. } if event == Event::Final => {
                 out.push(Action::SendResponse);
-                if reliable { Self::Terminated } else { Self::Completed { j: now + timers.transaction() } }
+                if reliable {
+                    Self::Terminated
+                } else {
+                    Self::Completed {
+                        j: now + timers.transaction(),
+                    }
+                }
             }
             Self::Proceeding { .. } => {
                 out.push(Action::SendTrying);
@@ -68,14 +77,19 @@ impl ServerNonInvite {
 
     pub(crate) fn on_time(self, now: Instant, out: &mut Vec<Action>) -> Self {
         match self {
-            Self::Trying { end, .. } | Self::Proceeding { end } | Self::Completed { j: end } if end <= now => {
+            Self::Trying { end, .. } | Self::Proceeding { end } | Self::Completed { j: end }
+                if end <= now =>
+            {
                 Self::Terminated
             }
             Self::Trying { late, end } if late <= now => {
                 out.push(Action::SendTrying);
                 Self::Proceeding { end }
             }
-            Self::Trying { .. } | Self::Proceeding { .. } | Self::Completed { .. } | Self::Terminated => self,
+            Self::Trying { .. }
+            | Self::Proceeding { .. }
+            | Self::Completed { .. }
+            | Self::Terminated => self,
         }
     }
 
@@ -104,8 +118,16 @@ mod tests {
             machine = machine.on(event, false, &timers, now, &mut out);
         }
         assert_eq!(out, [Action::SendResponse, Action::SendResponse]);
-        assert_eq!(machine, ServerNonInvite::Completed { j: now + Duration::from_secs(32) });
-        assert_eq!(machine.on_time(now + Duration::from_secs(32), &mut out), ServerNonInvite::Terminated);
+        assert_eq!(
+            machine,
+            ServerNonInvite::Completed {
+                j: now + Duration::from_secs(32)
+            }
+        );
+        assert_eq!(
+            machine.on_time(now + Duration::from_secs(32), &mut out),
+            ServerNonInvite::Terminated
+        );
     }
 
     /// RFC 4320 §4.1: 100 after 3.5 s, repeated for retransmissions; §4.2: no 408 at the end.
@@ -119,7 +141,10 @@ mod tests {
         let machine = machine.on(Event::Repeated, false, &timers, now, &mut out);
         assert_eq!(out, [Action::SendTrying, Action::SendTrying]);
         assert_eq!(machine.deadline(), Some(now + Duration::from_secs(32)));
-        assert_eq!(machine.on_time(now + Duration::from_secs(32), &mut out), ServerNonInvite::Terminated);
+        assert_eq!(
+            machine.on_time(now + Duration::from_secs(32), &mut out),
+            ServerNonInvite::Terminated
+        );
         assert_eq!(out.len(), 2);
     }
 
@@ -127,6 +152,9 @@ mod tests {
     fn reliable_transports_need_no_j() {
         let (timers, now) = (Timers::default(), Instant::now());
         let machine = ServerNonInvite::new(&timers, now);
-        assert_eq!(machine.on(Event::Final, true, &timers, now, &mut Vec::new()), ServerNonInvite::Terminated);
+        assert_eq!(
+            machine.on(Event::Final, true, &timers, now, &mut Vec::new()),
+            ServerNonInvite::Terminated
+        );
     }
 }

@@ -1,0 +1,174 @@
+//! A driver finds its targets by a DNS server on the loopback address. RFC 3263.
+
+#![cfg(feature = "tokio")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_resolver::proto::rr::rdata::{A, NAPTR, SRV};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use stox_sip::{
+    DriverConfig, Event, Failure, Method, NameAddr, OutgoingRequest, Reply, Sip, Status, Transport,
+    Uri, bind,
+};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+
+/// NAPTR leads to TCP, its first SRV target refuses the connection, the second one answers.
+#[tokio::test]
+async fn naptr_and_srv_lead_to_a_target_that_answers() {
+    let (romeo, mut requests) = agent(None).await;
+    let port = port_of(&romeo);
+    let refusing = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let zone = vec![
+        ("example.net", naptr(10, "SIP+D2T", "_sip._tcp.example.net")),
+        ("_sip._tcp.example.net", srv(1, refusing, "a.example.net")),
+        ("_sip._tcp.example.net", srv(2, port, "b.example.net")),
+        ("a.example.net", RData::A(A(Ipv4Addr::LOCALHOST))),
+        ("b.example.net", RData::A(A(Ipv4Addr::LOCALHOST))),
+    ];
+    let (juliet, mut answers) = agent(Some(serve(zone).await)).await;
+    juliet
+        .request(juliet.reserve_request(), message("sip:romeo@example.net"))
+        .await;
+    let Event::Requested {
+        transaction,
+        source,
+        ..
+    } = next(&mut requests).await
+    else {
+        panic!()
+    };
+    assert_eq!(source.transport, Transport::Tcp);
+    romeo.respond(transaction, Reply::new(Status::OK)).await;
+    assert!(matches!(next(&mut answers).await, Event::Responded { .. }));
+}
+
+/// "There is none" and "there is no answer" are not the same.
+#[tokio::test]
+async fn missing_names_and_missing_servers_are_told_apart() {
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let nobody_answers = silent.local_addr().unwrap();
+    for (server, expected) in [
+        (
+            serve(vec![("elsewhere.example.net", srv(1, 1, "a"))]).await,
+            Failure::Unresolvable,
+        ),
+        (nobody_answers, Failure::ResolverFailed),
+    ] {
+        let (juliet, mut events) = agent(Some(server)).await;
+        juliet
+            .request(
+                juliet.reserve_request(),
+                message("sip:romeo@example.net;transport=tcp"),
+            )
+            .await;
+        let Event::RequestFailed { cause, .. } = next(&mut events).await else {
+            panic!()
+        };
+        assert_eq!(cause, expected);
+    }
+}
+
+async fn agent(dns_server: Option<SocketAddr>) -> (Sip, mpsc::UnboundedReceiver<Event>) {
+    let (sender, events) = mpsc::unbounded_channel();
+    let listen = vec![(Transport::Tcp, "127.0.0.1:0".parse().unwrap())];
+    let handler = move |event| {
+        let _ = sender.send(event);
+        Ok(())
+    };
+    let config = DriverConfig {
+        listen,
+        dns_server,
+        ..DriverConfig::default()
+    };
+    (bind(config, handler).await.unwrap(), events)
+}
+
+async fn next(events: &mut mpsc::UnboundedReceiver<Event>) -> Event {
+    let event = tokio::time::timeout(Duration::from_secs(30), events.recv()).await;
+    event
+        .expect("an event within half a minute")
+        .expect("a driver")
+}
+
+fn port_of(sip: &Sip) -> u16 {
+    sip.local_addresses()[0].1.port()
+}
+
+fn message(target: &str) -> OutgoingRequest {
+    let address =
+        |user: &str| NameAddr::new(format!("sip:{user}@example.net").parse::<Uri>().unwrap());
+    OutgoingRequest::new(
+        Method::Message,
+        target.parse().unwrap(),
+        address("juliet"),
+        address("romeo"),
+    )
+}
+
+fn naptr(order: u16, service: &str, replacement: &str) -> RData {
+    let service = service.as_bytes().into();
+    RData::NAPTR(NAPTR::new(
+        order,
+        1,
+        b"s".to_vec().into(),
+        service,
+        Box::default(),
+        name(replacement),
+    ))
+}
+
+fn srv(priority: u16, port: u16, host: &str) -> RData {
+    RData::SRV(SRV::new(priority, 1, port, name(host)))
+}
+
+fn name(text: &str) -> Name {
+    let mut name = Name::from_ascii(text).unwrap();
+    name.set_fqdn(true);
+    name
+}
+
+/// Answers from a zone until the test ends.
+async fn serve(zone: Vec<(&'static str, RData)>) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 2048];
+        while let Ok((length, client)) = socket.recv_from(&mut buffer).await {
+            let Ok(query) = Message::from_vec(&buffer[..length]) else {
+                continue;
+            };
+            let reply = answer(&query, &zone);
+            let _ = socket.send_to(&reply.to_vec().unwrap(), client).await;
+        }
+    });
+    address
+}
+
+fn answer(query: &Message, zone: &[(&str, RData)]) -> Message {
+    let mut reply = Message::new(query.metadata.id, MessageType::Response, OpCode::Query);
+    let question = query.queries[0].clone();
+    let of_name = || {
+        zone.iter()
+            .filter(|(owner, _)| name(owner) == *question.name())
+    };
+    if of_name().next().is_none() {
+        reply.metadata.response_code = ResponseCode::NXDomain;
+    }
+    for (_, data) in of_name().filter(|(_, data)| data.record_type() == question.query_type()) {
+        reply.add_answer(Record::from_rdata(
+            question.name().clone(),
+            60,
+            data.clone(),
+        ));
+    }
+    assert_ne!(question.query_type(), RecordType::ANY);
+    reply.add_query(question);
+    reply
+}
