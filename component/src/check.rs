@@ -4,7 +4,6 @@ mod dns;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 
 use stox_sip::Transport;
 use tokio::net::{TcpListener, UdpSocket};
@@ -20,22 +19,22 @@ pub async fn check(config: &Config) -> bool {
         println!("{finding}");
     };
     // Whoever has a `Config` has it from a file without mistakes.
-    found(Finding::new(
+    found(Finding::holding(
         "configuration",
         "every key is known and well-formed",
-        Ok::<_, io::Error>(()),
     ));
     found(xmpp_server(config).await);
-    for listener in &config.sip.listen {
-        found(Finding::new("sip.listen", listener, bind(listener).await));
+    // Kept until the end: two listeners of ours must not want the same address either.
+    let mut bound = Vec::new();
+    for (key, listener) in listeners(config) {
+        found(match bind(&listener).await {
+            Ok(socket) => {
+                bound.push(socket);
+                Finding::holding(key, listener)
+            }
+            Err(error) => Finding::failing(key, listener, error),
+        });
     }
-    for listener in &config.msrp.listen {
-        found(Finding::new("msrp.listen", listener, bind(listener).await));
-    }
-    found(match &config.admin {
-        Some(admin) => Finding::new("admin.listen", admin.listen, bind_tcp(admin.listen).await),
-        None => Finding::skipped("admin.listen", "not configured"),
-    });
     found(Finding::skipped(
         "sip.tls",
         "no certificates are configured",
@@ -65,22 +64,34 @@ enum Verdict {
 }
 
 impl Finding {
-    fn new<T, E: fmt::Display>(
+    fn new<E: fmt::Display>(
         subject: &'static str,
         tried: impl fmt::Display,
-        result: Result<T, E>,
+        result: Result<(), E>,
     ) -> Finding {
         match result {
-            Ok(_) => Finding {
-                subject,
-                verdict: Verdict::Holds,
-                detail: tried.to_string(),
-            },
-            Err(error) => Finding {
-                subject,
-                verdict: Verdict::Fails,
-                detail: format!("{tried}: {error}"),
-            },
+            Ok(()) => Finding::holding(subject, tried),
+            Err(error) => Finding::failing(subject, tried, error),
+        }
+    }
+
+    fn holding(subject: &'static str, tried: impl fmt::Display) -> Finding {
+        Finding {
+            subject,
+            verdict: Verdict::Holds,
+            detail: tried.to_string(),
+        }
+    }
+
+    fn failing(
+        subject: &'static str,
+        tried: impl fmt::Display,
+        error: impl fmt::Display,
+    ) -> Finding {
+        Finding {
+            subject,
+            verdict: Verdict::Fails,
+            detail: format!("{tried}: {error}"),
         }
     }
 
@@ -108,15 +119,43 @@ impl fmt::Display for Finding {
     }
 }
 
-async fn bind(listener: &Listener) -> io::Result<()> {
-    match listener.transport {
-        Transport::Udp => UdpSocket::bind(listener.address).await.map(drop),
-        Transport::Tcp | Transport::Tls => bind_tcp(listener.address).await,
-    }
+/// Every address to be listened at, with the key that names it.
+fn listeners(config: &Config) -> impl Iterator<Item = (&'static str, Listener)> {
+    let sip = config
+        .sip
+        .listen
+        .iter()
+        .map(|listener| ("sip.listen", *listener));
+    let msrp = config
+        .msrp
+        .listen
+        .iter()
+        .map(|listener| ("msrp.listen", *listener));
+    let admin = config.admin.iter().map(|admin| {
+        let listener = Listener {
+            transport: Transport::Tcp,
+            address: admin.listen,
+        };
+        ("admin.listen", listener)
+    });
+    sip.chain(msrp).chain(admin)
 }
 
-async fn bind_tcp(address: SocketAddr) -> io::Result<()> {
-    TcpListener::bind(address).await.map(drop)
+/// Something that holds an address while it lives.
+enum Bound {
+    Udp { _socket: UdpSocket },
+    Tcp { _listener: TcpListener },
+}
+
+async fn bind(listener: &Listener) -> io::Result<Bound> {
+    Ok(match listener.transport {
+        Transport::Udp => Bound::Udp {
+            _socket: UdpSocket::bind(listener.address).await?,
+        },
+        Transport::Tcp | Transport::Tls => Bound::Tcp {
+            _listener: TcpListener::bind(listener.address).await?,
+        },
+    })
 }
 
 /// Logs in as the component and closes the stream again.
@@ -132,28 +171,42 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn taken_listeners_fail_and_free_ones_hold() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = taken.local_addr().unwrap();
+    async fn taken_addresses_cannot_be_bound_and_free_ones_can() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listener = Listener {
             transport: Transport::Tcp,
-            address,
+            address: taken.local_addr().unwrap(),
         };
-        let finding = Finding::new("sip.listen", listener, bind(&listener).await);
-        assert!(!finding.holds());
-        assert!(
-            finding
-                .to_string()
-                .starts_with(&format!("FAILED  sip.listen: tcp:{address}: ")),
-            "{finding}"
-        );
+        assert!(bind(&listener).await.is_err());
+        drop(taken);
+        let bound = bind(&listener).await.unwrap();
+        assert!(bind(&listener).await.is_err());
+        drop(bound);
+    }
 
-        let free = Listener {
-            transport: Transport::Udp,
-            address: "127.0.0.1:0".parse().unwrap(),
-        };
-        let finding = Finding::new("sip.listen", free, bind(&free).await);
-        assert_eq!(finding.to_string(), "ok      sip.listen: udp:127.0.0.1:0");
-        assert!(Finding::skipped("sip.tls", "none").holds());
+    #[test]
+    fn a_finding_is_one_line() {
+        for (finding, holds, line) in [
+            (
+                Finding::holding("sip.listen", "udp:127.0.0.1:5060"),
+                true,
+                "ok      sip.listen: udp:127.0.0.1:5060",
+            ),
+            (
+                Finding::failing("xmpp.server", "handshake", "no"),
+                false,
+                "FAILED  xmpp.server: handshake: no",
+            ),
+            (
+                Finding::skipped("sip.tls", "none"),
+                true,
+                "skipped sip.tls: none",
+            ),
+        ] {
+            assert_eq!(
+                (finding.holds(), finding.to_string().as_str()),
+                (holds, line)
+            );
+        }
     }
 }

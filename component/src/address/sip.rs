@@ -191,6 +191,38 @@ impl Addresses {
         })
     }
 
+    /// The new address that a redirecting SIP Contact tells, as XMPP writes it: the `xmpp:` URI of its JID. CORE-24.
+    pub fn new_address_for_xmpp(&self, contact: &Uri) -> Option<String> {
+        let jid = self.jid_of(contact).ok()?;
+        let node = escape::encode_user(jid.node()?);
+        Some(match jid.resource() {
+            Some(resource) => {
+                format!(
+                    "xmpp:{node}@{}/{}",
+                    jid.domain(),
+                    escape::encode_user(resource)
+                )
+            }
+            None => format!("xmpp:{node}@{}", jid.domain()),
+        })
+    }
+
+    /// The new address in an XMPP `<gone/>` or `<redirect/>`, as a SIP Contact. `None` where it has no counterpart: then
+    /// the address is better not told. RFC 5122 §2.1, CORE-20.
+    pub fn new_address_for_sip(&self, address: &str) -> Option<Uri> {
+        let Some(address) = address.strip_prefix("xmpp:") else {
+            let uri = Uri::parse(address).ok()?;
+            return matches!(uri.scheme(), Scheme::Sip | Scheme::Sips).then_some(uri);
+        };
+        let address = address.split(['?', '#']).next()?;
+        let jid = Jid::parse(&escape::percent_decode(address)?).ok()?;
+        match self.sip_of(&jid) {
+            Ok(contact) => Some(contact.uri()),
+            Err(AddressError::NotOurs) => self.sip_of_xmpp(&jid).ok(),
+            Err(_) => None,
+        }
+    }
+
     fn is_own(&self, domain: &str) -> bool {
         without_dot(domain).to_lowercase() == self.domain
     }

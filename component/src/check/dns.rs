@@ -30,6 +30,19 @@ enum Unresolved {
     NoRecords,
     #[error("the DNS has no A or AAAA record for it")]
     NoAddress,
+    #[error("the DNS gave no answer: {0}")]
+    Failed(NetError),
+}
+
+impl Unresolved {
+    /// `absent` where the DNS said that there is nothing, which is an answer.
+    fn from(error: NetError, absent: Unresolved) -> Unresolved {
+        if error.is_no_records_found() || error.is_nx_domain() {
+            absent
+        } else {
+            Unresolved::Failed(error)
+        }
+    }
 }
 
 /// Every SIP domain of the configuration that requests are sent to. RFC 3263.
@@ -76,7 +89,7 @@ async fn address(server: Option<SocketAddr>, host: &str) -> Result<(), Unresolve
     let host = absolute(host)?;
     match timeout(TIMEOUT, resolver.lookup_ip(host)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => Err(Unresolved::NoAddress),
+        Ok(Err(error)) => Err(Unresolved::from(error, Unresolved::NoAddress)),
         Err(_) => Err(Unresolved::Silent),
     }
 }
@@ -103,7 +116,7 @@ async fn sip_servers(server: Option<SocketAddr>, domain: &str) -> Result<(), Unr
             .lookup_ip(name)
             .await
             .map(drop)
-            .map_err(|_| Unresolved::NoRecords)
+            .map_err(|error| Unresolved::from(error, Unresolved::NoRecords))
     };
     timeout(TIMEOUT, asked)
         .await

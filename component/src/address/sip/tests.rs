@@ -317,6 +317,49 @@ fn one_user_has_one_address_of_record() {
     assert_ne!(aor, Aor::of(&uri("sip:A/b@example.net")).unwrap());
 }
 
+// CORE-20, CORE-24
+#[test]
+fn new_addresses_are_told_in_the_other_worlds_words() {
+    for (contact, address) in [
+        (
+            "sip:romeo@afar.example.net",
+            "xmpp:romeo%25afar.example.net@sip.example.com",
+        ),
+        (
+            "sip:a%25b@example.net;gr=x%20y",
+            "xmpp:a%25b%5C40example.net@sip.example.com/x%20y",
+        ),
+    ] {
+        let told = percent().new_address_for_xmpp(&uri(contact)).unwrap();
+        assert_eq!(told, address);
+        assert_eq!(
+            percent().new_address_for_sip(&told).unwrap().to_string(),
+            contact
+        );
+    }
+    for (address, contact) in [
+        ("xmpp:juliet@example.org", Some("sip:juliet@example.org")),
+        (
+            "xmpp:juliet@example.org/b?message",
+            Some("sip:juliet@example.org;gr=b"),
+        ),
+        (
+            "xmpp:o%5C27malley@example.org",
+            Some("sip:o'malley@example.org"),
+        ),
+        ("sip:juliet@example.org", Some("sip:juliet@example.org")),
+        ("xmpp:", None),
+        ("xmpp:%FF@x", None),
+        ("mailto:juliet@example.org", None),
+        ("elsewhere", None),
+    ] {
+        let told = percent()
+            .new_address_for_sip(address)
+            .map(|uri| uri.to_string());
+        assert_eq!(told.as_deref(), contact, "{address}");
+    }
+}
+
 /// What a user part may say once it is decoded: prepared, and without what no localpart can carry at its ends.
 fn user() -> impl Strategy<Value = String> {
     r#"[a-z0-9éß😀!#$%()*+,.;=?^_`{|}~\[\]\\ "&'/:<>@-]{1,30}"#
