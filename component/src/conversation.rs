@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use stox_msrp::node::{Inbox, Node, Session};
 use stox_msrp::sdp::SessionDescription;
-use stox_msrp::{Incoming, MsrpUri, SendError, SessionConfig, SessionEvent};
+use stox_msrp::{Incoming, LostCause, MsrpUri, SendError, SessionConfig, SessionEvent};
 use stox_sip::{
     InviteId, LocalContact, Method, NameAddr, Reply, Request, ServerTransactionId, Sip, Status,
 };
@@ -228,6 +228,7 @@ impl Task {
                     call_id = invitation.call_id,
                     "the SIP user opens a chat session"
                 );
+                self.ports.registry.claim_call_id(&invitation.call_id);
                 self.ports.registry.expect_invite(invite, self.door.clone());
                 let local = self.ports.msrp.mint();
                 self.wires.add(
@@ -353,7 +354,10 @@ impl Task {
                 return match session.send(outgoing) {
                     Ok(()) => None,
                     Err(SendError::Full) => Some(Event::Chat(chat, ChatEvent::Congested(token))),
-                    Err(SendError::Closed) => Some(Event::Chat(chat, ChatEvent::Disconnected)),
+                    Err(SendError::Closed) => Some(Event::Chat(
+                        chat,
+                        ChatEvent::Disconnected(LostCause::Closed),
+                    )),
                     Err(SendError::NotBound | SendError::BadContentType) => {
                         Some(Event::Chat(chat, ChatEvent::Refused(token, 400)))
                     }
@@ -400,7 +404,7 @@ impl Task {
             NameAddr::from(parties.romeo_uri.clone()),
             contact_of(parties, resource.as_deref()),
         );
-        request.call_id = call_id;
+        request.call_id = call_id.filter(|call_id| self.ports.registry.claim_call_id(call_id));
         request.headers = sip::chat_headers(&subject, thread);
         request.content_type = sip::SDP_TYPE.to_owned();
         request.body = sip::offer(&local, self.ports.max_size).into();

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use stox_msrp::LostCause;
 use stox_sip::{Class, Failure, Method, Status};
 
 use crate::address::Jid;
@@ -213,6 +214,22 @@ impl Fault {
             _ => Condition::InternalServerError,
         };
         Fault::new(condition).with_text(failure.to_string())
+    }
+
+    /// For messages whose MSRP connection did not come about, or is gone (T9, local causes).
+    pub fn from_lost(cause: LostCause) -> Fault {
+        let condition = match cause {
+            LostCause::NoAddress | LostCause::Unreachable | LostCause::UnusablePath => {
+                Condition::RemoteServerNotFound
+            }
+            LostCause::NobodyCame | LostCause::BindUnanswered => Condition::RemoteServerTimeout,
+            LostCause::BindRefused { status } => return Fault::from_msrp(status),
+            LostCause::ConnectionEnded
+            | LostCause::Stalled
+            | LostCause::Garbage
+            | LostCause::Closed => Condition::RecipientUnavailable,
+        };
+        Fault::new(condition).with_text(format!("MSRP: {cause}"))
     }
 
     /// The fault that an MSRP status other than 200 tells, of a response or of a REPORT. T10.

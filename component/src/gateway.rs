@@ -144,6 +144,7 @@ fn sip_config(config: &Config) -> DriverConfig {
         dns_server: config.sip.dns_server,
         trusted: config.sip.trusted.clone(),
         user_agent: concat!("stox/", env!("CARGO_PKG_VERSION")).to_owned(),
+        supported: vec!["gruu".to_owned()],
         ..DriverConfig::default()
     }
 }

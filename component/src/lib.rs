@@ -36,6 +36,7 @@
 pub mod address;
 pub mod admin;
 pub mod body;
+mod call_ids;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -2,8 +2,8 @@
 //!
 //! The maps hold doors, not rooms: the state behind a door belongs to the one task that reads its mailbox.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -11,6 +11,7 @@ use stox_sip::{InviteId, RequestId};
 use tokio::sync::{Notify, mpsc};
 
 use crate::address::BareJid;
+use crate::call_ids::CallIds;
 use crate::conversation::Input;
 use crate::translate::Parties;
 
@@ -78,6 +79,7 @@ pub struct Registry {
     door_by_invite: DashMap<InviteId, Door>,
     door_by_request: DashMap<RequestId, Door>,
     conversations: AtomicUsize,
+    call_ids: Mutex<CallIds>,
     retired: Notify,
 }
 
@@ -199,6 +201,14 @@ impl Registry {
             }
             retired.await;
         }
+    }
+
+    /// Takes a Call-ID for a new dialog. `false`: a dialog has had it already (CHAT-03).
+    pub fn claim_call_id(&self, call_id: &str) -> bool {
+        self.call_ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .claim(call_id)
     }
 
     /// Who waits for the events of that INVITE.

@@ -118,7 +118,7 @@ pub fn of_session(event: SessionEvent) -> ChatEvent {
         SessionEvent::Reported { token, status, .. } => ChatEvent::Reported(Token(token), status),
         SessionEvent::Lost { cause } => {
             tracing::info!(%cause, "the MSRP session is lost");
-            ChatEvent::Disconnected
+            ChatEvent::Disconnected(cause)
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use stox_msrp::{Incoming, MsrpUri, Role};
+use stox_msrp::{Incoming, LostCause, MsrpUri, Role};
 use stox_sip::{Failure, ServerTransactionId, Uri};
 
 use super::media::{Media, Unusable};
@@ -211,7 +211,7 @@ pub enum ChatEvent {
     /// A REPORT with that status for a message of ours.
     Reported(Token, u16),
     /// The MSRP connection is gone or never came.
-    Disconnected,
+    Disconnected(LostCause),
 }
 
 /// What a conversation asks its shell to do, in this order.
@@ -221,7 +221,7 @@ pub enum Action {
     Invite {
         /// The session to be.
         chat: ChatId,
-        /// Call-ID to use; `None`: a fresh one.
+        /// Call-ID to use if no dialog has had it yet (CHAT-03); else, and for `None`, a fresh one.
         call_id: Option<String>,
         /// The thread, for XMPP-Thread.
         thread: String,

@@ -13,7 +13,6 @@ mod pager;
 mod party;
 mod stanza;
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use chat::{Chat, Event as ChatInput};
@@ -32,8 +31,6 @@ use crate::config::ChatMode;
 use crate::fault::{Condition, Fault};
 use crate::promise::{Ledger, Ticket};
 
-/// Call-IDs remembered so that none is used twice (CHAT-03).
-const CALL_IDS: usize = 64;
 /// How long a conversation without sessions keeps what it knows of its threads (T23, `corr.ttl`).
 const LINGER: Duration = Duration::from_secs(3600);
 
@@ -49,7 +46,6 @@ pub struct Conversation {
     stranded: Vec<Stranded>,
     tokens: Tokens,
     next_chat: u32,
-    used_call_ids: VecDeque<String>,
     /// When the XMPP user last wrote: what a thread stands for is remembered on their account only, so that strangers
     /// cannot fill the memory.
     last_written: Option<Instant>,
@@ -76,7 +72,6 @@ impl Conversation {
             stranded: Vec::new(),
             tokens: Tokens::new(seed),
             next_chat: 0,
-            used_call_ids: VecDeque::new(),
             last_written: None,
             service: Service::Running,
         }
@@ -100,22 +95,22 @@ impl Conversation {
             Event::Gone { thread } => self.gone(thread.as_deref(), now, out),
             Event::Bounced { id, fault } => self.bounced(&id, &fault, now, out),
             Event::Invited(chat, invitation) => self.invited(chat, invitation, now, out),
-            Event::Chat(chat, event) => self.to_chat(chat, ChatInput::Peer(event), now, out),
+            Event::Chat(chat, event) => self.tell_chat(chat, ChatInput::Peer(event), now, out),
             Event::Paged(paged) => self.paged(paged, now, out),
             Event::PageAnswered(answer) => self.pager.answered(answer, out),
             Event::Handed(token) => {
                 self.pager.handed(token, &self.settings, now);
-                self.to_all(|| ChatInput::Handed(token), now, out);
+                self.tell_all(|| ChatInput::Handed(token), now, out);
             }
             Event::Lost(token) => {
                 self.pager.lost(token);
-                self.to_all(|| ChatInput::Lost(token), now, out);
+                self.tell_all(|| ChatInput::Lost(token), now, out);
             }
             Event::Elapsed => self.elapsed(now, out),
             Event::ShutDown => {
                 self.service = Service::ShuttingDown;
                 self.pager.shut_down();
-                self.to_all(|| ChatInput::ShutDown, now, out);
+                self.tell_all(|| ChatInput::ShutDown, now, out);
             }
         }
         self.page_stranded(now, out);
@@ -197,9 +192,8 @@ impl Conversation {
                     .thread
                     .clone()
                     .unwrap_or_else(|| self.tokens.text());
-                let call_id = self.call_id_for(&thread);
                 let (chats, _, mut cx) = self.context(now, out);
-                let opened = Chat::open(chat, thread, call_id, written, promise, &mut cx);
+                let opened = Chat::open(chat, thread, written, promise, &mut cx);
                 chats.push(opened);
             }
         }
@@ -240,22 +234,6 @@ impl Conversation {
         }
     }
 
-    /// The thread as Call-ID, if it is fit for one and never was one here (CHAT-03).
-    fn call_id_for(&mut self, thread: &str) -> Option<String> {
-        let fresh = is_call_id(thread) && !self.used_call_ids.iter().any(|used| used == thread);
-        fresh.then(|| {
-            self.remember_call_id(thread);
-            thread.to_owned()
-        })
-    }
-
-    fn remember_call_id(&mut self, call_id: &str) {
-        if self.used_call_ids.len() >= CALL_IDS {
-            self.used_call_ids.pop_front();
-        }
-        self.used_call_ids.push_back(call_id.to_owned());
-    }
-
     /// CHAT-24: the session of that thread, or the only one there is.
     fn gone(&mut self, thread: Option<&str>, now: Instant, out: &mut Vec<Action>) {
         let (chats, _, mut cx) = self.context(now, out);
@@ -271,7 +249,7 @@ impl Conversation {
 
     fn bounced(&mut self, id: &str, fault: &Fault, now: Instant, out: &mut Vec<Action>) {
         if !self.pager.bounced(id, fault) {
-            self.to_all(
+            self.tell_all(
                 || ChatInput::Bounced(id.to_owned(), fault.clone()),
                 now,
                 out,
@@ -292,7 +270,6 @@ impl Conversation {
         if self.service == Service::ShuttingDown {
             return out.extend([Action::Decline(chat), Action::Close(chat)]);
         }
-        self.remember_call_id(&invitation.call_id);
         let device = device_of(&invitation.from);
         let (chats, _, mut cx) = self.context(now, out);
         let accepted = Chat::accept(chat, invitation, device, &mut cx);
@@ -307,14 +284,14 @@ impl Conversation {
 }
 
 impl Conversation {
-    fn to_chat(&mut self, id: ChatId, event: ChatInput, now: Instant, out: &mut Vec<Action>) {
+    fn tell_chat(&mut self, id: ChatId, event: ChatInput, now: Instant, out: &mut Vec<Action>) {
         let (chats, _, mut cx) = self.context(now, out);
         if let Some(chat) = chats.iter_mut().find(|chat| chat.id() == id) {
             chat.handle(event, &mut cx);
         }
     }
 
-    fn to_all(&mut self, event: impl Fn() -> ChatInput, now: Instant, out: &mut Vec<Action>) {
+    fn tell_all(&mut self, event: impl Fn() -> ChatInput, now: Instant, out: &mut Vec<Action>) {
         let (chats, _, mut cx) = self.context(now, out);
         for chat in chats {
             chat.handle(event(), &mut cx);

@@ -87,9 +87,10 @@ impl Pager {
         cx: &mut Context<'_>,
     ) {
         if written.body.len() > cx.settings.page_bytes {
-            return promise.refused(Fault::new(Condition::PolicyViolation).with_text(
-                "the message is too long for a SIP user without chat sessions".to_owned(),
-            ));
+            return promise.refused(
+                Fault::new(Condition::PolicyViolation)
+                    .with_text("the message is too long for a SIP user without chat sessions"),
+            );
         }
         let thread = chat
             .map(str::to_owned)

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use stox_msrp::LostCause;
+
 use super::open::Open;
 use super::{Context, Event, Held, State, Thread, hold, refuse_all, unavailable};
-use crate::fault::{Condition, Fault};
+use crate::fault::Fault;
 use crate::translate::event::{Action, ChatEvent, Reason};
 use crate::translate::media::Media;
 
@@ -53,13 +55,10 @@ impl Binding {
                     state => state,
                 }
             }
-            Event::Peer(ChatEvent::Disconnected) | Event::Elapsed => {
-                let fault = Fault::new(Condition::RemoteServerTimeout)
-                    .with_text("the SIP user's MSRP connection did not come about".to_owned());
-                thread.bye(Reason::MediaLost, cx);
-                refuse_all(self.held, &fault);
-                State::Over
+            Event::Peer(ChatEvent::Disconnected(cause)) => {
+                self.fail(Fault::from_lost(cause), thread, cx)
             }
+            Event::Elapsed => self.fail(Fault::from_lost(LostCause::NobodyCame), thread, cx),
             Event::Gone => self.leave(Reason::Left, thread, cx),
             Event::ShutDown => self.leave(Reason::ShuttingDown, thread, cx),
             Event::Peer(ChatEvent::Ended | ChatEvent::Cancelled) => {
@@ -79,6 +78,12 @@ impl Binding {
                 | ChatEvent::Reported(..),
             ) => State::Binding(self),
         }
+    }
+
+    fn fail(self, fault: Fault, thread: &Thread, cx: &mut Context<'_>) -> State {
+        thread.bye(Reason::MediaLost, cx);
+        refuse_all(self.held, &fault);
+        State::Over
     }
 
     fn leave(self, reason: Reason, thread: &Thread, cx: &mut Context<'_>) -> State {

@@ -43,7 +43,7 @@ impl Leaving {
                 Draining::begin(self.transfers, cx)
             }
             Event::Peer(ChatEvent::Ended) => Draining::begin(self.transfers, cx),
-            Event::Peer(ChatEvent::Disconnected) => {
+            Event::Peer(ChatEvent::Disconnected(_)) => {
                 self.transfers.disconnected();
                 self.next(thread, cx)
             }
@@ -83,7 +83,7 @@ impl Draining {
                 self.transfers.abandon();
                 State::Over
             }
-            Event::Peer(ChatEvent::Disconnected) => {
+            Event::Peer(ChatEvent::Disconnected(_)) => {
                 self.transfers.disconnected();
                 self.next()
             }
@@ -129,7 +129,7 @@ fn settle(transfers: &mut Transfers, event: Event, thread: &mut Thread, cx: &mut
             | ChatEvent::Acknowledged(_)
             | ChatEvent::Ended
             | ChatEvent::Bound
-            | ChatEvent::Disconnected,
+            | ChatEvent::Disconnected(_),
         ) => {}
     }
 }

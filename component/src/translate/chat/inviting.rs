@@ -9,6 +9,7 @@ use crate::config::ChatMode;
 use crate::fault::{Condition, Fault};
 use crate::translate::context::Stranded;
 use crate::translate::event::{Action, ChatEvent, Reason, Rejection};
+use crate::translate::is_call_id;
 use crate::translate::media::Unusable;
 
 /// Answers that say: no MSRP here (CHAT-11).
@@ -29,12 +30,7 @@ pub(super) struct Cancelling {
 }
 
 impl Inviting {
-    pub fn begin(
-        first: Held,
-        call_id: Option<String>,
-        thread: &mut Thread,
-        cx: &mut Context<'_>,
-    ) -> State {
+    pub fn begin(first: Held, thread: &Thread, cx: &mut Context<'_>) -> State {
         let origin = &first.written.origin;
         let subject = match &first.written.subject {
             Some(subject) => subject.clone(),
@@ -45,7 +41,7 @@ impl Inviting {
         };
         cx.out.push(Action::Invite {
             chat: thread.chat,
-            call_id,
+            call_id: is_call_id(thread.name()).then(|| thread.name().to_owned()),
             thread: thread.name().to_owned(),
             subject,
             resource: origin.from.resource().map(str::to_owned),
@@ -101,7 +97,7 @@ impl Inviting {
                 | ChatEvent::Congested(_)
                 | ChatEvent::Unanswered(_)
                 | ChatEvent::Reported(..)
-                | ChatEvent::Disconnected,
+                | ChatEvent::Disconnected(_),
             ) => State::Inviting(self),
         }
     }
@@ -163,7 +159,7 @@ impl Cancelling {
                 | ChatEvent::Congested(_)
                 | ChatEvent::Unanswered(_)
                 | ChatEvent::Reported(..)
-                | ChatEvent::Disconnected,
+                | ChatEvent::Disconnected(_),
             ) => State::Cancelling(self),
         }
     }

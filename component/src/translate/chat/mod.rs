@@ -114,12 +114,11 @@ impl Chat {
     pub fn open(
         chat: ChatId,
         thread: String,
-        call_id: Option<String>,
         written: Written,
         promise: Promise,
         cx: &mut Context<'_>,
     ) -> Chat {
-        let mut thread = Thread {
+        let thread = Thread {
             chat,
             names: vec![thread],
             reply_to: written.origin.from.clone(),
@@ -129,7 +128,7 @@ impl Chat {
             content: Content::None,
             used_ids: VecDeque::new(),
         };
-        let state = Inviting::begin(Held { written, promise }, call_id, &mut thread, cx);
+        let state = Inviting::begin(Held { written, promise }, &thread, cx);
         Chat { thread, state }
     }
 

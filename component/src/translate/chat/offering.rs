@@ -61,7 +61,7 @@ impl Offering {
                 | ChatEvent::Congested(_)
                 | ChatEvent::Unanswered(_)
                 | ChatEvent::Reported(..)
-                | ChatEvent::Disconnected,
+                | ChatEvent::Disconnected(_),
             ) => State::Offering(self),
         }
     }

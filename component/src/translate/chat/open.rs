@@ -88,7 +88,7 @@ impl Open {
                 thread.say_gone(cx);
                 Draining::begin(self.transfers, cx)
             }
-            Event::Peer(ChatEvent::Disconnected) => {
+            Event::Peer(ChatEvent::Disconnected(_)) => {
                 thread.say_gone(cx);
                 thread.bye(Reason::MediaLost, cx);
                 self.transfers.disconnected();

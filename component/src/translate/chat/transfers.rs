@@ -84,10 +84,10 @@ impl Transfers {
             .max_size
             .is_some_and(|max| body.len() as u64 > max)
         {
-            return promise
-                .refused(Fault::new(Condition::PolicyViolation).with_text(
-                    "the message is longer than the SIP user's client takes".to_owned(),
-                ));
+            return promise.refused(
+                Fault::new(Condition::PolicyViolation)
+                    .with_text("the message is longer than the SIP user's client takes"),
+            );
         }
         thread.touch(cx.now);
         let token = cx.tokens.token();
@@ -248,9 +248,7 @@ impl Transfers {
             Condition::ItemNotFound
             | Condition::Gone
             | Condition::RemoteServerNotFound
-            | Condition::Forbidden
-            // What servers say of a local user who does not exist (RFC 6121 §8.5.1).
-            | Condition::ServiceUnavailable => Some(fault.to_sip_in_reason().code()),
+            | Condition::Forbidden => Some(fault.to_sip_in_reason().code()),
             _ => None,
         }
     }
