@@ -57,7 +57,11 @@ impl Dialog {
             remote: response.to()?,
             local_cseq: request.cseq()?.number,
             remote_cseq: None,
-            remote_target: contact(response.headers.all(&Name::Contact))?,
+            remote_target: match contact(response.headers.all(&Name::Contact)) {
+                // Against the rules, but better than a peer that repeats its 2xx unheard.
+                Err(HeaderError::Missing(_)) => request.uri.clone(),
+                target => target?,
+            },
             route_set,
         })
     }
@@ -258,9 +262,7 @@ mod tests {
             (server.remote_tag, server.local_tag)
         );
         let no_contact = Response::to_request(&invite(&[]), Status::OK);
-        assert_eq!(
-            Dialog::of_client(&invite(&[]), &no_contact).err(),
-            Some(HeaderError::Missing(Name::Contact))
-        );
+        let dialog = Dialog::of_client(&invite(&[]), &no_contact).unwrap();
+        assert_eq!(dialog.next_hop().to_string(), "sip:romeo@example.net");
     }
 }

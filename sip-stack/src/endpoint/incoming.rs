@@ -121,7 +121,12 @@ impl Endpoint {
             return self.refuse_statelessly(request, via, source, status, None);
         };
         let (is_pending, invite) = (server.is_pending(), server.invite);
-        self.send_statelessly(Response::to_request(request, Status::OK), via, source);
+        let mut accepted = Response::to_request(request, Status::OK);
+        // Both responses come from the same user agent, so they bear the same tag. RFC 3261 §9.2.
+        if let Some(to) = server.to() {
+            accepted.headers.set(Name::To, to);
+        }
+        self.send_statelessly(accepted, via, source);
         if let (Some(id), true) = (cancelled, is_pending) {
             self.reply(id, Reply::new(Status::REQUEST_TERMINATED), now);
             if let Some(invite) = invite {

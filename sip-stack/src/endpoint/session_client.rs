@@ -270,17 +270,18 @@ impl Endpoint {
             established.dialog.remote_tag().unwrap_or_default() == &*tag
         };
         if let Some(established) = self.sessions.established(id).filter(is_session) {
-            let sent = established
-                .acks
-                .iter()
-                .find(|ack| ack.cseq == cseq)
-                .and_then(|ack| ack.sent.clone());
+            let Some(ack) = established.acks.iter_mut().find(|ack| ack.cseq == cseq) else {
+                return;
+            };
             // None: the user has not acknowledged it yet.
-            let Some(transmit) = sent else { return };
+            let Some(transmit) = ack.sent.clone() else {
+                return;
+            };
             if let super::Destination::Connection(connection) = transmit.destination
                 && !self.connections.contains(connection)
             {
-                return;
+                ack.sent = None;
+                return self.ack(id, None, now);
             }
             return self.transmits.push_back(transmit);
         }

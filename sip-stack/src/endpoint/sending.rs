@@ -1,0 +1,279 @@
+//! How a request of ours leaves: which target is tried when, over which flow, under which address.
+//! RFC 3261 §8.1.2, §9.1, §18.1; RFC 3263 §4.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use rand::RngExt;
+
+use super::blocklist::Standing;
+use super::client::{Attempt, Client, ClientKey, Machine, Outcome, Owner};
+use super::command::LocalContact;
+use super::config::EndpointConfig;
+use super::flows::{Destination, Transmit, advertised, listener_for};
+use super::timer_queue::Scheduled;
+use super::{Endpoint, Failure, QuestionId, compose};
+use crate::resolve::{Plan, Step, Target};
+use crate::transaction::client_invite::ClientInvite;
+use crate::transaction::client_non_invite::ClientNonInvite;
+use crate::{Method, Name, Request, Transport, Uri, Via};
+
+/// A request above this many bytes does not leave as a datagram. RFC 3261 §18.1.1.
+const MOST_IN_A_DATAGRAM: usize = 1300;
+
+impl Endpoint {
+    /// Starts a request of ours towards `next_hop`.
+    pub(super) fn start(
+        &mut self,
+        request: Request,
+        owner: Owner,
+        contact: Option<LocalContact>,
+        next_hop: &Uri,
+        now: Instant,
+    ) {
+        let plan = Plan::new(next_hop, &self.transports);
+        let attempt = Attempt::new(request, owner, contact, plan);
+        let is_new = matches!(
+            owner,
+            Owner::Invite(_) | Owner::Request(_) | Owner::InSession(..)
+        );
+        if is_new && self.pending_clients >= self.config.limits.client_transactions {
+            return self.fail(attempt, Failure::TooManyRequests, now);
+        }
+        self.pending_clients = self.pending_clients.saturating_add(1);
+        self.advance(attempt, now);
+    }
+
+    /// Goes on with the next step of a request's plan.
+    pub(super) fn advance(&mut self, mut attempt: Box<Attempt>, now: Instant) {
+        if self.is_withdrawn(attempt.owner) {
+            self.pending_clients = self.pending_clients.saturating_sub(1);
+            return self.fail(attempt, Failure::Cancelled, now);
+        }
+        loop {
+            let target = match attempt.plan.poll_step() {
+                Step::Ask(question) => {
+                    self.last_question = self.last_question.wrapping_add(1);
+                    let id = QuestionId(self.last_question);
+                    if let Owner::Invite(invite) = attempt.owner {
+                        self.note_resolving(invite, id);
+                    }
+                    self.resolving.insert(id, attempt);
+                    self.questions.push_back((id, question));
+                    return;
+                }
+                Step::Try(target) => match self
+                    .blocklist
+                    .standing((target.transport, target.address), now)
+                {
+                    Standing::Good => target,
+                    Standing::Shaky => {
+                        attempt.shaky.push(target);
+                        continue;
+                    }
+                    // What belongs to a session has nowhere else to go.
+                    Standing::Blocked
+                        if !matches!(attempt.owner, Owner::Invite(_) | Owner::Request(_)) =>
+                    {
+                        target
+                    }
+                    Standing::Blocked => {
+                        if matches!(attempt.outcome, Outcome::Untried) {
+                            attempt.outcome = Outcome::Blocked;
+                        }
+                        continue;
+                    }
+                },
+                Step::Exhausted(_) if !attempt.shaky.is_empty() => attempt.shaky.remove(0),
+                Step::Exhausted(why) => return self.exhausted(attempt, why, now),
+            };
+            attempt = match self.send(attempt, target, now) {
+                Ok(()) => return,
+                Err(attempt) => attempt,
+            };
+        }
+    }
+
+    /// Sends a request to one target; gives it back when there is no way there.
+    pub(super) fn send(
+        &mut self,
+        mut attempt: Box<Attempt>,
+        target: Target,
+        now: Instant,
+    ) -> Result<(), Box<Attempt>> {
+        let key = ClientKey {
+            branch: self.random.random(),
+            is_cancel: false,
+        };
+        let mut target = target;
+        self.address(&mut attempt, key, &target);
+        let mut wire = attempt.request.to_bytes();
+        if target.transport == Transport::Udp
+            && wire.len() > MOST_IN_A_DATAGRAM
+            && attempt.fallback.is_none()
+        {
+            let stream = Target {
+                transport: Transport::Tcp,
+                ..target.clone()
+            };
+            attempt.fallback = Some(std::mem::replace(&mut target, stream));
+            self.address(&mut attempt, key, &target);
+            wire = attempt.request.to_bytes();
+        }
+        let Some((destination, is_reused)) = self.destination_for(&target) else {
+            attempt.outcome = Outcome::Failure(Failure::Unreachable);
+            return match attempt.fallback.take() {
+                Some(target) => self.send_as_datagram(attempt, target, now),
+                None => Err(attempt),
+            };
+        };
+        self.launch(attempt, key, target, destination, is_reused, wire, now);
+        Ok(())
+    }
+
+    /// The connection was refused, so the datagram may be as large as it is. RFC 3261 §18.1.1.
+    pub(super) fn send_as_datagram(
+        &mut self,
+        mut attempt: Box<Attempt>,
+        target: Target,
+        now: Instant,
+    ) -> Result<(), Box<Attempt>> {
+        let key = ClientKey {
+            branch: self.random.random(),
+            is_cancel: false,
+        };
+        self.address(&mut attempt, key, &target);
+        let wire = attempt.request.to_bytes();
+        let Some((destination, _)) = self.destination_for(&target) else {
+            return Err(attempt);
+        };
+        self.launch(attempt, key, target, destination, false, wire, now);
+        Ok(())
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of it is what the transaction consists of"
+    )]
+    pub(super) fn launch(
+        &mut self,
+        attempt: Box<Attempt>,
+        key: ClientKey,
+        target: Target,
+        destination: Destination,
+        is_reused: bool,
+        wire: Bytes,
+        now: Instant,
+    ) {
+        if attempt.request.method == Method::Ack {
+            self.pending_clients = self.pending_clients.saturating_sub(1);
+            let transmit = Transmit {
+                destination,
+                payload: wire,
+                origin: None,
+            };
+            if let Owner::Ack(invite, cseq) = attempt.owner {
+                self.note_ack(invite, cseq, transmit.clone());
+            }
+            self.transmits.push_back(transmit);
+            return;
+        }
+        let reliable = destination.is_reliable();
+        let machine = match attempt.request.method {
+            Method::Invite => {
+                Machine::Invite(ClientInvite::new(reliable, &self.config.timers, now))
+            }
+            _ => Machine::NonInvite(ClientNonInvite::new(reliable, &self.config.timers, now)),
+        };
+        if let Owner::Invite(invite) = attempt.owner {
+            self.note_sent(invite, key);
+        }
+        self.connections.wait(destination, key);
+        let client = Client {
+            machine,
+            attempt,
+            target,
+            destination,
+            is_reused,
+            wire: wire.clone(),
+            ack: Bytes::new(),
+            ended_forks: Vec::new(),
+            scheduled: Scheduled::default(),
+        };
+        self.transmits.push_back(client.transmit(key, wire));
+        self.keep_client(key, client);
+    }
+
+    /// Sends the CANCEL of an INVITE: on its branch, to the same place. RFC 3261 §9.1.
+    pub(super) fn send_cancel(&mut self, invite: ClientKey, now: Instant) {
+        let key = ClientKey {
+            is_cancel: true,
+            ..invite
+        };
+        let Some(client) = self.clients.get(&invite) else {
+            return;
+        };
+        let Some(request) = compose::follow_up(&client.attempt.request, Method::Cancel, None)
+        else {
+            return;
+        };
+        let (target, destination) = (client.target.clone(), client.destination);
+        let wire = request.to_bytes();
+        let attempt = Attempt::new(request, Owner::Nobody, None, Plan::exhausted());
+        self.pending_clients = self.pending_clients.saturating_add(1);
+        self.launch(attempt, key, target, destination, true, wire, now);
+    }
+
+    /// Writes Via and Contact for this target.
+    pub(super) fn address(&self, attempt: &mut Attempt, key: ClientKey, target: &Target) {
+        let sent_by = self.advertised_to(target.transport, target.address.ip());
+        let via = Via::new(target.transport, sent_by.0.clone(), sent_by.1)
+            .with_branch(&key.branch())
+            .with_rport();
+        attempt.request.headers.set_top_via(&via);
+        if let Some(contact) = &attempt.contact {
+            let contact = compose::contact(contact, sent_by, target.transport);
+            attempt
+                .request
+                .headers
+                .set(Name::Contact, contact.to_string());
+        }
+    }
+
+    pub(super) fn advertised_to(
+        &self,
+        transport: Transport,
+        remote: IpAddr,
+    ) -> (crate::Host, Option<u16>) {
+        let config: &EndpointConfig = &self.config;
+        advertised(config, listener_for(config, transport, remote), remote)
+    }
+
+    /// The socket or connection to a target, and whether the connection was there before.
+    pub(super) fn destination_for(&mut self, target: &Target) -> Option<(Destination, bool)> {
+        match target.transport {
+            Transport::Udp => {
+                let listener = self.config.listeners.iter().find(|l| {
+                    l.transport == Transport::Udp && l.bound.is_ipv4() == target.address.is_ipv4()
+                })?;
+                Some((
+                    Destination::Datagram {
+                        local: listener.bound,
+                        remote: target.address,
+                    },
+                    false,
+                ))
+            }
+            Transport::Tcp => {
+                let is_reused = self
+                    .connections
+                    .find(Transport::Tcp, target.address)
+                    .is_some();
+                self.connection_to(target.clone())
+                    .map(|id| (Destination::Connection(id), is_reused))
+            }
+            Transport::Tls => None,
+        }
+    }
+}
