@@ -35,16 +35,10 @@ impl ByteRange {
     /// Reads a header value. Only its form is checked: some peers count characters, so that the end in their REPORTs
     /// may lie beyond the total. `None` too if a number does not fit 64 bits.
     pub fn parse(value: &[u8]) -> Option<ByteRange> {
-        let dash = memchr::memchr(b'-', value)?;
-        let (start, rest) = value.split_at_checked(dash)?;
-        let rest = rest.get(1..)?;
-        let slash = memchr::memchr(b'/', rest)?;
-        let (end, total) = rest.split_at_checked(slash)?;
-        Some(ByteRange {
-            start: number(start)?,
-            end: number_or_star(end)?,
-            total: number_or_star(total.get(1..)?)?,
-        })
+        let (start, rest) = number(value)?;
+        let (end, rest) = number_or_star(rest.strip_prefix(b"-")?)?;
+        let (total, rest) = number_or_star(rest.strip_prefix(b"/")?)?;
+        rest.is_empty().then_some(ByteRange { start, end, total })
     }
 
     /// Whether a chunk can have this range (MSRP-14). RFC 4975 §7.3.1.
@@ -80,21 +74,26 @@ impl fmt::Display for ByteRange {
     }
 }
 
-fn number_or_star(text: &[u8]) -> Option<Option<u64>> {
-    match text {
-        b"*" => Some(None),
-        digits => number(digits).map(Some),
+/// A number or `*`, and what follows.
+fn number_or_star(text: &[u8]) -> Option<(Option<u64>, &[u8])> {
+    match text.strip_prefix(b"*") {
+        Some(rest) => Some((None, rest)),
+        None => number(text).map(|(value, rest)| (Some(value), rest)),
     }
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
+/// A number of at least one digit, and what follows.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0u64;
+    let mut rest = text;
+    while let Some((digit, after)) = rest.split_first() {
+        let Some(digit) = digit.checked_sub(b'0').filter(|digit| *digit <= 9) else {
+            break;
+        };
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+        rest = after;
     }
-    digits.iter().try_fold(0u64, |value, digit| {
-        let digit = digit.checked_sub(b'0').filter(|d| *d <= 9)?;
-        value.checked_mul(10)?.checked_add(u64::from(digit))
-    })
+    (rest.len() < text.len()).then_some((value, rest))
 }
 
 #[cfg(test)]

@@ -125,6 +125,14 @@ fn faults_leave_the_stream_readable() {
             HeadFault::RepeatedHeader,
         ),
         (
+            SEND.replace("//atlanta", "//\ratlanta"),
+            HeadFault::MalformedValue,
+        ),
+        (
+            SEND.replace("text/plain", "text/\rplain"),
+            HeadFault::MalformedValue,
+        ),
+        (
             SEND.replace("From-Path", "X-From-Path"),
             HeadFault::MissingPath,
         ),
@@ -149,7 +157,6 @@ fn garbage_ends_the_stream() {
         ("MSRP abcd 20\r\n", DecodeError::NoStartLine),
         ("MSRP ab\u{1}cd SEND\r\n", DecodeError::NoStartLine),
         ("MSRP abcd SEND\nTo-Path: x\n", DecodeError::LineEnd),
-        ("MSRP abcd SEND\r\nTo-Path: x\ry\r\n", DecodeError::LineEnd),
         (&long, DecodeError::LineTooLong),
         (&many, DecodeError::HeadTooLong),
     ] {

@@ -61,21 +61,20 @@ pub struct Decoder {
     part: usize,
 }
 
+/// Where the buffer begins. A message that is there as a whole never leaves `Start`.
 #[derive(Debug)]
 enum Phase {
-    /// Within the head: lines before `line` are read, and there is no line end before `scanned`.
-    Head {
-        fields: Option<Fields>,
-        line: usize,
-        scanned: usize,
-    },
-    /// Within the body, which begins at `start` of the buffer; there is no end-line before `scanned`.
+    /// At a start line.
+    Start,
+    /// At a start line too, of a head that has been read in part.
+    Head(Reading),
+    /// At a start line too; the body, which begins at `start`, has no end-line before `scanned`.
     Body {
         fields: Fields,
         start: usize,
         scanned: usize,
     },
-    /// Within a body whose beginning was yielded; the buffer begins in its midst.
+    /// In the midst of a body whose beginning was yielded.
     Rest {
         transaction_id: Bytes,
         flag_is_optional: bool,
@@ -84,17 +83,32 @@ enum Phase {
     Failed(DecodeError),
 }
 
-const NEW: Phase = Phase::Head {
-    fields: None,
-    line: 0,
-    scanned: 0,
-};
+/// How far a head has been read.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    /// `None` before the start line.
+    fields: Option<Fields>,
+    /// Where the next line begins.
+    line: usize,
+    /// There is no line end before this.
+    scanned: usize,
+}
+
+/// What a head's last line says.
+enum HeadEnd {
+    /// The message ends there too.
+    OfMessage(Flag),
+    /// The body begins.
+    BeforeBody,
+    /// It has not come yet.
+    NotYet,
+}
 
 impl Decoder {
     /// For one connection, at the start of its stream.
     pub fn new(limits: &Limits) -> Decoder {
         Decoder {
-            phase: NEW,
+            phase: Phase::Start,
             line_limit: limits.header_line,
             head_limit: limits.header_section.min(usize::from(u16::MAX)),
             part: limits.body_part,
@@ -104,128 +118,115 @@ impl Decoder {
     /// The next part, its bytes removed from the buffer; `None` if more bytes are needed. Between calls the caller only
     /// appends to the buffer.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Part>, DecodeError> {
-        if let Phase::Head { .. } = self.phase
-            && let Some(part) = self.decode_head(buffer)?
-        {
-            return Ok(Some(part));
-        }
         match self.phase {
-            Phase::Head { .. } => Ok(None),
-            Phase::Body { .. } => Ok(self.decode_body(buffer)),
+            Phase::Start if buffer.is_empty() => Ok(None),
+            Phase::Start => self.decode_head(
+                Reading {
+                    fields: None,
+                    line: 0,
+                    scanned: 0,
+                },
+                buffer,
+            ),
+            Phase::Head(reading) => self.decode_head(reading, buffer),
+            Phase::Body {
+                fields,
+                start,
+                scanned,
+            } => Ok(self.decode_body(fields, start, scanned, buffer)),
             Phase::Rest { .. } => Ok(self.decode_rest(buffer)),
             Phase::Failed(error) => Err(error),
         }
     }
 
-    /// Whether the stream is between two messages.
+    /// Whether the stream is between two messages, if the buffer is empty.
     pub fn is_between_messages(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Head {
-                line: 0,
-                scanned: 0,
-                ..
-            }
-        )
+        matches!(self.phase, Phase::Start)
     }
 
-    fn decode_head(&mut self, buffer: &mut BytesMut) -> Result<Option<Part>, DecodeError> {
-        match self.read_head(buffer) {
-            Ok(None) => Ok(None),
-            Ok(Some((head, flag, length))) => {
-                self.phase = NEW;
-                let head = Head::new(buffer.split_to(length).freeze(), head);
+    fn decode_head(
+        &mut self,
+        mut reading: Reading,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<Part>, DecodeError> {
+        let end = self.read_lines(&mut reading, buffer).inspect_err(|error| {
+            self.phase = Phase::Failed(*error);
+        })?;
+        match (end, reading.fields) {
+            (HeadEnd::OfMessage(flag), Some(fields)) => {
+                self.phase = Phase::Start;
                 Ok(Some(Part::First {
-                    head,
+                    head: Head::new(buffer.split_to(reading.line).freeze(), fields),
                     body: Bytes::new(),
                     end: Some(flag),
                 }))
             }
-            Err(error) => {
-                self.phase = Phase::Failed(error);
-                Err(error)
+            (HeadEnd::BeforeBody, Some(fields)) => {
+                // The CRLF before the end-line may be that of the blank line.
+                let blank_line = reading.line.saturating_sub(2);
+                Ok(self.decode_body(fields, reading.line, blank_line, buffer))
+            }
+            (_, _) => {
+                self.phase = Phase::Head(reading);
+                Ok(None)
             }
         }
     }
 
-    /// Reads lines until the head ends. Yields it with its length if the message ends there too; changes the phase if
-    /// a body begins.
-    fn read_head(&mut self, bytes: &[u8]) -> Result<Option<(Fields, Flag, usize)>, DecodeError> {
-        let Phase::Head {
-            fields,
-            line,
-            scanned,
-        } = &mut self.phase
-        else {
-            return Ok(None);
-        };
+    /// Reads lines until the head ends or the bytes do.
+    fn read_lines(&self, reading: &mut Reading, bytes: &[u8]) -> Result<HeadEnd, DecodeError> {
         loop {
-            let unscanned = bytes.get(*scanned..).unwrap_or_default();
-            let Some(found) = memchr::memchr2(b'\r', b'\n', unscanned) else {
-                if bytes.len() - *line >= self.line_limit {
+            let unscanned = bytes.get(reading.scanned..).unwrap_or_default();
+            let Some(found) = memchr::memchr(b'\n', unscanned) else {
+                if bytes.len() - reading.line >= self.line_limit {
                     return Err(DecodeError::LineTooLong);
                 }
-                *scanned = bytes.len();
-                return Ok(None);
+                reading.scanned = bytes.len();
+                return Ok(HeadEnd::NotYet);
             };
-            let line_end = *scanned + found;
-            let next_line = line_end + 2;
-            if next_line - *line > self.line_limit {
+            let start = reading.line;
+            let next = reading.scanned + found + 1;
+            if next - start > self.line_limit {
                 return Err(DecodeError::LineTooLong);
             }
-            if next_line > self.head_limit {
+            if next > self.head_limit {
                 return Err(DecodeError::HeadTooLong);
             }
-            match bytes.get(line_end..next_line) {
-                Some(b"\r\n") => {}
-                None if bytes.last() == Some(&b'\r') => {
-                    *scanned = line_end;
-                    return Ok(None);
-                }
-                _ => return Err(DecodeError::LineEnd),
-            }
-            let text = bytes.get(*line..line_end).unwrap_or_default();
-            match fields {
+            let line = bytes.get(start..next).unwrap_or_default();
+            let line = line.strip_suffix(b"\r\n").ok_or(DecodeError::LineEnd)?;
+            reading.line = next;
+            reading.scanned = next;
+            match &mut reading.fields {
                 None => {
-                    *fields = Some(Fields::from_start_line(text).ok_or(DecodeError::NoStartLine)?);
+                    let fields = Fields::from_start_line(line).ok_or(DecodeError::NoStartLine)?;
+                    reading.fields = Some(fields);
                 }
-                Some(head) if text.is_empty() => {
-                    head.has_body = true;
-                    self.phase = Phase::Body {
-                        fields: *head,
-                        start: next_line,
-                        scanned: line_end,
-                    };
-                    return Ok(None);
+                Some(fields) if line.is_empty() => {
+                    fields.has_body = true;
+                    return Ok(HeadEnd::BeforeBody);
                 }
-                Some(head) => {
-                    if let Some(flag) = end_of_head(text, head, bytes) {
-                        return Ok(Some((*head, flag, next_line)));
+                Some(fields) => {
+                    if let Some(flag) = end_of_head(line, fields, bytes) {
+                        return Ok(HeadEnd::OfMessage(flag));
                     }
-                    head.read_header(text, *line);
+                    fields.read_header(line, start);
                 }
             }
-            *line = next_line;
-            *scanned = next_line;
         }
     }
 
-    fn decode_body(&mut self, buffer: &mut BytesMut) -> Option<Part> {
-        let Phase::Body {
-            fields,
-            start,
-            scanned,
-        } = &mut self.phase
-        else {
-            return None;
-        };
+    fn decode_body(
+        &mut self,
+        fields: Fields,
+        start: usize,
+        scanned: usize,
+        buffer: &mut BytesMut,
+    ) -> Option<Part> {
         let id = fields.transaction_id.of(buffer);
-        match find_end_line(buffer, *scanned, id, is_flag_optional(fields)) {
+        match find_end_line(buffer, scanned, id, is_flag_optional(&fields)) {
             Search::Found { at, length, flag } => {
-                let (fields, start) = (*fields, *start);
-                self.phase = NEW;
+                self.phase = Phase::Start;
                 let message = buffer.split_to(at + length).freeze();
-                // The CRLF before the end-line may be that of the blank line: then there is no body at all.
                 let body = if at > start {
                     message.slice(start..at)
                 } else {
@@ -237,8 +238,7 @@ impl Decoder {
                     end: Some(flag),
                 })
             }
-            Search::Clear { before } if before.saturating_sub(*start) >= self.part => {
-                let (fields, start) = (*fields, *start);
+            Search::Clear { before } if before.saturating_sub(start) >= self.part => {
                 let head = Head::new(buffer.split_to(start).freeze(), fields);
                 self.phase = Phase::Rest {
                     transaction_id: head.share(head.transaction_id()),
@@ -252,7 +252,11 @@ impl Decoder {
                 })
             }
             Search::Clear { before } => {
-                *scanned = before;
+                self.phase = Phase::Body {
+                    fields,
+                    start,
+                    scanned: before,
+                };
                 None
             }
         }
@@ -269,7 +273,7 @@ impl Decoder {
         };
         match find_end_line(buffer, *scanned, transaction_id, *flag_is_optional) {
             Search::Found { at, length, flag } => {
-                self.phase = NEW;
+                self.phase = Phase::Start;
                 let body = buffer.split_to(at).freeze();
                 let _end_line = buffer.split_to(length);
                 Some(Part::Next {

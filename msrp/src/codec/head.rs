@@ -242,17 +242,15 @@ impl Fields {
     pub(super) fn read_header(&mut self, line: &[u8], offset: usize) {
         match line.first().map(u8::to_ascii_lowercase) {
             Some(b't') => {
-                if let Some((value, span)) = named(b"to-path", line, offset) {
-                    set(&mut self.to_path, span, !value.is_empty(), &mut self.fault);
-                    return;
+                if let Some((value, span)) = named(b"To-Path", line, offset) {
+                    return set(&mut self.to_path, span, is_text(value), &mut self.fault);
                 }
             }
             Some(b'f') => {
-                if let Some((value, span)) = named(b"from-path", line, offset) {
-                    let is_good = !value.is_empty();
-                    return set(&mut self.from_path, span, is_good, &mut self.fault);
+                if let Some((value, span)) = named(b"From-Path", line, offset) {
+                    return set(&mut self.from_path, span, is_text(value), &mut self.fault);
                 }
-                if let Some((value, _)) = named(b"failure-report", line, offset) {
+                if let Some((value, _)) = named(b"Failure-Report", line, offset) {
                     match failure_report(value) {
                         Some(wish) => self.failure_report = wish,
                         None => self.fault = Some(HeadFault::MalformedValue),
@@ -261,13 +259,13 @@ impl Fields {
                 }
             }
             Some(b'm') => {
-                if let Some((value, span)) = named(b"message-id", line, offset) {
+                if let Some((value, span)) = named(b"Message-ID", line, offset) {
                     let is_good = !value.is_empty() && value.iter().all(u8::is_ascii_graphic);
                     return set(&mut self.message_id, span, is_good, &mut self.fault);
                 }
             }
             Some(b'b') => {
-                if let Some((value, _)) = named(b"byte-range", line, offset) {
+                if let Some((value, _)) = named(b"Byte-Range", line, offset) {
                     match (ByteRange::parse(value), self.byte_range) {
                         (Some(range), None) => self.byte_range = Some(range),
                         (_, Some(_)) => self.fault = Some(HeadFault::RepeatedHeader),
@@ -277,7 +275,7 @@ impl Fields {
                 }
             }
             Some(b's') => {
-                if let Some((value, _)) = named(b"success-report", line, offset) {
+                if let Some((value, _)) = named(b"Success-Report", line, offset) {
                     match value {
                         b"yes" => self.success_report = true,
                         b"no" => self.success_report = false,
@@ -285,14 +283,14 @@ impl Fields {
                     }
                     return;
                 }
-                if let Some((value, _)) = named(b"status", line, offset) {
+                if let Some((value, _)) = named(b"Status", line, offset) {
                     self.status = status(value);
                     return;
                 }
             }
             Some(b'c') => {
-                if let Some((value, span)) = named(b"content-type", line, offset) {
-                    let is_good = !value.is_empty();
+                if let Some((value, span)) = named(b"Content-Type", line, offset) {
+                    let is_good = is_text(value);
                     return set(&mut self.content_type, span, is_good, &mut self.fault);
                 }
             }
@@ -315,16 +313,30 @@ fn set(slot: &mut Span, span: Span, is_good: bool, fault: &mut Option<HeadFault>
 }
 
 /// The value of the line if it is the header of that name, and where it stands.
-fn named<'a>(name: &[u8], line: &'a [u8], offset: usize) -> Option<(&'a [u8], Span)> {
-    let (found, rest) = line.split_at_checked(name.len())?;
+#[inline]
+fn named<'a, const LENGTH: usize>(
+    name: &[u8; LENGTH],
+    line: &'a [u8],
+    offset: usize,
+) -> Option<(&'a [u8], Span)> {
+    let (found, rest) = line.split_first_chunk::<LENGTH>()?;
     let rest = rest.strip_prefix(b":")?;
-    if !found.eq_ignore_ascii_case(name) {
+    if found != name && !found.eq_ignore_ascii_case(name) {
         return None;
     }
     let value = rest.trim_ascii_start();
     let start = offset + (line.len() - value.len());
     let value = value.trim_ascii_end();
     Some((value, Span::new(start, start + value.len())))
+}
+
+/// Not empty and without control characters, so that it can be written in a header again.
+fn is_text(value: &[u8]) -> bool {
+    // Without a short cut, so that it is done many bytes at a time.
+    let controls = value.iter().fold(0u8, |controls, byte| {
+        controls | u8::from(byte.is_ascii_control() && *byte != b'\t')
+    });
+    !value.is_empty() && controls == 0
 }
 
 fn is_header(line: &[u8]) -> bool {
