@@ -366,6 +366,125 @@ async fn connections_are_limited_and_silent_ones_closed() {
     assert!(refusal.starts_with("MSRP abcd1 481"), "{refusal}");
 }
 
+// MSRP-09: a connection without sessions is kept for a while, not for ever.
+#[tokio::test]
+async fn an_unused_connection_is_closed() {
+    let idle = Duration::from_millis(100);
+    let juliet = limited(Limits {
+        idle,
+        ..Limits::default()
+    })
+    .await;
+    let mut b = open(
+        &juliet,
+        juliet.mint(),
+        STRANGER.parse().unwrap(),
+        Role::Passive,
+    );
+    let ours = b.session.local().to_string();
+    let mut stream = TcpStream::connect(juliet.local_addresses()[0])
+        .await
+        .unwrap();
+    exchange(&mut stream, "SEND", &ours).await;
+    assert_eq!(b.event().await, SessionEvent::Bound);
+    let started = Instant::now();
+    b.session.close();
+    let answer = exchange(&mut stream, "SEND", &ours).await;
+    assert!(answer.starts_with("MSRP abcd1 481"), "{answer}");
+    closed(&mut stream).await;
+    assert!(started.elapsed() >= idle);
+}
+
+// MSRP-25
+#[tokio::test]
+async fn a_peer_that_does_not_read_loses_its_session() {
+    let stall = Duration::from_millis(200);
+    let juliet = limited(Limits {
+        stall,
+        ..Limits::default()
+    })
+    .await;
+    let mut b = open(
+        &juliet,
+        juliet.mint(),
+        STRANGER.parse().unwrap(),
+        Role::Passive,
+    );
+    let ours = b.session.local().to_string();
+    let mut stream = TcpStream::connect(juliet.local_addresses()[0])
+        .await
+        .unwrap();
+    exchange(&mut stream, "SEND", &ours).await;
+    assert_eq!(b.event().await, SessionEvent::Bound);
+    let body = Bytes::from(vec![b'x'; 32 << 20]);
+    b.session
+        .send(Outgoing {
+            body,
+            ..outgoing(1, "")
+        })
+        .unwrap();
+    let cause = LostCause::Stalled;
+    assert_eq!(b.event().await, SessionEvent::Lost { cause });
+}
+
+// RCPT-08
+#[tokio::test]
+async fn a_peer_that_does_not_answer_is_noticed() {
+    let transaction = Duration::from_millis(200);
+    let romeo = limited(Limits {
+        transaction,
+        ..Limits::default()
+    })
+    .await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let remote = format!("msrp://{}/silent;tcp", listener.local_addr().unwrap());
+    let mut a = open(&romeo, romeo.mint(), remote.parse().unwrap(), Role::Active);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let cause = LostCause::BindUnanswered;
+    assert_eq!(a.event().await, SessionEvent::Lost { cause });
+
+    // The connection is still there, and the next session uses it.
+    let mut b = open(&romeo, romeo.mint(), remote.parse().unwrap(), Role::Active);
+    let ours = b.session.local().to_string();
+    exchange_until(&mut stream, "SEND", &ours, "MSRP abcd1 200").await;
+    assert_eq!(b.event().await, SessionEvent::Bound);
+    b.session.send(outgoing(9, "hello?")).unwrap();
+    assert_eq!(b.event().await, SessionEvent::Unanswered { token: 9 });
+}
+
+// SEC-14: what was read is given back.
+#[tokio::test]
+async fn garbage_after_a_session_ends_it() {
+    let juliet = node().await;
+    let mut b = open(
+        &juliet,
+        juliet.mint(),
+        STRANGER.parse().unwrap(),
+        Role::Passive,
+    );
+    let ours = b.session.local().to_string();
+    let mut stream = TcpStream::connect(juliet.local_addresses()[0])
+        .await
+        .unwrap();
+    exchange(&mut stream, "SEND", &ours).await;
+    assert_eq!(b.event().await, SessionEvent::Bound);
+    stream.write_all(b"nonsense\r\n").await.unwrap();
+    let cause = LostCause::Garbage;
+    assert_eq!(b.event().await, SessionEvent::Lost { cause });
+    closed(&mut stream).await;
+}
+
+const STRANGER: &str = "msrp://127.0.0.1:9/r;tcp";
+
+async fn limited(limits: Limits) -> Node {
+    Node::bind(NodeConfig {
+        limits,
+        ..listening()
+    })
+    .await
+    .unwrap()
+}
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn listening() -> NodeConfig {
@@ -464,15 +583,20 @@ fn outgoing(token: u64, body: &str) -> Outgoing {
     }
 }
 
-/// Sends a request without body and reads one answer.
+/// Sends a request without body and reads its answer.
 async fn exchange(stream: &mut TcpStream, method: &str, path: &str) -> String {
+    exchange_until(stream, method, path, "MSRP abcd1 ").await
+}
+
+/// Reads until such a line and the end of what it begins have come.
+async fn exchange_until(stream: &mut TcpStream, method: &str, path: &str, start: &str) -> String {
     let request = format!(
-        "MSRP abcd1 {method}\r\nTo-Path: {path}\r\nFrom-Path: msrp://127.0.0.1:9/r;tcp\r\n\
+        "MSRP abcd1 {method}\r\nTo-Path: {path}\r\nFrom-Path: {STRANGER}\r\n\
          Message-ID: 4711\r\nByte-Range: 1-0/0\r\n-------abcd1$\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    while !answer.ends_with("$\r\n") {
+    while !(answer.contains(start) && answer.ends_with("-------abcd1$\r\n")) {
         let mut bytes = [0; 1024];
         let read = timeout(PATIENCE, stream.read(&mut bytes))
             .await

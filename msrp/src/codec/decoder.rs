@@ -111,7 +111,7 @@ impl Decoder {
             phase: Phase::Start,
             line_limit: limits.header_line,
             head_limit: limits.header_section.min(usize::from(u16::MAX)),
-            part: limits.body_part,
+            part: limits.body_part.max(1),
         }
     }
 

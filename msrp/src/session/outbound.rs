@@ -150,14 +150,23 @@ impl Outbound {
 
     pub(super) fn forget(&mut self, id: &Ident) {
         self.sequence_by_transaction.remove(id);
-        if self.sequence_by_transaction.is_empty() && self.sequence_by_transaction.capacity() > 64 {
-            self.sequence_by_transaction = HashMap::new();
+        if self.sequence_by_transaction.is_empty() {
+            self.marks.clear();
+            if self.sequence_by_transaction.capacity() > 64 {
+                self.sequence_by_transaction = HashMap::new();
+            }
+            if self.marks.capacity() > 8 {
+                self.marks = VecDeque::new();
+            }
         }
     }
 
     fn mark(&mut self, now: Instant) {
         const APART: Duration = Duration::from_secs(1);
         const KEPT: usize = 64;
+        if self.sequence_by_transaction.is_empty() {
+            return;
+        }
         let position = self.written;
         match self.marks.back_mut() {
             Some(mark) if now.saturating_duration_since(mark.since) < APART => {
