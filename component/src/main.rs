@@ -9,6 +9,7 @@ use stox::config::Config;
 use stox::gateway::Gateway;
 use stox::{check, logging};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 fn main() -> ExitCode {
@@ -77,11 +78,9 @@ async fn run(config: Config) -> u8 {
     };
     let mut ready = gateway.ready();
     tokio::select! {
-        up = ready.wait_for(|up| *up) => {
-            if up.is_ok() {
-                info!(version = env!("CARGO_PKG_VERSION"), domain = config.xmpp.domain, "ready");
-                tell_systemd(&[sd_notify::NotifyState::Ready]);
-            }
+        () = until_ready(&mut ready) => {
+            info!(version = env!("CARGO_PKG_VERSION"), domain = config.xmpp.domain, "ready");
+            tell_systemd(&[sd_notify::NotifyState::Ready]);
             stops.next().await;
         }
         () = stops.next() => {}
@@ -98,6 +97,13 @@ async fn run(config: Config) -> u8 {
     drop(admin);
     info!("stopped");
     status
+}
+
+/// What is borrowed from the channel while it is looked at must be gone before the next change of readiness.
+async fn until_ready(ready: &mut watch::Receiver<bool>) {
+    if ready.wait_for(|up| *up).await.is_err() {
+        std::future::pending().await
+    }
 }
 
 fn tell_systemd(state: &[sd_notify::NotifyState<'_>]) {
