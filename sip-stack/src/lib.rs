@@ -4,6 +4,14 @@
 //! [`Headers`] as text and, through getters, as types ([`NameAddr`], [`Via`], [`CSeq`], [`Uri`]). A message that is read has
 //! the fields without which it could not be answered; a malformed request keeps what is needed to refuse it
 //! ([`ParseError::response`]).
+//!
+//! **Machine.** An [`Endpoint`] owns every transaction (one machine for each figure of RFC 3261 §17) and every dialog. It
+//! is told what happened and what its user wants, with the time, and says by its `poll_*` queues what is to be sent,
+//! asked of the DNS, connected, and told to the user ([`Event`]). It answers by itself what needs nobody's opinion:
+//! repetitions, CANCEL, BYE, what it cannot understand, further forks.
+//!
+//! **Driver** (feature `tokio`). [`bind`] opens the sockets and runs an endpoint in a task; [`Sip`] is the handle to it, a
+//! [`Handler`] is told the events.
 
 #![warn(
     clippy::unwrap_used,
