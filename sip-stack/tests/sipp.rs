@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stox_sip::{
-    DriverConfig, EndCause, Event, Invite, LocalContact, NameAddr, Reply, Sip, Status, Transport, Uri, bind,
+    DriverConfig, EndCause, Event, Invite, LocalContact, NameAddr, Reply, Sip, Status, Transport,
+    Uri, bind,
 };
 use tokio::sync::mpsc;
 
@@ -24,7 +25,19 @@ async fn sipp_calls_us() {
         let (sip, mut events) = agent(transport).await;
         let address = sip.local_addresses()[0].1;
         let calls = CALLS.to_string();
-        let mut sipp = start(&["-sn", "uac", &address.to_string(), "-m", &calls, "-r", "100", "-t", mode, "-d", "10"]);
+        let mut sipp = start(&[
+            "-sn",
+            "uac",
+            &address.to_string(),
+            "-m",
+            &calls,
+            "-r",
+            "100",
+            "-t",
+            mode,
+            "-d",
+            "10",
+        ]);
         let mut ended = 0;
         while ended < CALLS {
             match next(&mut events).await {
@@ -33,7 +46,10 @@ async fn sipp_calls_us() {
                     sip.answer(invite, Reply::new(Status::OK)).await;
                 }
                 Event::Acknowledged { .. } => {}
-                Event::Ended { cause: EndCause::Bye(_), .. } => ended += 1,
+                Event::Ended {
+                    cause: EndCause::Bye(_),
+                    ..
+                } => ended += 1,
                 event => panic!("{event:?}"),
             }
         }
@@ -49,14 +65,39 @@ async fn we_call_sipp() {
             return;
         }
         let (sip, mut events) = agent(transport).await;
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let calls = CALLS.to_string();
-        let mut sipp = start(&["-sn", "uas", "-i", "127.0.0.1", "-p", &port.to_string(), "-m", &calls, "-t", mode]);
+        let mut sipp = start(&[
+            "-sn",
+            "uas",
+            "-i",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+            "-m",
+            &calls,
+            "-t",
+            mode,
+        ]);
         wait_for_listener(port, transport).await;
         for _ in 0..CALLS {
-            let target: Uri = format!("sip:service@127.0.0.1:{port};transport={}", transport.as_param()).parse().unwrap();
+            let target: Uri = format!(
+                "sip:service@127.0.0.1:{port};transport={}",
+                transport.as_param()
+            )
+            .parse()
+            .unwrap();
             let from = NameAddr::new("sip:juliet@example.com".parse().unwrap());
-            let mut invite = Invite::new(target.clone(), from, NameAddr::new(target), LocalContact::default());
+            let mut invite = Invite::new(
+                target.clone(),
+                from,
+                NameAddr::new(target),
+                LocalContact::default(),
+            );
             (invite.content_type, invite.body) = ("application/sdp".into(), "v=0\r\n".into());
             sip.invite(sip.reserve_invite(), invite).await;
         }
@@ -68,7 +109,10 @@ async fn we_call_sipp() {
                     sip.ack(invite, None).await;
                     sip.bye(invite, vec![]).await;
                 }
-                Event::Ended { cause: EndCause::OurBye, .. } => ended += 1,
+                Event::Ended {
+                    cause: EndCause::OurBye,
+                    ..
+                } => ended += 1,
                 event => panic!("{event:?}"),
             }
         }
@@ -96,8 +140,13 @@ impl Drop for Running {
 
 fn start(arguments: &[&str]) -> Running {
     let mut command = Command::new(SIPP);
-    command.args(arguments).args(["-nostdin", "-timeout", "20s", "-timeout_error"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(arguments)
+        .args(["-nostdin", "-timeout", "20s", "-timeout_error"]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.current_dir(std::env::temp_dir());
     Running(command.spawn().unwrap())
 }
@@ -137,11 +186,16 @@ async fn agent(transport: Transport) -> (Sip, mpsc::UnboundedReceiver<Event>) {
         Ok(())
     };
     let listen = vec![(transport, "127.0.0.1:0".parse().unwrap())];
-    let config = DriverConfig { listen, ..DriverConfig::default() };
+    let config = DriverConfig {
+        listen,
+        ..DriverConfig::default()
+    };
     (bind(config, handler).await.unwrap(), events)
 }
 
 async fn next(events: &mut mpsc::UnboundedReceiver<Event>) -> Event {
     let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
-    event.expect("an event within twenty seconds").expect("a driver")
+    event
+        .expect("an event within twenty seconds")
+        .expect("a driver")
 }
