@@ -690,6 +690,40 @@ fn bounds_are_answered() {
     ));
 }
 
+/// Answered requests are kept to absorb repetitions, but only so many.
+#[test]
+fn answered_requests_are_forgotten_at_the_bound() {
+    let mut net = Net::new();
+    net.romeo = Agent::new("192.0.2.2:5060", 2, |config| {
+        config.limits.answered_transactions = 2
+    });
+    let mut hear = |number: u32| {
+        let mut request = net.raw_message(&number.to_string());
+        request.headers.set(
+            Name::Via,
+            format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{number}"),
+        );
+        net.romeo_hears(&request);
+        let event = net.romeo.event();
+        if let Some(Event::Requested { transaction, .. }) = &event {
+            net.romeo
+                .endpoint
+                .respond(*transaction, Reply::new(Status::OK), net.now);
+        }
+        (event.is_some(), net.romeo_says().len())
+    };
+    for number in 1..=3 {
+        assert_eq!(hear(number), (true, 1));
+    }
+    assert_eq!(
+        hear(3),
+        (false, 1),
+        "a repetition is answered again, not told"
+    );
+    assert_eq!(hear(1), (true, 1), "the oldest is forgotten");
+    net.ends_with_nothing_left();
+}
+
 /// SIP-13, RFC 3263 §4.3. 503, silence and refusal lead to the next target; the last answer is told.
 #[test]
 fn targets_are_tried_in_turn() {
@@ -880,6 +914,59 @@ fn random_loss_neither_doubles_nor_forgets() {
         );
         net.ends_with_nothing_left();
     }
+}
+
+/// SIP-02. Whatever comes, in whatever state: it is answered or dropped, and leaves nothing behind.
+#[test]
+fn torture_leaves_nothing_behind() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torture");
+    let mut net = Net::new();
+    let mut heard = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "dat") {
+            continue;
+        }
+        let message = Message::parse_datagram(std::fs::read(&path).unwrap().into());
+        for _ in 0..2 {
+            net.romeo
+                .endpoint
+                .handle_received(message.clone(), source_of_juliet(), net.now);
+        }
+        heard += 1;
+        // A refusal bears what was malformed, so Juliet could not read it.
+        while net.romeo.endpoint.poll_transmit().is_some() {}
+        while let Some(event) = net.romeo.event() {
+            match event {
+                Event::Invited { invite, .. } => {
+                    net.romeo
+                        .endpoint
+                        .answer(invite, Reply::new(Status::OK), net.now)
+                }
+                Event::Requested { transaction, .. } => {
+                    net.romeo
+                        .endpoint
+                        .respond(transaction, Reply::new(Status::OK), net.now);
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(heard > 40, "{heard} files");
+    // BYE to targets that have a name asks the DNS, which knows nothing.
+    for _ in 0..5 {
+        net.elapse(40_000);
+        while let Some((id, _)) = net.romeo.endpoint.poll_question() {
+            net.romeo
+                .endpoint
+                .handle_resolved(id, Answer::NoRecords, net.now);
+        }
+        while let Some((id, _)) = net.romeo.endpoint.poll_connect() {
+            net.romeo.endpoint.handle_disconnected(id, net.now);
+        }
+        while net.romeo.event().is_some() {}
+    }
+    net.ends_with_nothing_left();
 }
 
 // ---- the stage ----

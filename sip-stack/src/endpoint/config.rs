@@ -55,7 +55,7 @@ impl Timers {
 pub struct Limits {
     /// Requests of ours under way, also those that wait for the DNS; further ones fail at once.
     pub client_transactions: usize,
-    /// Requests of peers under way; further ones get 503.
+    /// Requests of peers under way; further ones get 503, those inside sessions at twice as many.
     pub server_transactions: usize,
     /// Answered requests of peers kept to absorb retransmissions; the oldest are given up first.
     pub answered_transactions: usize,

@@ -175,7 +175,7 @@ impl Endpoint {
         let reactions = server.on_reply(status, &self.config.timers, now);
         if status.is_final() {
             self.servers.pending = self.servers.pending.saturating_sub(1);
-            if method != Method::Invite && !source.transport.is_reliable() {
+            if method == Method::Invite || !source.transport.is_reliable() {
                 self.servers.answered.push_back(id);
             }
         }

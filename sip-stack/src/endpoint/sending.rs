@@ -109,9 +109,12 @@ impl Endpoint {
         let mut target = target;
         self.address(&mut attempt, key, &target);
         let mut wire = attempt.request.to_bytes();
+        let by_stream = (Transport::Tcp, target.address);
         if target.transport == Transport::Udp
             && wire.len() > MOST_IN_A_DATAGRAM
             && attempt.fallback.is_none()
+            // Where connections were refused lately, the datagram goes at once.
+            && self.blocklist.standing(by_stream, now) == Standing::Good
         {
             let stream = Target {
                 transport: Transport::Tcp,

@@ -178,7 +178,7 @@ pub(super) struct Servers {
     pub(super) by_id: HashMap<ServerTransactionId, Server>,
     pub(super) id_by_key: HashMap<Fingerprint, ServerTransactionId>,
     pub(super) id_by_merge_key: HashMap<Fingerprint, ServerTransactionId>,
-    /// Answered requests other than INVITE, oldest first; may name some that are gone.
+    /// Answered requests, oldest first; may name some that are gone.
     pub(super) answered: VecDeque<ServerTransactionId>,
     pub(super) pending: usize,
     pub(super) last_id: u64,

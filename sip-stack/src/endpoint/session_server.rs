@@ -224,6 +224,13 @@ impl Endpoint {
                 }
             };
         };
+        // Sessions are served while new requests are refused (SIP-14), but not without end.
+        let most = self.config.limits.server_transactions.saturating_mul(2);
+        if self.servers.unanswered() >= most && request.method != Method::Bye {
+            let headers = [server::retry_after()];
+            let status = Status::SERVICE_UNAVAILABLE;
+            return self.refuse_statelessly(&request, via, &source, status, headers);
+        }
         let number = request.cseq().map_or(0, |cseq| cseq.number);
         let order = match self.sessions.get_mut(id) {
             Some(Session::Invited(invited)) => invited.dialog.accept(number),
