@@ -64,12 +64,13 @@ impl Gateway {
             config.xmpp.domain.clone(),
             secret,
         );
-        let router = XmppRouter::new(ports.clone(), addresses, up);
+        let router = XmppRouter::new(ports.clone(), addresses.clone(), up);
         let gateway = Ports {
             xmpp: xmpp::spawn(link, router),
             sip,
             msrp,
             registry,
+            addresses,
             settings: Settings {
                 mode: config.chat.mode,
                 idle: config.chat.idle_timeout,

@@ -158,18 +158,49 @@ impl Registry {
         input: Input,
         begin: impl FnOnce(&Key) -> Door,
     ) -> Result<(), Full> {
+        self.with_door(key, begin, |door| match door {
+            Some(door) => door.deliver(input),
+            None => Err(Full(input)),
+        })
+    }
+
+    /// The same for an INVITE, whose later events go the same way from the start.
+    ///
+    /// # Errors
+    /// [`Full`] gives the work back.
+    pub fn deliver_invite(
+        &self,
+        key: &Key,
+        invite: InviteId,
+        input: Input,
+        begin: impl FnOnce(&Key) -> Door,
+    ) -> Result<(), Full> {
+        self.with_door(key, begin, |door| {
+            let Some(door) = door else {
+                return Err(Full(input));
+            };
+            self.expect_invite(invite, door.clone());
+            door.deliver(input)
+                .inspect_err(|_| self.forget_invite(invite))
+        })
+    }
+
+    /// `None`: there are too many conversations for another one.
+    fn with_door<T>(
+        &self,
+        key: &Key,
+        begin: impl FnOnce(&Key) -> Door,
+        use_it: impl FnOnce(Option<&Door>) -> T,
+    ) -> T {
         if let Some(door) = self.conversation_by_key.get(key) {
-            return door.deliver(input);
+            return use_it(Some(&door));
         }
         match self.conversation_by_key.entry(key.clone()) {
-            Entry::Occupied(entry) => entry.get().deliver(input),
-            Entry::Vacant(_) if self.conversations.load(Ordering::Relaxed) >= CONVERSATIONS => {
-                Err(Full(input))
-            }
+            Entry::Occupied(entry) => use_it(Some(entry.get())),
+            Entry::Vacant(_) if self.len() >= CONVERSATIONS => use_it(None),
             Entry::Vacant(entry) => {
                 self.conversations.fetch_add(1, Ordering::Relaxed);
-                let door = begin(key);
-                entry.insert(door).deliver(input)
+                use_it(Some(&entry.insert(begin(key))))
             }
         }
     }

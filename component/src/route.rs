@@ -12,7 +12,7 @@ use stox_sip::{
 use tokio::sync::watch;
 use tracing::{debug, info};
 
-use crate::address::{Addresses, Aor, Jid};
+use crate::address::{AddressError, Addresses, Aor, Jid};
 use crate::body;
 use crate::conversation::{self, Input, Ports};
 use crate::fault::{Condition, Fault};
@@ -158,6 +158,10 @@ fn event_of(message: &Message) -> Option<Event> {
                 Some(&error.condition),
                 error.text.as_deref(),
             );
+            let fault = match error.address {
+                Some(address) => fault.with_address(address),
+                None => fault,
+            };
             return Some(Event::Bounced {
                 id: message.id.clone()?,
                 fault,
@@ -167,7 +171,7 @@ fn event_of(message: &Message) -> Option<Event> {
         // A room message to somebody who is no room stands alone, like any other.
         MessageType::Normal | MessageType::Headline | MessageType::Groupchat => Kind::Single,
     };
-    match message.body() {
+    match message.body().filter(|body| !body.text.is_empty()) {
         Some(body) => Some(Event::Written(Written {
             origin: Origin {
                 from: message.from.clone(),
@@ -208,9 +212,17 @@ impl SipHandler for SipRouter {
         match event {
             SipEvent::Invited {
                 invite, request, ..
-            } => self.begin(&request, &request.uri, |to| {
-                Input::Invited(Box::new((invite, request.clone(), to)))
-            }),
+            } => {
+                let target = request.uri.clone();
+                let (key, parties, to) = self.parties(&request, &target)?;
+                let ports = self.ports()?;
+                let input = Input::Invited(Box::new((invite, request, to)));
+                self.registry
+                    .deliver_invite(&key, invite, input, |key| {
+                        conversation::begin(ports.clone(), key.clone(), parties)
+                    })
+                    .map_err(|_| Status::SERVICE_UNAVAILABLE)
+            }
             SipEvent::Requested {
                 transaction,
                 invite,
@@ -256,9 +268,14 @@ impl SipRouter {
                 // Inside a dialog the Request-URI is our own Contact, so To says who is meant (IM-16).
                 let to = request.to().map_err(|_| Status::BAD_REQUEST)?.uri;
                 let target = if invite.is_some() { &to } else { &request.uri };
-                self.begin(request, target, |to| {
-                    Input::Paged(Box::new((transaction, request.clone(), to)))
-                })
+                let (key, parties, to) = self.parties(request, target)?;
+                let ports = self.ports()?;
+                let input = Input::Paged(Box::new((transaction, request.clone(), to)));
+                self.registry
+                    .deliver(&key, input, |key| {
+                        conversation::begin(ports.clone(), key.clone(), parties)
+                    })
+                    .map_err(|_| Status::SERVICE_UNAVAILABLE)
             }
             Method::Options => self.options(transaction),
             Method::Subscribe => Err(Status::BAD_EVENT),
@@ -268,9 +285,13 @@ impl SipRouter {
         }
     }
 
+    fn ports(&self) -> Result<&Arc<Ports>, Status> {
+        self.ports.get().ok_or(Status::SERVICE_UNAVAILABLE)
+    }
+
     /// What chats are possible here (SIP-08).
     fn options(&self, transaction: ServerTransactionId) -> Result<(), Status> {
-        let ports = self.ports.get().ok_or(Status::SERVICE_UNAVAILABLE)?.clone();
+        let ports = self.ports()?.clone();
         let mut reply = Reply::new(Status::OK);
         reply.headers.push((
             Name::Accept,
@@ -281,46 +302,30 @@ impl SipRouter {
         Ok(())
     }
 
-    /// A request that may begin a conversation, with whom `target` names.
-    fn begin(
-        &self,
-        request: &Request,
-        target: &Uri,
-        input: impl FnOnce(Jid) -> Input,
-    ) -> Result<(), Status> {
-        let ports = self.ports.get().ok_or(Status::SERVICE_UNAVAILABLE)?;
-        let (key, parties, juliet) = self.parties(request, target).inspect_err(|status| {
-            info!(%target, status = status.code(), "a SIP request is refused");
-        })?;
-        self.registry
-            .deliver(&key, input(juliet), |key| {
-                conversation::begin(ports.clone(), key.clone(), parties)
-            })
-            .map_err(|_| Status::SERVICE_UNAVAILABLE)
-    }
-
     /// Whom a request is between (CORE-02).
     fn parties(&self, request: &Request, target: &Uri) -> Result<(Key, Parties, Jid), Status> {
-        let juliet = self
-            .addresses
-            .xmpp_target(target)
-            .map_err(|_| Status::NOT_FOUND)?;
-        let from = request.from().map_err(|_| Status::BAD_REQUEST)?;
-        let romeo = self
-            .addresses
-            .jid_of(&from.uri)
-            .map_err(|_| Status::FORBIDDEN)?;
-        let aor = Aor::of(&from.uri).map_err(|_| Status::FORBIDDEN)?;
-        let bare = juliet.bare().into_jid();
-        let parties = Parties {
-            juliet_uri: self
-                .addresses
-                .sip_of_xmpp(&bare)
-                .map_err(|_| Status::NOT_FOUND)?,
-            juliet: bare,
-            romeo: romeo.bare().into_jid(),
-            romeo_uri: aor.uri(),
+        let refused = |uri: &Uri, status: Status, why: AddressError| {
+            info!(%uri, status = status.code(), reason = %why, "a SIP request is refused");
+            status
         };
-        Ok((Key::of(&parties), parties, juliet))
+        let from = request.from().map_err(|_| Status::BAD_REQUEST)?.uri;
+        let to = self.addresses.xmpp_target(target);
+        let to = to.map_err(|why| refused(target, why.status(), why))?;
+        let juliet = to.bare().into_jid();
+        let juliet_uri = self.addresses.sip_of_xmpp(&juliet);
+        let romeo = self.addresses.jid_of(&from);
+        let aor = Aor::of(&from);
+        let parties = Parties {
+            juliet_uri: juliet_uri.map_err(|why| refused(target, why.status(), why))?,
+            juliet,
+            romeo: romeo
+                .map_err(|why| refused(&from, Status::FORBIDDEN, why))?
+                .bare()
+                .into_jid(),
+            romeo_uri: aor
+                .map_err(|why| refused(&from, Status::FORBIDDEN, why))?
+                .uri(),
+        };
+        Ok((Key::of(&parties), parties, to))
     }
 }

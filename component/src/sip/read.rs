@@ -4,7 +4,7 @@ use stox_msrp::sdp::{MsrpMedia, SessionDescription, answer_role, offerer_role};
 use stox_msrp::{SessionEvent, content};
 use stox_sip::{Headers, Name, Reply, Request, Response, ServerTransactionId, Status, Uri};
 
-use crate::address::{self, Jid};
+use crate::address::{self, Addresses, Jid};
 use crate::body;
 use crate::fault::Fault;
 use crate::translate::{ChatEvent, Invitation, Media, Paged, Rejection, Token, Unusable, Wrapping};
@@ -100,11 +100,18 @@ pub fn acknowledged(request: &Request) -> ChatEvent {
 }
 
 /// A final response of 300 or more (CORE-21, CORE-24).
-pub fn rejection(response: &Response) -> Rejection {
-    let status = response.status.code();
+pub fn rejection(response: &Response, addresses: &Addresses) -> Rejection {
+    let fault = Fault::from_sip(response.status, &response.reason);
+    let contact = response
+        .contact()
+        .ok()
+        .and_then(|contact| addresses.new_address_for_xmpp(&contact.uri));
     Rejection {
-        status,
-        fault: Fault::from_sip(response.status, &response.reason),
+        status: response.status.code(),
+        fault: match contact {
+            Some(address) => fault.with_address(address),
+            None => fault,
+        },
     }
 }
 

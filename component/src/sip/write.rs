@@ -2,8 +2,9 @@
 
 use stox_msrp::sdp::{self, LocalMedia, Origin, SessionDescription, Setup};
 use stox_msrp::{ByteRange, MsrpUri, Report};
-use stox_sip::{Method, Name, Reply, Request, Status};
+use stox_sip::{Method, Name, NameAddr, Reply, Request, Status};
 
+use crate::address::Addresses;
 use crate::body;
 use crate::fault::{Addressee, Fault};
 use crate::text;
@@ -54,10 +55,30 @@ pub fn reason_header(reason: Reason) -> Vec<(Name, String)> {
     vec![(Name::Reason, reason)]
 }
 
-/// The final response that gives a request back (T8).
-pub fn refusal(fault: &Fault, addressee: Addressee, method: &Method) -> Reply {
-    let mut reply = Reply::new(fault.to_sip(addressee, method));
+/// The final response that gives a request back (T8). A new address that SIP cannot name is not told (CORE-20).
+pub fn refusal(
+    fault: &Fault,
+    addressee: Addressee,
+    method: &Method,
+    addresses: &Addresses,
+) -> Reply {
+    let status = fault.to_sip(addressee, method);
+    let mut reply = Reply::new(status);
     reply.reason = fault.reason().map(|reason| reason.into_owned());
+    if matches!(
+        status,
+        Status::MOVED_PERMANENTLY | Status::MOVED_TEMPORARILY
+    ) {
+        match fault
+            .address()
+            .and_then(|address| addresses.new_address_for_sip(address))
+        {
+            Some(uri) => reply
+                .headers
+                .push((Name::Contact, NameAddr::from(uri).to_string())),
+            None => reply.status = Status::GONE,
+        }
+    }
     reply
 }
 

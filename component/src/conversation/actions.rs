@@ -1,0 +1,277 @@
+//! Shell: carries out what the core asks for.
+
+use stox_msrp::{LostCause, SendError, SessionConfig};
+use stox_sip::{LocalContact, Method, NameAddr, Reply, Status};
+use tracing::{info, warn};
+
+use super::Task;
+use super::wires::{ChatInbox, Receipt, Wire};
+use crate::promise::{Outcome, Settlement, Ticket};
+use crate::translate::{Action, ChatEvent, ChatId, Event, Page, Parties, Token};
+use crate::xmpp::Outgoing;
+use crate::{address, metrics, sip};
+
+impl Task {
+    /// Does one thing. What comes of it at once is returned.
+    pub(super) async fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Invite {
+                chat,
+                call_id,
+                thread,
+                subject,
+                resource,
+                device,
+            } => {
+                self.invite(chat, call_id, &thread, subject, resource, device)
+                    .await;
+            }
+            Action::Ack(chat) => {
+                let invite = self.wires.by_chat.get(&chat)?.invite;
+                self.ports.sip.ack(invite, None).await;
+            }
+            Action::Cancel(chat) => {
+                let invite = self.wires.by_chat.get(&chat)?.invite;
+                self.ports.sip.cancel(invite).await;
+            }
+            Action::Bye(chat, reason) => {
+                let invite = self.wires.by_chat.get(&chat)?.invite;
+                info!(?reason, "the chat session is ended");
+                self.ports.sip.bye(invite, sip::reason_header(reason)).await;
+            }
+            Action::Accept(chat) => self.accept(chat).await,
+            Action::Decline(chat) => {
+                let invite = self.wires.by_chat.get(&chat)?.invite;
+                self.ports
+                    .sip
+                    .answer(invite, Reply::new(Status::SERVICE_UNAVAILABLE))
+                    .await;
+            }
+            Action::OpenMsrp { chat, path, role } => {
+                let inbox = ChatInbox {
+                    chat,
+                    door: self.door.clone(),
+                };
+                let wire = self.wires.by_chat.get_mut(&chat)?;
+                wire.peer.clone_from(&path);
+                let config = SessionConfig {
+                    local: wire.local.clone(),
+                    remote: path,
+                    role,
+                    max_size: self.ports.max_size,
+                };
+                wire.session = Some(self.ports.msrp.open(config, inbox));
+            }
+            Action::Send {
+                chat,
+                token,
+                transaction_id,
+                content_type,
+                body,
+            } => {
+                let session = self.wires.by_chat.get(&chat)?.session.as_ref()?;
+                let outgoing = stox_msrp::Outgoing {
+                    token: token.0,
+                    transaction_id,
+                    content_type: content_type.to_owned(),
+                    body,
+                    success_report: false,
+                    failure_report: stox_msrp::FailureReport::Yes,
+                };
+                return match session.send(outgoing) {
+                    Ok(()) => None,
+                    Err(SendError::Full) => Some(Event::Chat(chat, ChatEvent::Congested(token))),
+                    Err(SendError::Closed) => Some(Event::Chat(
+                        chat,
+                        ChatEvent::Disconnected(LostCause::Closed),
+                    )),
+                    Err(SendError::NotBound | SendError::BadContentType) => {
+                        Some(Event::Chat(chat, ChatEvent::Refused(token, 400)))
+                    }
+                };
+            }
+            Action::ReportFailure {
+                chat,
+                message_id,
+                length,
+                status,
+            } => {
+                let session = self.wires.by_chat.get(&chat)?.session.as_ref()?;
+                session.report(sip::failure_report(message_id, length, status));
+            }
+            Action::Close(chat) => {
+                if let Some(wire) = self.wires.remove(chat) {
+                    self.ports.registry.forget_invite(wire.invite);
+                }
+                metrics::session_closed();
+            }
+            Action::Page(page) => self.page(*page).await,
+            Action::Stanza(stanza, token) => return self.write(stanza, token),
+            Action::Settle(settlement) => self.settle(settlement).await,
+        }
+        None
+    }
+
+    async fn invite(
+        &mut self,
+        chat: ChatId,
+        call_id: Option<String>,
+        thread: &str,
+        subject: String,
+        resource: Option<String>,
+        device: Option<String>,
+    ) {
+        let parties = self.core.parties();
+        let invite = self.ports.sip.reserve_invite();
+        let local = self.ports.msrp.mint();
+        let target = address::with_device(&parties.romeo_uri, device.as_deref());
+        let mut request = stox_sip::Invite::new(
+            target,
+            NameAddr::from(parties.juliet_uri.clone()),
+            NameAddr::from(parties.romeo_uri.clone()),
+            contact_of(parties, resource.as_deref()),
+        );
+        request.call_id = call_id.filter(|call_id| self.ports.registry.claim_call_id(call_id));
+        request.headers = sip::chat_headers(&subject, thread);
+        request.content_type = sip::SDP_TYPE.to_owned();
+        request.body = sip::offer(&local, self.ports.max_size).into();
+        info!(
+            call_id = request.call_id,
+            "the XMPP user opens a chat session"
+        );
+        self.ports.registry.expect_invite(invite, self.door.clone());
+        self.wires.add(
+            chat,
+            Wire {
+                invite,
+                local,
+                peer: Vec::new(),
+                offer: None,
+                session: None,
+            },
+        );
+        metrics::session_opened();
+        self.ports.sip.invite(invite, request).await;
+    }
+
+    async fn accept(&mut self, chat: ChatId) {
+        let contact = contact_of(self.core.parties(), None);
+        let Some(wire) = self.wires.by_chat.get_mut(&chat) else {
+            return;
+        };
+        let body = match wire.offer.take() {
+            Some((description, index)) => {
+                sip::answer(&description, index, &wire.local, self.ports.max_size)
+            }
+            None => sip::offer(&wire.local, self.ports.max_size),
+        };
+        let mut reply = Reply::new(Status::OK);
+        reply.contact = Some(contact);
+        reply.content_type = Some(sip::SDP_TYPE.to_owned());
+        reply.body = body.into();
+        metrics::session_opened();
+        self.ports.sip.answer(wire.invite, reply).await;
+    }
+
+    async fn page(&mut self, page: Page) {
+        let parties = self.core.parties();
+        let id = self.ports.sip.reserve_request();
+        let from = address::with_device(&parties.juliet_uri, page.resource.as_deref());
+        let target = address::with_device(&parties.romeo_uri, page.device.as_deref());
+        let mut request = stox_sip::OutgoingRequest::new(
+            Method::Message,
+            target,
+            NameAddr::from(from),
+            NameAddr::from(parties.romeo_uri.clone()),
+        );
+        request.call_id = Some(page.call_id);
+        request.from_tag = Some(page.from_tag);
+        request.cseq = Some(page.cseq);
+        request.headers = sip::page_headers(page.subject.as_deref(), page.lang.as_deref());
+        request.content_type = sip::PAGE_TYPE.to_owned();
+        request.body = page.body.into();
+        self.ports.registry.expect_request(id, self.door.clone());
+        self.ports.sip.request(id, request).await;
+    }
+
+    fn write(&self, stanza: Outgoing, token: Option<Token>) -> Option<Event> {
+        let confirm = token.map(|token| Receipt {
+            token,
+            door: self.door.clone(),
+        });
+        match self.ports.xmpp.send(stanza, confirm) {
+            Ok(()) => None,
+            // The stanza was not written, so its sender hears of it.
+            Err(_) => token.map(Event::Lost),
+        }
+    }
+
+    async fn settle(&self, Settlement { ticket, outcome }: Settlement) {
+        metrics::settled(&ticket, &outcome);
+        match (ticket, outcome) {
+            (Ticket::Stanza(_), Outcome::Delivered) => {}
+            (Ticket::Stanza(origin), Outcome::Refused(fault)) => {
+                info!(id = origin.id, condition = %fault.condition(), text = fault.text(), "a message goes back to the XMPP user");
+                let error = Outgoing::message_error(
+                    &origin.to,
+                    &origin.from,
+                    origin.id.as_deref(),
+                    (&fault).into(),
+                );
+                if self.ports.xmpp.send(error, None).is_err() {
+                    warn!(
+                        id = origin.id,
+                        "an error cannot be told: the queue to the XMPP server is full"
+                    );
+                }
+            }
+            (Ticket::Send { chat, incoming }, outcome) => {
+                let status = match &outcome {
+                    Outcome::Delivered => 200,
+                    Outcome::Refused(fault) => {
+                        info!(condition = %fault.condition(), status = fault.to_msrp(), "a message goes back to the SIP user");
+                        fault.to_msrp()
+                    }
+                };
+                if let Some(session) = self
+                    .wires
+                    .by_chat
+                    .get(&chat)
+                    .and_then(|wire| wire.session.as_ref())
+                {
+                    session.respond(incoming, status);
+                }
+            }
+            (Ticket::Page { transaction, .. }, Outcome::Delivered) => {
+                self.ports
+                    .sip
+                    .respond(transaction, Reply::new(Status::OK))
+                    .await;
+            }
+            (
+                Ticket::Page {
+                    transaction,
+                    addressee,
+                },
+                Outcome::Refused(fault),
+            ) => {
+                let reply =
+                    sip::refusal(&fault, addressee, &Method::Message, &self.ports.addresses);
+                info!(condition = %fault.condition(), status = reply.status.code(), "a message goes back to the SIP user");
+                self.ports.sip.respond(transaction, reply).await;
+            }
+        }
+    }
+}
+
+/// Contact of the XMPP user's dialogs: the gateway's own host and port are filled in by the endpoint (CORE-11).
+fn contact_of(parties: &Parties, resource: Option<&str>) -> LocalContact {
+    LocalContact {
+        user: parties.juliet_uri.user().map(str::to_owned),
+        uri_params: resource
+            .map(|resource| ("gr".to_owned(), Some(address::gr_of(resource))))
+            .into_iter()
+            .collect(),
+        params: Vec::new(),
+    }
+}

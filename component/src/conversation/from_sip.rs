@@ -1,0 +1,125 @@
+//! Shell: SIP events in the core's terms. What no core needs to know of is answered here.
+
+use stox_sip::{InviteId, Reply, Request, ServerTransactionId, Status};
+use tracing::info;
+
+use super::Task;
+use super::wires::Wire;
+use crate::address::Jid;
+use crate::sip;
+use crate::translate::{ChatEvent, Event, PageFault, Rejection};
+
+impl Task {
+    pub(super) async fn sip_event(&mut self, event: stox_sip::Event) -> Option<Event> {
+        use stox_sip::Event as Sip;
+        match event {
+            Sip::Answered { invite, response } => self.of_chat(invite, sip::answered(&response)),
+            Sip::Rejected { invite, response } => {
+                self.of_chat(invite, ChatEvent::Rejected(self.rejection(&response)))
+            }
+            Sip::Failed { invite, cause } => self.of_chat(invite, ChatEvent::Failed(cause)),
+            Sip::Cancelled { invite } => self.of_chat(invite, ChatEvent::Cancelled),
+            Sip::Acknowledged { invite, request } => {
+                self.of_chat(invite, sip::acknowledged(&request))
+            }
+            Sip::Ended { invite, .. } => self.of_chat(invite, ChatEvent::Ended),
+            Sip::Reinvited {
+                invite,
+                transaction,
+                request,
+            } => {
+                let reply = self.reinvited(invite, &request);
+                self.ports.sip.respond(transaction, reply).await;
+                None
+            }
+            Sip::Responded { response, .. } if response.status.is_success() => {
+                Some(Event::PageAnswered(Ok(())))
+            }
+            Sip::Responded { response, .. } => Some(Event::PageAnswered(Err(PageFault::Rejected(
+                self.rejection(&response),
+            )))),
+            Sip::RequestFailed { cause, .. } => {
+                Some(Event::PageAnswered(Err(PageFault::Failed(cause))))
+            }
+            // Ringing changes nothing: messages wait all the same.
+            _ => None,
+        }
+    }
+
+    fn rejection(&self, response: &stox_sip::Response) -> Rejection {
+        sip::rejection(response, &self.ports.addresses)
+    }
+
+    fn of_chat(&self, invite: InviteId, event: ChatEvent) -> Option<Event> {
+        let chat = self.wires.chat_by_invite.get(&invite)?;
+        Some(Event::Chat(*chat, event))
+    }
+
+    /// An INVITE whose offer cannot become a chat is refused here; any other becomes one.
+    pub(super) async fn invited(
+        &mut self,
+        invite: InviteId,
+        request: &Request,
+        to: Jid,
+    ) -> Option<Event> {
+        match sip::invitation(request, to) {
+            Ok((invitation, offer)) => {
+                let chat = self.core.next_chat();
+                info!(
+                    call_id = invitation.call_id,
+                    "the SIP user opens a chat session"
+                );
+                self.ports.registry.claim_call_id(&invitation.call_id);
+                let local = self.ports.msrp.mint();
+                self.wires.add(
+                    chat,
+                    Wire {
+                        invite,
+                        local,
+                        peer: Vec::new(),
+                        offer,
+                        session: None,
+                    },
+                );
+                Some(Event::Invited(chat, invitation))
+            }
+            Err(reply) => {
+                info!(
+                    status = reply.status.code(),
+                    "an INVITE is refused: it offers no chat"
+                );
+                self.ports.registry.forget_invite(invite);
+                self.ports.sip.answer(invite, *reply).await;
+                None
+            }
+        }
+    }
+
+    pub(super) async fn paged(
+        &mut self,
+        transaction: ServerTransactionId,
+        request: &Request,
+        to: Jid,
+    ) -> Option<Event> {
+        match sip::page(transaction, request, to) {
+            Ok(paged) => Some(Event::Paged(paged)),
+            Err(reply) => {
+                info!(
+                    status = reply.status.code(),
+                    "a MESSAGE is refused: it cannot be read as text"
+                );
+                self.ports.sip.respond(transaction, *reply).await;
+                None
+            }
+        }
+    }
+
+    /// A re-INVITE that changes nothing is answered with what stands; anything else is refused (CHAT-31).
+    fn reinvited(&self, invite: InviteId, request: &Request) -> Reply {
+        let chat = self.wires.chat_by_invite.get(&invite);
+        match chat.and_then(|chat| self.wires.by_chat.get(chat)) {
+            Some(wire) => sip::refresh(request, &wire.local, &wire.peer, self.ports.max_size),
+            None => Reply::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The task of one conversation (shell): reads its mailbox, runs its core, does what the core asks for. Decides nothing.
+//!
+//! `from_sip` reads SIP events in the core's terms, `actions` carries out what the core asks for, `wires` keeps which
+//! dialog and which MSRP session belong to which chat.
+
+mod actions;
+mod from_sip;
+mod wires;
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use stox_msrp::node::Node;
+use stox_msrp::{Incoming, SessionEvent};
+use stox_sip::{InviteId, Request, ServerTransactionId, Sip};
+use tracing::{Instrument, info_span};
+
+use crate::address::{Addresses, Jid};
+use crate::registry::{Door, Key, Mailbox, Registry, door};
+use crate::sip;
+use crate::translate::{
+    Action, ChatEvent, ChatId, Clock, Conversation, Event, Parties, Settings, Token,
+};
+use crate::xmpp::Link;
+pub use wires::Receipt;
+use wires::Wires;
+
+/// Inputs handled before their actions are carried out, so that a burst costs one round.
+const ROUND: usize = 64;
+
+/// What arrives in a conversation's mailbox.
+#[derive(Debug)]
+pub enum Input {
+    /// From the XMPP side, translated by the router already.
+    Xmpp(Box<Event>),
+    /// An INVITE of the SIP user's for that address of the XMPP user's.
+    Invited(Box<(InviteId, Request, Jid)>),
+    /// A MESSAGE of the SIP user's for that address of the XMPP user's.
+    Paged(Box<(ServerTransactionId, Request, Jid)>),
+    /// What became of an INVITE, a dialog or a request.
+    Sip(Box<stox_sip::Event>),
+    /// A message of the SIP user's by MSRP.
+    Msrp(ChatId, Box<Incoming>),
+    /// What became of an MSRP session or of a message sent by it.
+    MsrpOutcome(ChatId, SessionEvent),
+    /// The XMPP server has taken the stanza.
+    Handed(Token),
+    /// The stanza cannot be known to have reached the XMPP server.
+    Lost(Token),
+    /// The gateway says goodbye.
+    ShutDown,
+}
+
+/// What all conversations share.
+pub struct Ports {
+    /// The way to the XMPP server.
+    pub xmpp: Link<Receipt>,
+    /// The way to SIP peers.
+    pub sip: Sip,
+    /// The way to MSRP peers.
+    pub msrp: Node,
+    /// Where doors are found.
+    pub registry: Arc<Registry>,
+    /// How addresses of the two worlds name each other.
+    pub addresses: Arc<Addresses>,
+    /// What the configuration says of chats.
+    pub settings: Settings,
+    /// The largest MSRP message taken, in bytes.
+    pub max_size: u64,
+}
+
+/// Starts the task of a conversation in which nothing was said yet.
+pub fn begin(ports: Arc<Ports>, key: Key, parties: Parties) -> Door {
+    let (door, mailbox) = door();
+    let span = info_span!("conversation", xmpp = %parties.juliet, sip = %parties.romeo_uri);
+    let core = Conversation::new(
+        parties,
+        ports.settings.clone(),
+        rand::random(),
+        Clock::new(Instant::now(), SystemTime::now()),
+    );
+    let task = Task {
+        ports,
+        key,
+        core,
+        door: door.clone(),
+        wires: Wires::default(),
+    };
+    tokio::spawn(task.run(mailbox).instrument(span));
+    door
+}
+
+struct Task {
+    ports: Arc<Ports>,
+    key: Key,
+    core: Conversation,
+    door: Door,
+    wires: Wires,
+}
+
+impl Task {
+    async fn run(mut self, mut mailbox: Mailbox) {
+        let mut actions = Vec::new();
+        loop {
+            let due = self.core.poll_timeout();
+            let first = tokio::select! {
+                input = mailbox.recv() => input,
+                () = until(due) => None,
+            };
+            match first {
+                Some(input) => {
+                    self.take(input, &mut actions).await;
+                    for _ in 1..ROUND {
+                        match mailbox.try_recv() {
+                            Some(input) => self.take(input, &mut actions).await,
+                            None => break,
+                        }
+                    }
+                }
+                None => self
+                    .core
+                    .handle(Event::Elapsed, Instant::now(), &mut actions),
+            }
+            self.perform_all(&mut actions).await;
+            if self.core.is_over(Instant::now()) && self.ports.registry.retire(&self.key) {
+                break;
+            }
+        }
+    }
+
+    /// Tells the core what came, in its own terms.
+    async fn take(&mut self, input: Input, actions: &mut Vec<Action>) {
+        let event = match input {
+            Input::Xmpp(event) => Some(*event),
+            Input::Invited(invited) => {
+                let (invite, request, to) = *invited;
+                self.invited(invite, &request, to).await
+            }
+            Input::Paged(paged) => {
+                let (transaction, request, to) = *paged;
+                self.paged(transaction, &request, to).await
+            }
+            Input::Sip(event) => self.sip_event(*event).await,
+            Input::Msrp(chat, incoming) => Some(Event::Chat(chat, ChatEvent::Received(*incoming))),
+            Input::MsrpOutcome(chat, event) => Some(Event::Chat(chat, sip::of_session(event))),
+            Input::Handed(token) => Some(Event::Handed(token)),
+            Input::Lost(token) => Some(Event::Lost(token)),
+            Input::ShutDown => Some(Event::ShutDown),
+        };
+        if let Some(event) = event {
+            self.core.handle(event, Instant::now(), actions);
+        }
+    }
+
+    /// Carries out what the core asks for, and what follows from that.
+    async fn perform_all(&mut self, actions: &mut Vec<Action>) {
+        while !actions.is_empty() {
+            for action in std::mem::take(actions) {
+                if let Some(event) = self.perform(action).await {
+                    self.core.handle(event, Instant::now(), actions);
+                }
+            }
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

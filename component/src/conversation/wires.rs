@@ -1,0 +1,81 @@
+//! Shell: which dialog and which MSRP session belong to which chat, and the ways back into the mailbox.
+
+use std::collections::HashMap;
+
+use stox_msrp::node::{Inbox, Session};
+use stox_msrp::sdp::SessionDescription;
+use stox_msrp::{Incoming, MsrpUri, SessionEvent};
+use stox_sip::InviteId;
+
+use super::Input;
+use crate::registry::Door;
+use crate::translate::{ChatId, Token};
+use crate::xmpp::Confirmation;
+
+/// Which dialog and which MSRP session belong to which chat.
+#[derive(Default)]
+pub(super) struct Wires {
+    pub by_chat: HashMap<ChatId, Wire>,
+    pub chat_by_invite: HashMap<InviteId, ChatId>,
+}
+
+pub(super) struct Wire {
+    pub invite: InviteId,
+    pub local: MsrpUri,
+    pub peer: Vec<MsrpUri>,
+    /// The peer's offer, as long as it waits for our answer.
+    pub offer: Option<(SessionDescription, usize)>,
+    pub session: Option<Session>,
+}
+
+impl Wires {
+    pub fn add(&mut self, chat: ChatId, wire: Wire) {
+        self.chat_by_invite.insert(wire.invite, chat);
+        self.by_chat.insert(chat, wire);
+    }
+
+    pub fn remove(&mut self, chat: ChatId) -> Option<Wire> {
+        let wire = self.by_chat.remove(&chat)?;
+        self.chat_by_invite.remove(&wire.invite);
+        Some(wire)
+    }
+}
+
+/// The way from an MSRP session into the mailbox of its conversation.
+pub(super) struct ChatInbox {
+    pub chat: ChatId,
+    pub door: Door,
+}
+
+impl Inbox for ChatInbox {
+    fn receive(&self, message: Incoming) -> Result<(), Incoming> {
+        match self.door.deliver(Input::Msrp(self.chat, Box::new(message))) {
+            Ok(()) => Ok(()),
+            Err(full) => match full.0 {
+                Input::Msrp(_, message) => Err(*message),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    fn complete(&self, event: SessionEvent) {
+        self.door.complete(Input::MsrpOutcome(self.chat, event));
+    }
+}
+
+/// The way from the XMPP link back into the mailbox of the conversation that wrote the stanza.
+#[derive(Debug)]
+pub struct Receipt {
+    pub(super) token: Token,
+    pub(super) door: Door,
+}
+
+impl Confirmation for Receipt {
+    fn confirmed(self) {
+        self.door.complete(Input::Handed(self.token));
+    }
+
+    fn lost(self) {
+        self.door.complete(Input::Lost(self.token));
+    }
+}
