@@ -20,9 +20,9 @@ _LOG = "info,stox=debug,stox_sip=debug,stox_msrp=debug"
 
 
 def binary() -> Path:
-    """The built program; `STOX_BINARY` names another one."""
+    """The built program; `TESTED_STOX` names another one."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return Path(os.environ.get("STOX_BINARY", target / "debug" / "stox"))
+    return Path(os.environ.get("TESTED_STOX", target / "debug" / "stox"))
 
 
 class StoxProcess:

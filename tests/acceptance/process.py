@@ -19,7 +19,8 @@ class Program:
         self.name = name
         self.command = command
         self.log = log
-        self.env = {**os.environ, **(env or {})}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STOX_")}
+        self.env = {**inherited, **(env or {})}
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, cwd: Path | None = None) -> None:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 _SHOWN_ENTRIES = 160
-_SHOWN_BYTES = 1_500
+_SHOWN_BYTES = 3_000
 
 
 @dataclass

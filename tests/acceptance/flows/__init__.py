@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 from ..world import World
 
@@ -33,24 +34,28 @@ def flow(name: str, *, limit: float = 60.0) -> Callable[[Play], Play]:
     return add
 
 
-def load() -> list[Flow]:
-    """All flows, in the order in which they are run."""
-    from . import (  # noqa: F401  each import adds its flows
-        bodies,
-        chat_from_sip,
-        chat_from_xmpp,
-        configuration,
-        discovery,
-        endings,
-        garbage,
-        nasty_stanzas,
-        pager,
-        refusals,
-        restart,
-        sipp,
-        startup,
-        transcripts,
-        volume,
-    )
+#: The files of this folder that hold flows, in the order in which they are run.
+_SUBJECTS = (
+    "startup",
+    "chat_from_xmpp",
+    "chat_from_sip",
+    "transcripts",
+    "bodies",
+    "pager",
+    "refusals",
+    "endings",
+    "discovery",
+    "nasty_stanzas",
+    "garbage",
+    "volume",
+    "restart",
+    "sipp",
+    "configuration",
+)
 
+
+def load() -> list[Flow]:
+    """All flows."""
+    for subject in _SUBJECTS:
+        import_module(f".{subject}", __name__)
     return FLOWS

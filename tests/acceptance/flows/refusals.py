@@ -162,5 +162,9 @@ async def send_to_nobody(world: World) -> None:
     _, romeo = await world.start()
     call = await romeo.call(f"sip:{NOBODY}", call_id="to-nobody")
     equal(await call.session.say("are you there?").status(), 403, "answer to the SEND")
-    await call.bye()
+    await asyncio.sleep(0.3)
+    if call.byes.waiting():  # the gateway may end a session with nobody in it
+        await call.expect_bye()
+    else:
+        await call.bye()
     await world.nothing_else()

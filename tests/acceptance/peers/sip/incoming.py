@@ -91,12 +91,13 @@ class IncomingInvite:
         await self.transaction.repeat_until_acknowledged()
 
     async def expect_cancel(self, timeout: float = 8.0) -> None:
-        """CANCEL comes; it and the INVITE have then been answered."""
+        """CANCEL comes; it has then been answered, and unless the flow does that itself so has the INVITE."""
         try:
             await asyncio.wait_for(self.cancelled.wait(), timeout)
         except TimeoutError:
             raise FlowFailed(f"{self.user.name} waited {timeout:g} s for CANCEL") from None
-        await self.transaction.repeat_until_acknowledged()
+        if self.answers_cancel:
+            await self.transaction.repeat_until_acknowledged()
 
     def cancel(self) -> None:
         """The gateway has sent CANCEL."""
