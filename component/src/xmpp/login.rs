@@ -47,8 +47,8 @@ pub(super) enum LoginError {
     /// The server went away in the middle of the login. Servers that give no reason do so for a wrong secret, too.
     #[error("the XMPP server closed the connection during the login, without a reason")]
     Closed,
-    /// Wrong secret.
-    #[error("the XMPP server does not accept the secret (xmpp.secret){}", words(.0))]
+    /// Wrong secret; ejabberd says the same of a domain it does not know.
+    #[error("the XMPP server does not accept xmpp.secret for the domain xmpp.domain{}", words(.0))]
     WrongSecret(Option<String>),
     /// The server knows no component of that domain.
     #[error("the XMPP server has no component of the domain xmpp.domain{}", words(.0))]
@@ -388,7 +388,7 @@ mod tests {
         assert!(not_authorized.needs_operator());
         assert_eq!(
             not_authorized.to_string(),
-            "the XMPP server does not accept the secret (xmpp.secret): words"
+            "the XMPP server does not accept xmpp.secret for the domain xmpp.domain: words"
         );
         let conflict = error(&[HEADER, &stream_error("conflict")]).await;
         assert!(matches!(conflict, LoginError::Conflict(_)));

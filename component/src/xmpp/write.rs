@@ -235,16 +235,24 @@ fn illegal(c: char) -> Option<&'static str> {
 fn escape(out: &mut BytesMut, value: &str, replacement: impl Fn(char) -> Option<&'static str>) {
     out.reserve(value.len());
     let mut rest = value;
-    while let Some((at, c, with)) = rest
-        .char_indices()
-        .find_map(|(at, c)| replacement(c).map(|with| (at, c, with)))
-    {
+    // Most text has nothing to escape, and is passed over byte by byte.
+    while let Some(at) = rest.bytes().position(suspect) {
         let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
         out.put_slice(before.as_bytes());
-        out.put_slice(with.as_bytes());
-        rest = after.get(c.len_utf8()..).unwrap_or_default();
+        let mut characters = after.chars();
+        let Some(c) = characters.next() else { return };
+        match replacement(c) {
+            Some(with) => out.put_slice(with.as_bytes()),
+            None => out.put_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+        rest = characters.as_str();
     }
     out.put_slice(rest.as_bytes());
+}
+
+/// Whether the character that begins with this byte may need a replacement; 0xEF begins U+FFFE and U+FFFF.
+fn suspect(byte: u8) -> bool {
+    matches!(byte, 0..=0x1f | b'<' | b'>' | b'&' | b'"' | 0xef)
 }
 
 #[cfg(test)]

@@ -1,0 +1,397 @@
+use super::*;
+use crate::xmpp::framing::{Frame, FrameLimits, Framer};
+use crate::xmpp::outgoing::Outgoing;
+use crate::xmpp::stanza::Payload;
+use bytes::BytesMut;
+use std::time::{Duration, UNIX_EPOCH};
+
+const H: &str = "sip.example.com";
+
+fn reader() -> Reader {
+    Reader::new(
+        &Jid::parse(H).unwrap(),
+        [
+            (None, ns::COMPONENT),
+            (Some("stream"), ns::STREAM),
+            (Some("db"), "jabber:server:dialback"),
+        ],
+    )
+}
+
+fn read(text: &str) -> Result<Element, Unreadable> {
+    reader().read(text.as_bytes())
+}
+
+fn message(inner: &str) -> Message {
+    let text = format!(
+        "<message from='juliet@example.com/balcony' to='romeo%example.net@sip.example.com' {inner}</message>"
+    );
+    match read(&text) {
+        Ok(Element::Stanza(Stanza::Message(message))) => *message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn presence(inner: &str) -> Presence {
+    let text = format!(
+        "<presence from='juliet@example.com/balcony' to='romeo%example.net@sip.example.com' {inner}</presence>"
+    );
+    match read(&text) {
+        Ok(Element::Stanza(Stanza::Presence(presence))) => *presence,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The reply to raw bytes that are cut and read as the link does it, as the condition it tells.
+fn reply_to(bytes: &[u8]) -> Option<String> {
+    let mut framer = Framer::new(FrameLimits::default(), BytesMut::from(bytes));
+    let mut reader = reader();
+    let unreadable = match framer.poll_frame().unwrap().unwrap() {
+        Frame::Element(element) => reader.read(&element).unwrap_err(),
+        Frame::LeftOut { opening, excess } => reader.left_out(opening.as_ref(), excess),
+        Frame::End => panic!("the end"),
+    };
+    assert_eq!(framer.poll_frame(), Ok(None));
+    let error = match unreadable.reply(&Jid::parse(H).unwrap())? {
+        Outgoing::Message(message) => message.error.unwrap(),
+        Outgoing::Presence(presence) => presence.error.unwrap(),
+        Outgoing::Iq(iq) => iq.error.unwrap(),
+    };
+    Some(error.condition)
+}
+
+#[test]
+fn a_message_with_everything() {
+    let message = message(
+        "id='m1' type='chat' xml:lang='en'><subject>S</subject><body>plain &amp; <![CDATA[<simple>]]></body>\
+         <body xml:lang='de'>schlicht</body><thread parent='p'>t</thread>\
+         <composing xmlns='http://jabber.org/protocol/chatstates'/><request xmlns='urn:xmpp:receipts'/>\
+         <delay xmlns='urn:xmpp:delay' from='x' stamp='2002-09-10T23:08:25Z'/>\
+         <nick xmlns='http://jabber.org/protocol/nick'>Juliet</nick><private xmlns='urn:xmpp:carbons:2'/>\
+         <no-store xmlns='urn:xmpp:hints'/><x:origin-id xmlns:x='urn:xmpp:sid:0' id='o1'/>",
+    );
+    assert_eq!(message.from.as_str(), "juliet@example.com/balcony");
+    assert_eq!(message.id.as_deref(), Some("m1"));
+    assert_eq!(message.kind, MessageType::Chat);
+    assert_eq!(message.body().unwrap().text, "plain & <simple>");
+    assert_eq!(message.bodies[1].lang.as_deref(), Some("de"));
+    assert_eq!(message.subject().unwrap().text, "S");
+    assert_eq!(
+        message.thread,
+        Some(Thread {
+            id: "t".into(),
+            parent: Some("p".into())
+        })
+    );
+    assert_eq!(message.chat_state, Some(ChatState::Composing));
+    assert_eq!(message.receipt, Some(Receipt::Requested));
+    assert_eq!(
+        message.delay.unwrap().stamp,
+        UNIX_EPOCH + Duration::from_secs(1_031_699_305)
+    );
+    assert_eq!(message.nick.as_deref(), Some("Juliet"));
+    assert_eq!(
+        message.hints,
+        Hints {
+            no_store: true,
+            no_copy: true,
+            ..Hints::default()
+        }
+    );
+    assert_eq!(
+        message.payloads,
+        [Payload {
+            namespace: "urn:xmpp:sid:0".into(),
+            name: "origin-id".into(),
+            xml: "<origin-id xmlns=\"urn:xmpp:sid:0\" id=\"o1\"/>".into(),
+        }]
+    );
+}
+
+// IM-14
+#[test]
+fn the_body_in_the_language_of_the_stanza_is_taken() {
+    let german =
+        message("xml:lang='de'><body xml:lang='en'>hello</body><body xml:lang='de'>hallo</body>");
+    assert_eq!(german.body().unwrap().text, "hallo");
+    let other =
+        message("xml:lang='fr'><body xml:lang='en'>hello</body><body xml:lang='de'>hallo</body>");
+    assert_eq!(other.body().unwrap().text, "hello");
+    assert_eq!(message(">").body(), None);
+}
+
+#[test]
+fn payloads_stand_alone() {
+    let message = message(
+        "xmlns:p='urn:p' xml:lang='en'><p:a p:b='1' xml:lang='de' c='&lt;'><d xmlns='urn:d'>x &amp; y<e/></d><p:f/></p:a>",
+    );
+    let payload = message.payload("urn:p", "a").unwrap();
+    assert_eq!(
+        payload.xml,
+        "<a xmlns=\"urn:p\" xmlns:n0=\"urn:p\" n0:b=\"1\" xml:lang=\"de\" c=\"&lt;\">\
+         <d xmlns=\"urn:d\">x &amp; y<e/></d><f/></a>"
+    );
+    roxmltree::Document::parse(&payload.xml).unwrap();
+}
+
+#[test]
+fn errors_of_messages() {
+    let message = message(
+        "type='error' id='m1'><body>x</body><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>xmpp:a@b</gone>\
+         <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>moved</text><own xmlns='urn:own'/></error>",
+    );
+    let error = StanzaError {
+        kind: "cancel".into(),
+        condition: "gone".into(),
+        address: Some("xmpp:a@b".into()),
+        text: Some("moved".into()),
+    };
+    assert_eq!(message.error, Some(error.clone()));
+    assert_eq!(Outgoing::refusal(&message, error), None);
+    let bare = super::tests::message("type='error'><error/>");
+    assert_eq!(bare.error.unwrap().condition, "undefined-condition");
+}
+
+#[test]
+fn presence_is_lenient() {
+    let away = presence("><show> away </show><status>out</status><priority>5</priority>");
+    assert_eq!((away.show, away.priority), (Some(Show::Away), 5));
+    // What an ordinary client can make a server send.
+    let odd = presence("><show>online</show><priority>200</priority><priority/><status/>");
+    assert_eq!(
+        (odd.kind, odd.show, odd.priority),
+        (PresenceType::Available, None, 0)
+    );
+    assert_eq!(presence("><show/>").show, None);
+    let join = presence(
+        "><x xmlns='http://jabber.org/protocol/muc'><password>p</password><history maxstanzas='7'/></x>",
+    );
+    assert_eq!(
+        join.join,
+        Some(Join {
+            password: Some("p".into()),
+            max_stanzas: Some(7)
+        })
+    );
+    assert_eq!(
+        presence("type='unavailable'>").kind,
+        PresenceType::Unavailable
+    );
+}
+
+#[test]
+fn addresses_stay_as_the_server_prepared_them() {
+    for (from, to) in [
+        ("juliet@example.com/📱", "romeo%example.net@sip.example.com"),
+        ("😀@example.com/x", "romeo%example.net@sip.example.com"),
+        ("Ԩ@example.com/Ԩ", "romeo%example.net@sip.example.com"),
+        ("juliet@example.com/x", "romeo\\@sip.example.com"),
+        ("juliet@example.com/x", "romeo\\2@sip.example.com/\\"),
+    ] {
+        let text = format!("<message from='{from}' to='{to}'><body>x</body></message>");
+        let Ok(Element::Stanza(Stanza::Message(message))) = read(&text) else {
+            panic!("{text}");
+        };
+        assert_eq!((message.from.as_str(), message.to.as_str()), (from, to));
+    }
+}
+
+#[test]
+fn unknown_message_types_are_normal_and_remembered() {
+    let odd = message("type='foo'><body>x</body>");
+    assert_eq!(odd.kind, MessageType::Normal);
+    assert_eq!(odd.unknown_type.as_deref(), Some("foo"));
+}
+
+#[test]
+fn several_threads_and_bodies() {
+    let odd = message("><thread/><thread>a</thread><thread>b</thread><body>1</body><body>2</body>");
+    assert_eq!(odd.thread.as_ref().unwrap().id, "a");
+    assert_eq!(odd.body().unwrap().text, "1");
+}
+
+#[test]
+fn requests_without_id_are_read() {
+    let read =
+        read("<iq from='a@b/c' to='sip.example.com' type='get'><ping xmlns='urn:xmpp:ping'/></iq>");
+    let Ok(Element::Stanza(Stanza::Iq(iq))) = read else {
+        panic!("{read:?}");
+    };
+    assert_eq!(iq.id, None);
+    assert_eq!(iq.payload.unwrap().name, "ping");
+}
+
+#[test]
+fn a_missing_recipient_is_the_domain() {
+    let Ok(Element::Stanza(Stanza::Message(message))) = read("<message from='a@b/c'/>") else {
+        panic!("no message");
+    };
+    assert_eq!(message.to.as_str(), H);
+}
+
+#[test]
+fn stream_level_elements() {
+    let error = "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+                 <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Replaced</text></stream:error>";
+    let expected = StreamError {
+        condition: "conflict".into(),
+        text: Some("Replaced".into()),
+    };
+    assert_eq!(expected.to_string(), "conflict (Replaced)");
+    assert_eq!(read(error), Ok(Element::StreamError(expected)));
+    assert_eq!(read("<handshake/>"), Ok(Element::Other("handshake".into())));
+    assert_eq!(
+        read("<x:message xmlns:x='urn:x'/>"),
+        Ok(Element::Other("message".into()))
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_refused() {
+    let deep = format!(
+        "<message from='a@b/c' to='d@sip.example.com'>{}{}</message>",
+        "<a>".repeat(3000),
+        "</a>".repeat(3000)
+    );
+    let large = format!(
+        "<message from='a@b/c' to='d@sip.example.com'><body>{}</body></message>",
+        "x".repeat(300_000)
+    );
+    let nodes = format!(
+        "<message from='a@b/c' to='d@sip.example.com'>{}</message>",
+        "<a/>".repeat(20_000)
+    );
+    let not_utf8 = b"<message from='a@b/c' to='d@sip.example.com'><body>\xff</body></message>";
+    for (bytes, condition) in [
+        (deep.as_bytes(), Some("policy-violation")),
+        (large.as_bytes(), Some("policy-violation")),
+        (nodes.as_bytes(), Some("bad-request")),
+        (&not_utf8[..], Some("bad-request")),
+        (
+            b"<message from='a@b/c' to='@sip.example.com'/>",
+            Some("jid-malformed"),
+        ),
+        (
+            b"<message from='a@b/c' to='d@sip.example.com/'/>",
+            Some("jid-malformed"),
+        ),
+        (
+            b"<message from='a@b/c' to='d@sip.example.com'><a></b></message>",
+            Some("bad-request"),
+        ),
+        (
+            b"<message from='a@b/c' to='d@sip.example.com'>&nbsp;</message>",
+            Some("bad-request"),
+        ),
+        (
+            b"<message from='a@b/c' to='d@sip.example.com'><p:a/></message>",
+            Some("bad-request"),
+        ),
+        (
+            b"<presence type='foo' from='a@b/c' to='d@sip.example.com'/>",
+            Some("bad-request"),
+        ),
+        (
+            b"<iq from='a@b/c' to='d@sip.example.com'/>",
+            Some("bad-request"),
+        ),
+        (
+            b"<iq type='get' id='1' from='a@b/c' to='d@sip.example.com'/>",
+            Some("bad-request"),
+        ),
+        (
+            b"<iq type='set' id='1' from='a@b/c' to='d@sip.example.com'><a/><b/></iq>",
+            Some("bad-request"),
+        ),
+        // Never answered: errors, results, and senders that cannot be addressed.
+        (
+            b"<message type='error' from='a@b/c' to='@sip.example.com'/>",
+            None,
+        ),
+        (
+            b"<iq type='result' id='1' from='a@b/c' to='@sip.example.com'/>",
+            None,
+        ),
+        (
+            b"<iq type='error' id='1' from='a@b/c' to='@sip.example.com'/>",
+            None,
+        ),
+        (
+            b"<presence type='unavailable' from='a@b/c' to='@sip.example.com'/>",
+            None,
+        ),
+        (b"<message from='@b' to='d@sip.example.com'/>", None),
+        (b"<message to='d@sip.example.com'/>", None),
+        (b"<message from='a@b/c' to='x' a='1' a='2'/>", None),
+    ] {
+        let shown = String::from_utf8_lossy(bytes.get(..80).unwrap_or(bytes));
+        assert_eq!(reply_to(bytes).as_deref(), condition, "{shown}");
+    }
+}
+
+#[test]
+fn replies_come_from_our_domain() {
+    for (to, from) in [
+        ("romeo@sip.example.com/x", "romeo@sip.example.com/x"),
+        ("romeo@elsewhere.example", H),
+        ("@sip.example.com", H),
+    ] {
+        let text = format!("<iq from='a@b/c' id='i1' to='{to}' type='foo'/>");
+        let reply = read(&text).unwrap_err().reply(&Jid::parse(H).unwrap());
+        let Some(Outgoing::Iq(iq)) = reply else {
+            panic!("{reply:?}")
+        };
+        assert_eq!((iq.from.as_str(), iq.id.as_str()), (from, "i1"));
+    }
+}
+
+// SEC-10: work is bounded whatever a stanza holds.
+#[test]
+fn many_namespaces_are_read_in_no_time() {
+    let prefixes: String = (0..63).map(|n| format!(" xmlns:p{n}='u{n}'")).collect();
+    let text = format!(
+        "<message from='a@b/c' to='d@sip.example.com'><a{prefixes}>{}</a></message>",
+        "<b xmlns='v'/>".repeat(10_000)
+    );
+    let begin = std::time::Instant::now();
+    read(&text).unwrap();
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+// SEC-10: so is memory.
+#[test]
+fn what_is_declared_once_is_not_copied_without_bound() {
+    let long = "u".repeat(100_000);
+    let siblings = "<p:b/>".repeat(10_000);
+    let attributes = "<c p:a='1'/>".repeat(5_000);
+    let children = "<body/>".repeat(10_000);
+    for (outer, inner) in [
+        (
+            format!("xmlns:p='{long}'"),
+            format!("<a xmlns='v'>{siblings}</a>"),
+        ),
+        (format!("xmlns:p='{long}'"), siblings.clone()),
+        (
+            format!("xmlns:p='{long}'"),
+            format!("<a xmlns='v'>{attributes}</a>"),
+        ),
+    ] {
+        let text =
+            format!("<message from='a@b/c' to='d@sip.example.com' {outer}>{inner}</message>");
+        assert_eq!(
+            read(&text).unwrap_err().reason,
+            Reason::Excess(Excess::Bytes)
+        );
+    }
+    let text = format!(
+        "<message from='a@b/c' to='d@sip.example.com' xml:lang='{long}'>{children}</message>"
+    );
+    let Ok(Element::Stanza(Stanza::Message(message))) = read(&text) else {
+        panic!("no message");
+    };
+    assert_eq!((message.lang, message.bodies.len()), (None, 10_000));
+}
