@@ -7,5 +7,5 @@ mod sip;
 pub use jid::{BareJid, Jid, JidError, MAX_PART, Part};
 pub use sip::{
     AddressError, AddressStyle, Addresses, Aor, SipContact, device_of, device_of_value, gr_of,
-    with_device,
+    with_device, xmpp_uri,
 };

@@ -193,18 +193,7 @@ impl Addresses {
 
     /// The new address that a redirecting SIP Contact tells, as XMPP writes it: the `xmpp:` URI of its JID. CORE-24.
     pub fn new_address_for_xmpp(&self, contact: &Uri) -> Option<String> {
-        let jid = self.jid_of(contact).ok()?;
-        let node = escape::encode_user(jid.node()?);
-        Some(match jid.resource() {
-            Some(resource) => {
-                format!(
-                    "xmpp:{node}@{}/{}",
-                    jid.domain(),
-                    escape::encode_user(resource)
-                )
-            }
-            None => format!("xmpp:{node}@{}", jid.domain()),
-        })
+        self.jid_of(contact).ok().map(|jid| xmpp_uri(&jid))
     }
 
     /// The new address in an XMPP `<gone/>` or `<redirect/>`, as a SIP Contact. `None` where it has no counterpart: then
@@ -231,6 +220,19 @@ impl Addresses {
     fn is_sip_domain(&self) -> bool {
         self.default_domain.as_deref() == Some(&self.domain)
     }
+}
+
+/// A JID as `xmpp:` URI, percent-encoded. RFC 5122 §2.2.
+pub fn xmpp_uri(jid: &Jid) -> String {
+    let encode = |part: Option<&str>| part.map(escape::encode_user).unwrap_or_default();
+    let at = if jid.node().is_some() { "@" } else { "" };
+    let slash = if jid.is_bare() { "" } else { "/" };
+    format!(
+        "xmpp:{}{at}{}{slash}{}",
+        encode(jid.node()),
+        jid.domain(),
+        encode(jid.resource())
+    )
 }
 
 /// The device a URI names: the value of `gr`, decoded. A `gr` without value (a temporary GRUU) names none, nor does one

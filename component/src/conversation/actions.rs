@@ -131,14 +131,15 @@ impl Task {
             NameAddr::from(parties.romeo_uri.clone()),
             contact_of(parties, resource.as_deref()),
         );
-        request.call_id = call_id.filter(|call_id| self.ports.registry.claim_call_id(call_id));
-        request.headers = sip::chat_headers(&subject, thread);
+        let call_id = call_id
+            .filter(|call_id| self.ports.registry.claim_call_id(call_id))
+            .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+        let juliet = parties.juliet_jid(resource.as_deref());
+        request.headers = sip::chat_headers(&subject, thread, &juliet, &call_id);
         request.content_type = sip::SDP_TYPE.to_owned();
         request.body = sip::offer(&local, self.ports.max_size).into();
-        info!(
-            call_id = request.call_id,
-            "the XMPP user opens a chat session"
-        );
+        info!(call_id, "the XMPP user opens a chat session");
+        request.call_id = Some(call_id);
         self.ports.registry.expect_invite(invite, self.door.clone());
         self.wires.add(
             chat,

@@ -4,7 +4,7 @@ use stox_msrp::sdp::{self, LocalMedia, Origin, SessionDescription, Setup};
 use stox_msrp::{ByteRange, MsrpUri, Report};
 use stox_sip::{Method, Name, NameAddr, Reply, Request, Status};
 
-use crate::address::Addresses;
+use crate::address::{Addresses, Jid, xmpp_uri};
 use crate::body;
 use crate::fault::{Addressee, Fault};
 use crate::text;
@@ -26,9 +26,19 @@ pub fn answer(offer: &SessionDescription, index: usize, local: &MsrpUri, max_siz
     sdp::answer(offer, index, local, origin(), &media(max_size))
 }
 
-/// The headers of a chat INVITE beside those every request has (CHAT-02, CORR-02, CORR-03).
-pub fn chat_headers(subject: &str, thread: &str) -> Vec<(Name, String)> {
-    let mut headers = vec![(Name::Subject, text::for_header(subject).into_owned())];
+/// The headers of a chat INVITE beside those every request has (CHAT-02, CORR-02 to CORR-04). `juliet`: the XMPP user's
+/// full JID.
+pub fn chat_headers(
+    subject: &str,
+    thread: &str,
+    juliet: &Jid,
+    call_id: &str,
+) -> Vec<(Name, String)> {
+    let contact = format!("<{}>;{call_id}", xmpp_uri(juliet));
+    let mut headers = vec![
+        (Name::Subject, text::for_header(subject).into_owned()),
+        (Name::Other("XMPP-Contact".into()), contact),
+    ];
     if text::is_token(thread) {
         headers.push((Name::Other("XMPP-Thread".into()), thread.to_owned()));
     }

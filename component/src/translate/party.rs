@@ -28,6 +28,13 @@ impl Parties {
             .unwrap_or_else(|| self.romeo.clone())
     }
 
+    /// The XMPP user's JID with that resource.
+    pub fn juliet_jid(&self, resource: Option<&str>) -> Jid {
+        resource
+            .and_then(|resource| self.juliet.with_resource(resource).ok())
+            .unwrap_or_else(|| self.juliet.clone())
+    }
+
     /// The XMPP user's SIP address with that device.
     pub fn juliet_device(&self, resource: Option<&str>) -> Uri {
         with_device(&self.juliet_uri, resource)
