@@ -1,5 +1,5 @@
 //! Shell: listeners, connections, and the way from a connection to its sessions. Decides nothing; every answer is
-//! made by [`SessionCore`](crate::session::SessionCore).
+//! made by [`SessionCore`].
 
 mod connection;
 mod connector;

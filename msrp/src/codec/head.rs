@@ -334,7 +334,8 @@ fn named<'a, const LENGTH: usize>(
 fn is_text(value: &[u8]) -> bool {
     // Without a short cut, so that it is done many bytes at a time.
     let controls = value.iter().fold(0u8, |controls, byte| {
-        controls | u8::from(byte.is_ascii_control() && *byte != b'\t')
+        let is_control = u8::from(*byte < b' ') & u8::from(*byte != b'\t');
+        controls | is_control | u8::from(*byte == 0x7f)
     });
     !value.is_empty() && controls == 0
 }
