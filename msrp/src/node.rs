@@ -5,6 +5,7 @@ mod connection;
 mod connector;
 mod door;
 mod listener;
+mod reading;
 
 use std::{
     collections::HashMap,

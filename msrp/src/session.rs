@@ -4,9 +4,11 @@
 //! connection, which sessions may share, and puts what the owner must know into a list of [`Output`]s. It never
 //! waits and looks at no clock.
 
+mod message_id;
 mod outbound;
 mod receiving;
 mod sending;
+mod transactions;
 
 pub use outbound::Outbound;
 

@@ -2,20 +2,16 @@
 //! for everything that waits. While nothing is under way it holds no buffer.
 
 use std::{
-    cell::RefCell,
     collections::{HashMap, VecDeque},
-    future::poll_fn,
     io,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Arc, Mutex},
-    task::Poll,
     time::Instant,
 };
 
 use bytes::BytesMut;
 use tokio::{
-    io::{AsyncRead, ReadBuf},
     net::{
         TcpStream,
         tcp::{ReadHalf, WriteHalf},
@@ -25,15 +21,13 @@ use tokio::{
 };
 use tracing::{debug, info, trace};
 
-use super::{Shared, door::Door, listener::Place, lock, now};
+use super::{Shared, door::Door, listener::Place, lock, now, reading::read};
 use crate::{
     Limits, LostCause, Outgoing, Role, SendError, SessionEvent,
     codec::{Decoder, Head, Method, Part, Start},
     session::{Outbound, Output, refuse},
 };
 
-/// Bytes per read; one buffer per thread serves all connections.
-const READ: usize = 64 << 10;
 /// Segments per write.
 const SLICES: usize = 64;
 /// Chunks of long messages are made while less than this waits, so that others are not held up behind them.
@@ -479,28 +473,6 @@ impl Inner {
             }
         }
     }
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
-}
-
-/// Appends what there is to the buffer, which so never holds more memory than was read. 0 at the end of the stream.
-async fn read(reader: &mut ReadHalf<'_>, buffer: &mut BytesMut) -> io::Result<usize> {
-    poll_fn(|context| {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut filled = ReadBuf::new(scratch);
-            match Pin::new(&mut *reader).poll_read(context, &mut filled) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Ready(Ok(())) => {
-                    buffer.extend_from_slice(filled.filled());
-                    Poll::Ready(Ok(filled.filled().len()))
-                }
-            }
-        })
-    })
-    .await
 }
 
 /// The session id within an MSRP URI; empty if there is none.

@@ -1,18 +1,18 @@
 //! The sending half of a session: our SENDs, their transactions, and REPORTs about them.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::Rng;
 
-use super::{Outbound, Output, earlier};
+use super::{
+    Outbound, Output,
+    message_id::MessageIds,
+    transactions::{Awaits, Oldest, Transactions},
+};
 use crate::{
     ByteRange, FailureReport, Ident, Limits, Outgoing, Report, SendError, SessionEvent,
     codec::{Flag, Head, Paths, SendHead, put_end_line, put_report, put_send_head},
-    ident::{digit_of, fill_random, letter_of},
 };
 
 /// Bodies longer than this must say that they may be interrupted. RFC 4975 §7.1.1.
@@ -21,43 +21,12 @@ const UNINTERRUPTED: usize = 2048;
 #[derive(Debug)]
 pub(super) struct Sending {
     chunk_size: Option<usize>,
-    /// Begins all our Message-IDs, so that a REPORT is known to be about one of ours.
-    prefix: [u8; Sending::PREFIX],
-    messages: u32,
-    /// By ascending sequence, which is also the order they were written in.
-    transactions: VecDeque<Transaction>,
-    next_sequence: u64,
-    /// Those of `transactions` that still await something.
-    unanswered: usize,
+    message_ids: MessageIds,
+    transactions: Transactions,
     /// Messages in several chunks that are not yet all answered, in order; the first with bytes left is being sent.
     chunked: Vec<Chunked>,
     /// REPORTs that may still come: their number is bounded by what was sent.
     reports_due: u64,
-}
-
-#[derive(Debug)]
-struct Transaction {
-    sequence: u64,
-    id: Ident,
-    /// The stream's position after its last byte.
-    end: u64,
-    awaits: Awaits,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Awaits {
-    Binding,
-    /// The response to a message in one chunk.
-    Message {
-        token: u64,
-        failure_report: FailureReport,
-    },
-    /// The response to one of several chunks.
-    Chunk {
-        token: u64,
-    },
-    /// Nothing more; stays until those before it are done too.
-    Nothing,
 }
 
 #[derive(Debug)]
@@ -82,19 +51,11 @@ pub(super) enum BindTimeout {
 }
 
 impl Sending {
-    const PREFIX: usize = 11;
-    const MESSAGE_DIGITS: usize = 7;
-
     pub(super) fn new(chunk_size: Option<usize>, rng: &mut impl Rng) -> Sending {
-        let mut prefix = [0; Sending::PREFIX];
-        fill_random(rng, prefix.iter_mut());
         Sending {
             chunk_size: chunk_size.map(|size| size.max(UNINTERRUPTED)),
-            prefix,
-            messages: 0,
-            transactions: VecDeque::new(),
-            next_sequence: 0,
-            unanswered: 0,
+            message_ids: MessageIds::new(rng),
+            transactions: Transactions::default(),
             chunked: Vec::new(),
             reports_due: 0,
         }
@@ -108,7 +69,7 @@ impl Sending {
         deadline: Instant,
     ) {
         let id = self.fresh_id(None, &[], rng, outbound);
-        let message_id = self.next_message_id(0);
+        let message_id = self.message_ids.next(0);
         put_send_head(
             outbound.tail(),
             &SendHead {
@@ -122,7 +83,8 @@ impl Sending {
             },
         );
         put_end_line(outbound.tail(), id.as_bytes(), Flag::Complete, false);
-        self.await_response(id, Awaits::Binding, outbound, deadline);
+        self.transactions
+            .begin(id, Awaits::Binding, outbound, deadline);
     }
 
     pub(super) fn take(
@@ -142,10 +104,11 @@ impl Sending {
         if waiting >= limits.queued {
             return Err(SendError::Full);
         }
-        if self.unanswered >= limits.unanswered_outgoing && !self.forget_oldest_partial(outbound) {
+        let is_full = self.transactions.unanswered() >= limits.unanswered_outgoing;
+        if is_full && !self.transactions.forget_oldest_partial(outbound) {
             return Err(SendError::Full);
         }
-        let message_id = self.next_message_id(outgoing.token);
+        let message_id = self.message_ids.next(outgoing.token);
         self.reports_due = self
             .reports_due
             .saturating_add(2 + outgoing.body.len() as u64 / UNINTERRUPTED as u64);
@@ -221,7 +184,8 @@ impl Sending {
         let awaits_response = outgoing.failure_report != FailureReport::No;
         if awaits_response {
             let token = outgoing.token;
-            self.await_response(id, Awaits::Chunk { token }, outbound, deadline);
+            self.transactions
+                .begin(id, Awaits::Chunk { token }, outbound, deadline);
         }
         if is_last && !awaits_response {
             self.chunked.remove(index);
@@ -243,16 +207,7 @@ impl Sending {
         out: &mut Vec<Output>,
     ) -> Option<Bind> {
         let id = Ident::new(transaction_id)?;
-        let sequence = outbound.sequence(&id)?;
-        let index = self.index_of(sequence)?;
-        let transaction = self.transactions.get_mut(index)?;
-        if transaction.id != id {
-            return None;
-        }
-        let awaits = std::mem::replace(&mut transaction.awaits, Awaits::Nothing);
-        outbound.forget(&id);
-        self.unanswered = self.unanswered.saturating_sub(1);
-        self.drop_answered();
+        let awaits = self.transactions.answer(&id, outbound)?;
         let is_success = (200..300).contains(&status);
         match awaits {
             Awaits::Binding if is_success => return Some(Bind::Accepted),
@@ -278,7 +233,9 @@ impl Sending {
     }
 
     pub(super) fn on_report(&mut self, head: &Head, out: &mut Vec<Output>) {
-        let token = head.message_id().and_then(|id| self.token_of(id));
+        let token = head
+            .message_id()
+            .and_then(|id| self.message_ids.token_of(id));
         let (Some(token), Some(status)) = (token, head.status()) else {
             return;
         };
@@ -305,25 +262,12 @@ impl Sending {
         out: &mut Vec<Output>,
     ) -> (BindTimeout, Option<Instant>) {
         let mut bind = BindTimeout::NotUnderWay;
-        let mut next = None;
-        while let Some(transaction) = self.transactions.front() {
-            if matches!(transaction.awaits, Awaits::Nothing) {
-                self.transactions.pop_front();
-                continue;
-            }
-            let deadline = match outbound.written_at(transaction.end) {
-                Some(written) => written + timeout,
-                // Not even written: the connection's own watch sees to that.
-                None => now + timeout,
+        loop {
+            let awaits = match self.transactions.expire_oldest(now, timeout, outbound) {
+                Oldest::Expired(awaits) => awaits,
+                Oldest::Due(deadline) => return (bind, Some(deadline)),
+                Oldest::None => return (bind, None),
             };
-            if deadline > now {
-                next = earlier(next, Some(deadline));
-                break;
-            }
-            let (id, awaits) = (transaction.id, transaction.awaits);
-            outbound.forget(&id);
-            self.transactions.pop_front();
-            self.unanswered = self.unanswered.saturating_sub(1);
             match awaits {
                 Awaits::Binding => bind = BindTimeout::Unanswered,
                 Awaits::Message {
@@ -336,17 +280,10 @@ impl Sending {
                 Awaits::Chunk { token } => self.chunk_was_not_answered(token, out),
             }
         }
-        (bind, next)
     }
 
     pub(super) fn end(&mut self, outbound: &mut Outbound) {
-        for transaction in self.transactions.drain(..) {
-            if !matches!(transaction.awaits, Awaits::Nothing) {
-                outbound.forget(&transaction.id);
-            }
-        }
-        self.transactions = VecDeque::new();
-        self.unanswered = 0;
+        self.transactions.end(outbound);
         self.chunked = Vec::new();
     }
 
@@ -380,28 +317,8 @@ impl Sending {
                 token: outgoing.token,
                 failure_report: outgoing.failure_report,
             };
-            self.await_response(id, awaits, outbound, deadline);
+            self.transactions.begin(id, awaits, outbound, deadline);
         }
-    }
-
-    fn await_response(
-        &mut self,
-        id: Ident,
-        awaits: Awaits,
-        outbound: &mut Outbound,
-        deadline: Instant,
-    ) {
-        let sequence = self.next_sequence;
-        self.next_sequence = sequence.wrapping_add(1);
-        outbound.begin(id, sequence);
-        self.unanswered += 1;
-        self.transactions.push_back(Transaction {
-            sequence,
-            id,
-            end: outbound.end(),
-            awaits,
-        });
-        outbound.arm(deadline);
     }
 
     /// The wish if it may be used, else a random id (CHAT-13, MSRP-16).
@@ -424,41 +341,6 @@ impl Sending {
                     }
                 }
             })
-    }
-
-    /// Our prefix, the message's number, and the owner's token, so that a REPORT leads to its message without
-    /// anything being kept for it.
-    fn next_message_id(&mut self, token: u64) -> Ident {
-        let number = self.messages;
-        self.messages = number.wrapping_add(1);
-        let mut text = [0u8; 32];
-        let mut length = 0;
-        let number =
-            (0..Sending::MESSAGE_DIGITS).map(|place| letter_of(u64::from(number) >> (5 * place)));
-        let mut left = token;
-        let token = std::iter::once(letter_of(token)).chain(std::iter::from_fn(|| {
-            left >>= 5;
-            (left > 0).then(|| letter_of(left))
-        }));
-        let letters = self.prefix.into_iter().chain(number).chain(token);
-        for (slot, letter) in text.iter_mut().zip(letters) {
-            *slot = letter;
-            length += 1;
-        }
-        // Always legal: letters and digits, at least 19 and at most 31 of them.
-        Ident::new(text.get(..length).unwrap_or_default()).unwrap_or(Ident::FALLBACK)
-    }
-
-    fn token_of(&self, message_id: &[u8]) -> Option<u64> {
-        let rest = message_id.strip_prefix(&self.prefix)?;
-        let digits = rest.get(Sending::MESSAGE_DIGITS..)?;
-        if digits.is_empty() || digits.len() > 13 {
-            return None;
-        }
-        digits.iter().rev().try_fold(0u64, |token, letter| {
-            let digit = digit_of(*letter)?;
-            Some(token.checked_mul(32)? | digit)
-        })
     }
 
     fn chunk_was_accepted(&mut self, token: u64, out: &mut Vec<Output>) {
@@ -508,53 +390,6 @@ impl Sending {
             .iter()
             .map(|message| message.outgoing.body.len().saturating_sub(message.sent))
             .fold(0, usize::saturating_add)
-    }
-
-    fn index_of(&self, sequence: u64) -> Option<usize> {
-        match self.transactions.front() {
-            Some(first) if first.sequence == sequence => Some(0),
-            _ => self
-                .transactions
-                .binary_search_by_key(&sequence, |transaction| transaction.sequence)
-                .ok(),
-        }
-    }
-
-    /// With `partial` no answer is the good answer: the oldest such transaction may make room for a new one.
-    fn forget_oldest_partial(&mut self, outbound: &mut Outbound) -> bool {
-        let Some(transaction) = self.transactions.front_mut() else {
-            return false;
-        };
-        let Awaits::Message {
-            failure_report: FailureReport::Partial,
-            ..
-        } = transaction.awaits
-        else {
-            return false;
-        };
-        transaction.awaits = Awaits::Nothing;
-        outbound.forget(&transaction.id);
-        self.unanswered = self.unanswered.saturating_sub(1);
-        self.drop_answered();
-        true
-    }
-
-    /// Lets go of transactions that await nothing: at the front always, elsewhere when they become the most.
-    fn drop_answered(&mut self) {
-        while let Some(Transaction {
-            awaits: Awaits::Nothing,
-            ..
-        }) = self.transactions.front()
-        {
-            self.transactions.pop_front();
-        }
-        if self.transactions.len() > 2 * self.unanswered + 64 {
-            self.transactions
-                .retain(|transaction| !matches!(transaction.awaits, Awaits::Nothing));
-        }
-        if self.transactions.is_empty() && self.transactions.capacity() > 64 {
-            self.transactions = VecDeque::new();
-        }
     }
 }
 
