@@ -12,7 +12,8 @@ use tracing::{info, warn};
 
 use crate::address::Addresses;
 use crate::config::{Authority, Config, Listener};
-use crate::conversation::{Input, Ports};
+use crate::conversation::Ports;
+use crate::mailbox::Input;
 use crate::registry::Registry;
 use crate::route::{SipRouter, XmppRouter};
 use crate::translate::Settings;

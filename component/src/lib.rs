@@ -8,10 +8,11 @@
 //! ```
 //!
 //! - [`translate`] decides: what one side did becomes what the other side is to see. No I/O, no clock.
-//! - [`conversation`] is the task around one of those; [`registry`] holds the doors; [`route`] finds the right one.
+//! - [`conversation`] is the task around one of those, [`mailbox`] its door; [`registry`] holds the doors; [`route`] finds
+//!   the right one.
 //! - [`xmpp`] is the link to the server; [`sip`] reads and writes SIP messages and SDP in the core's terms.
 //! - [`address`], [`fault`], [`body`] and [`text`] map addresses, errors and texts between the worlds.
-//! - [`promise`] is what travels with every message, so that none is lost in silence.
+//! - [`translate::promise`] is what travels with every message, so that none is lost in silence.
 //! - [`gateway`] puts it all together; [`config`], [`cli`], [`check`], [`admin`], [`logging`] and [`metrics`] are for its
 //!   operator.
 
@@ -44,8 +45,8 @@ pub mod conversation;
 pub mod fault;
 pub mod gateway;
 pub mod logging;
+pub mod mailbox;
 pub mod metrics;
-pub mod promise;
 pub mod registry;
 pub mod route;
 pub mod sip;

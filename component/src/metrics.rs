@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::promise::{Outcome, Ticket};
+use crate::translate::promise::{Outcome, Ticket};
 
 /// The media type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -137,7 +137,7 @@ mod tests {
         session_opened();
         link_up();
         settled(
-            &Ticket::Stanza(Box::new(crate::promise::Origin {
+            &Ticket::Stanza(Box::new(crate::translate::promise::Origin {
                 from: "a@b/c".parse().unwrap(),
                 to: "d@e".parse().unwrap(),
                 id: None,

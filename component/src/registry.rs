@@ -8,15 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use stox_sip::{InviteId, RequestId};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 use crate::address::BareJid;
 use crate::call_ids::CallIds;
-use crate::conversation::Input;
+use crate::mailbox::{Door, Full, Input};
 use crate::translate::Parties;
-
-/// Work that may wait at one door. With it waits at most what the conversation itself has under way.
-const MAILBOX: usize = 2048;
 
 /// Whom a conversation is between: the XMPP user, and the SIP user in the one spelling that all others lead to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,27 +45,6 @@ impl Key {
     }
 }
 
-/// The way into a conversation's mailbox.
-///
-/// New work is bounded by [`Door::deliver`]; the outcome of what the conversation asked for is always let in, since there
-/// can be no more of it than was asked for.
-#[derive(Clone, Debug)]
-pub struct Door {
-    mailbox: mpsc::UnboundedSender<Input>,
-    waiting: Arc<AtomicUsize>,
-}
-
-/// The other end of a [`Door`].
-#[derive(Debug)]
-pub struct Mailbox {
-    inputs: mpsc::UnboundedReceiver<Input>,
-    waiting: Arc<AtomicUsize>,
-}
-
-/// There is no room, or nobody behind the door; here is the work back.
-#[derive(Debug)]
-pub struct Full(pub Input);
-
 /// Conversations there may be at a time (SEC-14).
 const CONVERSATIONS: usize = 200_000;
 
@@ -81,68 +57,6 @@ pub struct Registry {
     conversations: AtomicUsize,
     call_ids: Mutex<CallIds>,
     retired: Notify,
-}
-
-/// A mailbox and the way into it.
-pub fn door() -> (Door, Mailbox) {
-    let (sender, inputs) = mpsc::unbounded_channel();
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let door = Door {
-        mailbox: sender,
-        waiting: waiting.clone(),
-    };
-    (door, Mailbox { inputs, waiting })
-}
-
-impl Door {
-    /// Puts new work into the mailbox, if there is room.
-    ///
-    /// # Errors
-    /// [`Full`] gives the work back; the caller tells its sender.
-    pub fn deliver(&self, input: Input) -> Result<(), Full> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAILBOX {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Full(input));
-        }
-        self.mailbox
-            .send(input)
-            .map_err(|returned| Full(returned.0))
-    }
-
-    /// Puts the outcome of something the conversation asked for into the mailbox. A conversation that is over wants to
-    /// know no more.
-    pub fn complete(&self, input: Input) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.mailbox.send(input).is_err() {
-            tracing::debug!("an outcome came after the end of its conversation");
-        }
-    }
-
-    fn is_quiet(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) == 0
-    }
-}
-
-impl Mailbox {
-    /// The next input; waits for it.
-    pub async fn recv(&mut self) -> Option<Input> {
-        let input = self.inputs.recv().await;
-        self.note(input.is_some());
-        input
-    }
-
-    /// The next input, if there is one.
-    pub fn try_recv(&mut self) -> Option<Input> {
-        let input = self.inputs.try_recv().ok();
-        self.note(input.is_some());
-        input
-    }
-
-    fn note(&self, taken: bool) {
-        if taken {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
 }
 
 impl Registry {

@@ -14,12 +14,13 @@ use tracing::{debug, info};
 
 use crate::address::{AddressError, Addresses, Aor, Jid};
 use crate::body;
-use crate::conversation::{self, Input, Ports};
+use crate::conversation::{self, Ports};
 use crate::fault::{Condition, Fault};
+use crate::mailbox::Input;
 use crate::metrics;
-use crate::promise::Origin;
 use crate::registry::{Key, Registry};
 use crate::sip;
+use crate::translate::promise::Origin;
 use crate::translate::{Event, Kind, Parties, Written};
 use crate::xmpp::{
     ChatState, Handler as XmppHandler, LinkEvent, Message, MessageType, Outgoing, OutgoingPresence,

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::Task;
 use super::wires::{ChatInbox, Receipt, Wire};
-use crate::promise::{Outcome, Settlement, Ticket};
+use crate::translate::promise::{Outcome, Settlement, Ticket};
 use crate::translate::{Action, ChatEvent, ChatId, Event, Page, Parties, Token};
 use crate::xmpp::Outgoing;
 use crate::{address, metrics, sip};

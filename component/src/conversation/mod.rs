@@ -11,45 +11,20 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use stox_msrp::node::Node;
-use stox_msrp::{Incoming, SessionEvent};
-use stox_sip::{InviteId, Request, ServerTransactionId, Sip};
+use stox_sip::Sip;
 use tracing::{Instrument, info_span};
 
-use crate::address::{Addresses, Jid};
-use crate::registry::{Door, Key, Mailbox, Registry, door};
+use crate::address::Addresses;
+use crate::mailbox::{Door, Input, Mailbox, door};
+use crate::registry::{Key, Registry};
 use crate::sip;
-use crate::translate::{
-    Action, ChatEvent, ChatId, Clock, Conversation, Event, Parties, Settings, Token,
-};
+use crate::translate::{Action, ChatEvent, Clock, Conversation, Event, Parties, Settings};
 use crate::xmpp::Link;
 pub use wires::Receipt;
 use wires::Wires;
 
 /// Inputs handled before their actions are carried out, so that a burst costs one round.
 const ROUND: usize = 64;
-
-/// What arrives in a conversation's mailbox.
-#[derive(Debug)]
-pub enum Input {
-    /// From the XMPP side, translated by the router already.
-    Xmpp(Box<Event>),
-    /// An INVITE of the SIP user's for that address of the XMPP user's.
-    Invited(Box<(InviteId, Request, Jid)>),
-    /// A MESSAGE of the SIP user's for that address of the XMPP user's.
-    Paged(Box<(ServerTransactionId, Request, Jid)>),
-    /// What became of an INVITE, a dialog or a request.
-    Sip(Box<stox_sip::Event>),
-    /// A message of the SIP user's by MSRP.
-    Msrp(ChatId, Box<Incoming>),
-    /// What became of an MSRP session or of a message sent by it.
-    MsrpOutcome(ChatId, SessionEvent),
-    /// The XMPP server has taken the stanza.
-    Handed(Token),
-    /// The stanza cannot be known to have reached the XMPP server.
-    Lost(Token),
-    /// The gateway says goodbye.
-    ShutDown,
-}
 
 /// What all conversations share.
 pub struct Ports {

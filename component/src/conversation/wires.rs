@@ -7,8 +7,7 @@ use stox_msrp::sdp::SessionDescription;
 use stox_msrp::{Incoming, MsrpUri, SessionEvent};
 use stox_sip::InviteId;
 
-use super::Input;
-use crate::registry::Door;
+use crate::mailbox::{Door, Input};
 use crate::translate::{ChatId, Token};
 use crate::xmpp::Confirmation;
 

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::event::{Action, Settings, Token, Written};
 use super::party::Parties;
-use crate::promise::{Ledger, Promise};
+use crate::translate::promise::{Ledger, Promise};
 
 /// The surroundings of one event.
 pub(super) struct Context<'a> {

@@ -10,7 +10,7 @@ use super::media::{Media, Unusable};
 use crate::address::Jid;
 use crate::config::ChatMode;
 use crate::fault::Fault;
-use crate::promise::{Origin, Settlement};
+use crate::translate::promise::{Origin, Settlement};
 use crate::xmpp::Outgoing;
 
 /// One chat session within its conversation. Never reused while the conversation lives.

@@ -11,6 +11,7 @@ mod event;
 mod media;
 mod pager;
 mod party;
+pub mod promise;
 mod stanza;
 
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ pub use party::Parties;
 use crate::address::device_of;
 use crate::config::ChatMode;
 use crate::fault::{Condition, Fault};
-use crate::promise::{Ledger, Ticket};
+use promise::{Ledger, Ticket};
 
 /// How long a conversation without sessions keeps what it knows of its threads (T23, `corr.ttl`).
 const LINGER: Duration = Duration::from_secs(3600);

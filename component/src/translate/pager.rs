@@ -9,7 +9,7 @@ use super::stanza;
 use crate::address::Jid;
 use crate::body::Text;
 use crate::fault::{Addressee, Condition, Fault};
-use crate::promise::{Promise, Ticket};
+use crate::translate::promise::{Promise, Ticket};
 
 /// Threads whose Call-ID is remembered, per conversation.
 const THREADS: usize = 32;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use stox_msrp::{FailureReport, Incoming, IncomingId, LostCause, Role};
 
 use super::*;
-use crate::promise::{Origin, Outcome, Settlement};
+use crate::translate::promise::{Origin, Outcome, Settlement};
 
 const THREAD: &str = "e0ffe42b28561960c6b12b944a092794b9683a38";
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use script::{Line, Party};
 use stox::fault::Fault;
-use stox::promise::{Origin, Outcome, Settlement, Ticket};
+use stox::translate::promise::{Origin, Outcome, Settlement, Ticket};
 use stox::translate::{
     Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Media, PageFault,
     Paged, Parties, Rejection, Settings, Token, Wrapping, Written,

@@ -28,7 +28,7 @@ use super::context::Context;
 use super::event::{Action, ChatEvent, ChatId, Invitation, Reason, Settings, Token, Written};
 use crate::address::Jid;
 use crate::fault::{Condition, Fault};
-use crate::promise::Promise;
+use crate::translate::promise::Promise;
 use crate::xmpp::Outgoing;
 
 /// One session. Given every event of its own in turn; over when [`Chat::is_over`] says so.

@@ -7,9 +7,9 @@ use stox_msrp::{FailureReport, Incoming};
 use super::{Context, Thread, unavailable};
 use crate::body;
 use crate::fault::{Condition, Fault};
-use crate::promise::{Origin, Outcome, Promise, Settlement, Ticket};
 use crate::translate::event::{Action, Token, Written};
 use crate::translate::media::{Media, Wrapping};
+use crate::translate::promise::{Origin, Outcome, Promise, Settlement, Ticket};
 use crate::translate::stanza;
 
 /// Messages that were told a fate and may yet be told another: this many of each direction are remembered.

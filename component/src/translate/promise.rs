@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stox_msrp::IncomingId;
 use stox_sip::ServerTransactionId;
 
+use super::event::ChatId;
 use crate::address::Jid;
 use crate::fault::{Addressee, Condition, Fault};
-use crate::translate::ChatId;
 
 /// Whom to tell what became of a message, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]

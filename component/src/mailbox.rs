@@ -1,0 +1,121 @@
+//! What arrives at a conversation, the door it comes in by, and the mailbox behind it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use stox_msrp::{Incoming, SessionEvent};
+use stox_sip::{InviteId, Request, ServerTransactionId};
+use tokio::sync::mpsc;
+
+use crate::address::Jid;
+use crate::translate::{ChatId, Event, Token};
+
+/// What arrives in a conversation's mailbox.
+#[derive(Debug)]
+pub enum Input {
+    /// From the XMPP side, translated by the router already.
+    Xmpp(Box<Event>),
+    /// An INVITE of the SIP user's for that address of the XMPP user's.
+    Invited(Box<(InviteId, Request, Jid)>),
+    /// A MESSAGE of the SIP user's for that address of the XMPP user's.
+    Paged(Box<(ServerTransactionId, Request, Jid)>),
+    /// What became of an INVITE, a dialog or a request.
+    Sip(Box<stox_sip::Event>),
+    /// A message of the SIP user's by MSRP.
+    Msrp(ChatId, Box<Incoming>),
+    /// What became of an MSRP session or of a message sent by it.
+    MsrpOutcome(ChatId, SessionEvent),
+    /// The XMPP server has taken the stanza.
+    Handed(Token),
+    /// The stanza cannot be known to have reached the XMPP server.
+    Lost(Token),
+    /// The gateway says goodbye.
+    ShutDown,
+}
+
+/// Work that may wait at one door. With it waits at most what the conversation itself has under way.
+const MAILBOX: usize = 2048;
+
+/// The way into a conversation's mailbox.
+///
+/// New work is bounded by [`Door::deliver`]; the outcome of what the conversation asked for is always let in, since there
+/// can be no more of it than was asked for.
+#[derive(Clone, Debug)]
+pub struct Door {
+    mailbox: mpsc::UnboundedSender<Input>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The other end of a [`Door`].
+#[derive(Debug)]
+pub struct Mailbox {
+    inputs: mpsc::UnboundedReceiver<Input>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// There is no room, or nobody behind the door; here is the work back.
+#[derive(Debug)]
+pub struct Full(pub Input);
+
+/// A mailbox and the way into it.
+pub fn door() -> (Door, Mailbox) {
+    let (sender, inputs) = mpsc::unbounded_channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let door = Door {
+        mailbox: sender,
+        waiting: waiting.clone(),
+    };
+    (door, Mailbox { inputs, waiting })
+}
+
+impl Door {
+    /// Puts new work into the mailbox, if there is room.
+    ///
+    /// # Errors
+    /// [`Full`] gives the work back; the caller tells its sender.
+    pub fn deliver(&self, input: Input) -> Result<(), Full> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAILBOX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full(input));
+        }
+        self.mailbox
+            .send(input)
+            .map_err(|returned| Full(returned.0))
+    }
+
+    /// Puts the outcome of something the conversation asked for into the mailbox. A conversation that is over wants to
+    /// know no more.
+    pub fn complete(&self, input: Input) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.mailbox.send(input).is_err() {
+            tracing::debug!("an outcome came after the end of its conversation");
+        }
+    }
+
+    /// Nothing waits behind it.
+    pub fn is_quiet(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Mailbox {
+    /// The next input; waits for it.
+    pub async fn recv(&mut self) -> Option<Input> {
+        let input = self.inputs.recv().await;
+        self.note(input.is_some());
+        input
+    }
+
+    /// The next input, if there is one.
+    pub fn try_recv(&mut self) -> Option<Input> {
+        let input = self.inputs.try_recv().ok();
+        self.note(input.is_some());
+        input
+    }
+
+    fn note(&self, taken: bool) {
+        if taken {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
