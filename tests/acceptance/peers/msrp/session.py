@@ -145,6 +145,12 @@ class MsrpSession:
         equal(got.text, text, f"{self.owner} received\n{got.frame}\ntext")
         return got
 
+    async def until_answered(self, timeout: float = PATIENCE) -> None:
+        """Returns when each of our requests has its answer."""
+        waiting = list(self._answers.values())
+        if waiting and (await asyncio.wait(waiting, timeout=timeout))[1]:
+            raise FlowFailed(f"{self.owner}: {len(self._answers)} SENDs without an answer in {timeout:g} s")
+
     def handle(self, frame: Frame) -> None:
         """A frame of the connection that names this session."""
         if frame.status is not None:

@@ -63,8 +63,9 @@ class Call:
         )
 
     async def bye(self) -> None:
-        """Hangs up; the gateway must answer 200."""
+        """Hangs up, once every SEND has its answer; the gateway must answer 200."""
         await self.user.connect()
+        await self.session.until_answered()
         response = await self.user.transact(self.send("BYE")).answered()
         equal(response.status, 200, "answer to BYE")
         self.user.drop(self)
