@@ -462,6 +462,20 @@ fn an_id_that_is_in_the_body_is_not_used() {
     }
 }
 
+// The owner may have a message with any token, also 0.
+#[test]
+fn a_report_about_the_binding_request_is_about_no_message() {
+    let mut side = Side::connected(Role::Active);
+    let sent = side.sent();
+    side.receive(&response(&transaction_id(&sent), 200));
+    assert_eq!(side.send(&outgoing(0)), Ok(()));
+    side.events();
+    let message_id = header(&sent, "Message-ID");
+    let headers = format!("Message-ID: {message_id}\r\nStatus: 000 200\r\n");
+    side.receive(&request("abcd", "REPORT", &headers));
+    assert_eq!(side.events(), []);
+}
+
 // RCPT-02, RCPT-03, MSRP-20
 #[test]
 fn reports_lead_to_their_message_and_are_bounded() {

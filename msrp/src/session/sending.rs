@@ -69,7 +69,8 @@ impl Sending {
         deadline: Instant,
     ) {
         let id = self.fresh_id(None, &[], rng, outbound);
-        let message_id = self.message_ids.next(0);
+        // None of ours: a REPORT about it would be taken for one about a message with token 0.
+        let message_id = Ident::random(rng);
         put_send_head(
             outbound.tail(),
             &SendHead {
