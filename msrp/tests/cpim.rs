@@ -124,6 +124,30 @@ fn the_stock_clients_mixture_of_line_ends() {
 }
 
 #[test]
+fn folded_lines_belong_to_the_header_before_them() {
+    let message = parse(
+        "\r\nContent-ID: 1\r\nContent-Type:\r\n text/plain;\r\n\tcharset=utf-8\r\nX: 2\r\n 3\r\n\r\n",
+    );
+    let message = message.unwrap();
+    assert_eq!(
+        message.content_type.as_deref(),
+        Some("text/plain; charset=utf-8")
+    );
+    let headers = [("Content-ID", "1"), ("X", "2 3")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(message.content_headers, headers);
+}
+
+// Two readers must not see two types in one message.
+#[test]
+fn the_first_type_counts_also_when_written_again() {
+    let message = parse("\r\nContent-Type:\r\nContent-Type: a/b\r\nContent-Type: c/d\r\n\r\nx");
+    let message = message.unwrap();
+    assert_eq!(message.content_type.as_deref(), Some("a/b"));
+    assert_eq!(message.wrap(), "\r\nContent-Type: a/b\r\n\r\nx");
+}
+
+#[test]
 fn addresses_in_all_shapes() {
     for (text, expected) in [
         ("<sip:a@b>", address(None, "sip:a@b")),

@@ -22,18 +22,12 @@ pub(super) fn parse(bytes: &Bytes) -> Result<Message, CpimError> {
             without_parameters(value),
         )?;
     }
-    while let Some(line) = lines.next_header()? {
-        let is_continuation = line.starts_with([' ', '\t']);
-        if is_continuation {
-            continue_header(&mut message, line);
-            continue;
-        }
-        let (name, value) = line.split_once(':').ok_or(CpimError::MalformedHeader)?;
-        let value = value.trim().to_owned();
-        if name.eq_ignore_ascii_case("Content-Type") && message.content_type.is_none() {
-            message.content_type = Some(value);
-        } else {
-            message.content_headers.push((name.to_owned(), value));
+    for (name, value) in content_headers(&mut lines)? {
+        if !name.eq_ignore_ascii_case("Content-Type") {
+            message.content_headers.push((name, value));
+        } else if !value.is_empty() {
+            // A second one must not become the first when this is written again.
+            message.content_type.get_or_insert(value);
         }
     }
     message.body = if lines.bytes.is_empty() {
@@ -96,6 +90,23 @@ fn read_header(
         _ => {}
     }
     Ok(())
+}
+
+/// Names and values of the content's headers, folded ones on one line.
+fn content_headers(lines: &mut Lines<'_>) -> Result<Vec<(String, String)>, CpimError> {
+    let mut headers: Vec<(String, String)> = Vec::new();
+    while let Some(line) = lines.next_header()? {
+        if !line.starts_with([' ', '\t']) {
+            let (name, value) = line.split_once(':').ok_or(CpimError::MalformedHeader)?;
+            headers.push((name.to_owned(), value.trim().to_owned()));
+        } else if let Some((_, value)) = headers.last_mut() {
+            if !value.is_empty() {
+                value.push(' ');
+            }
+            value.push_str(line.trim());
+        }
+    }
+    Ok(headers)
 }
 
 /// The lines before the next empty one.
@@ -208,15 +219,4 @@ fn closing_quote(text: &str) -> Option<usize> {
         escaped = byte == b'\\' && !escaped;
         closes
     })
-}
-
-fn continue_header(message: &mut Message, line: &str) {
-    let value = match message.content_headers.last_mut() {
-        Some((_, value)) => Some(value),
-        None => message.content_type.as_mut(),
-    };
-    if let Some(value) = value {
-        value.push(' ');
-        value.push_str(line.trim());
-    }
 }
