@@ -181,7 +181,8 @@ impl SessionCore {
         let Start::Response(status) = head.start() else {
             return;
         };
-        if self.state == State::Ended {
+        // MSRP has no provisional responses: below 200 is neither yes nor no.
+        if self.state == State::Ended || status < 200 {
             return;
         }
         match self

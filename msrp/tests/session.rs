@@ -462,6 +462,21 @@ fn an_id_that_is_in_the_body_is_not_used() {
     }
 }
 
+#[test]
+fn a_status_below_200_decides_nothing() {
+    let mut side = Side::bound();
+    assert_eq!(side.send(&outgoing(1)), Ok(()));
+    let id = transaction_id(&side.sent());
+    for status in [0, 2, 100, 199] {
+        let response =
+            response(&id, status).replace(&format!(" {status}\r"), &format!(" {status:03}\r"));
+        side.receive(&response);
+        assert_eq!(side.events(), []);
+    }
+    side.receive(&response(&id, 200));
+    assert_eq!(side.events(), [SessionEvent::Accepted { token: 1 }]);
+}
+
 // The owner may have a message with any token, also 0.
 #[test]
 fn a_report_about_the_binding_request_is_about_no_message() {
