@@ -1,0 +1,639 @@
+//! Two sessions that share a connection, in virtual time: their owner, their peer, the connection and the clock do what the
+//! bytes say, in any order. Every byte of a script is a decision; see `Play::step`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::IoSlice,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use rand::{SeedableRng, rngs::StdRng};
+use stox_msrp::{
+    ByteRange, FailureReport, Incoming, Limits, LostCause, Outgoing, Report, Role, SessionConfig,
+    SessionEvent,
+    codec::{Decoder, Flag, Head, Method, Part, Start},
+    session::{Outbound, Output, SessionCore},
+};
+
+use super::Choices;
+
+/// Every message ends once, every request is answered as its sender wants to hear it, what is put together is what was
+/// sent, and nothing is left at the end (MSRP-12 to MSRP-18, RCPT-01, RCPT-09, SEC-14).
+pub fn run(data: &[u8]) {
+    let mut choices = Choices::new(data);
+    let mut play = Play::new(&mut choices);
+    let mut steps = 0;
+    while let Some(step) = choices.next() {
+        play.step(step, &mut choices);
+        play.look();
+        steps += 1;
+        if steps == 300 {
+            break;
+        }
+    }
+    play.end();
+}
+
+const OURS: [&str; 2] = [
+    "msrp://gateway.example.org:2855/ours1;tcp",
+    "msrp://gateway.example.org:2855/ours2;tcp",
+];
+const THEIRS: &str = "msrp://peer.example.net:7654/theirs;tcp";
+const MAX_SIZE: u64 = 3000;
+
+struct Play {
+    sides: [Side; 2],
+    /// Which of the two the next steps are about.
+    turn: usize,
+    outbound: Outbound,
+    rng: StdRng,
+    now: Instant,
+    next: Option<Instant>,
+    /// From the peer.
+    decoder: Decoder,
+    buffer: BytesMut,
+    /// Whose request is coming in.
+    current: Option<usize>,
+    /// Sent by the peer and still on its way.
+    under_way: Vec<u8>,
+    is_slow: bool,
+    requests: u32,
+    request_by_id: BTreeMap<String, Asked>,
+    /// To the peer.
+    reader: Decoder,
+    written: BytesMut,
+    reading: Option<(String, Vec<u8>)>,
+    unanswered: Vec<(usize, String)>,
+    message_ids: Vec<String>,
+    tokens: u64,
+}
+
+/// One session and what is known of it.
+struct Side {
+    core: SessionCore,
+    out: Vec<Output>,
+    stage: Stage,
+    owed: Vec<Incoming>,
+    sent_by_token: BTreeMap<u64, Sent>,
+    /// How much of each message of the peer was sent.
+    position_by_message: [u64; 4],
+    /// What we sent, by Message-ID.
+    bytes_by_message: BTreeMap<String, Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Unbound,
+    Bound,
+    Over,
+}
+
+struct Sent {
+    length: u64,
+    wish: FailureReport,
+    ends: u32,
+}
+
+/// A request of the peer.
+struct Asked {
+    side: usize,
+    /// What may be answered: `None` for REPORTs.
+    wish: Option<FailureReport>,
+    answers: u32,
+}
+
+impl Play {
+    fn new(choices: &mut Choices<'_>) -> Play {
+        let limits = match choices.below(3) {
+            0 => Limits::default(),
+            1 => Limits {
+                body_part: 30,
+                unassembled: 100,
+                incomplete_messages: 2,
+                unanswered_incoming: 2,
+                unanswered_outgoing: 3,
+                queued: 4000,
+                ..Limits::default()
+            },
+            _ => Limits {
+                body_part: 1,
+                unanswered_outgoing: 1,
+                ..Limits::default()
+            },
+        };
+        let chunk_size = choices.of(&[None, Some(1), Some(2500)]);
+        let limits = Arc::new(limits);
+        let mut rng = StdRng::seed_from_u64(4975);
+        let sides = OURS.map(|local| {
+            let config = SessionConfig {
+                local: local.parse().unwrap(),
+                remote: vec![THEIRS.parse().unwrap()],
+                role: choices.of(&[Role::Passive, Role::Active]),
+                max_size: MAX_SIZE,
+            };
+            Side {
+                core: SessionCore::new(config, Arc::clone(&limits), chunk_size, &mut rng),
+                out: Vec::new(),
+                stage: Stage::Unbound,
+                owed: Vec::new(),
+                sent_by_token: BTreeMap::new(),
+                position_by_message: [0; 4],
+                bytes_by_message: BTreeMap::new(),
+            }
+        });
+        let mut play = Play {
+            sides,
+            turn: 0,
+            outbound: Outbound::new(),
+            rng,
+            now: Instant::now(),
+            next: None,
+            decoder: Decoder::new(&limits),
+            buffer: BytesMut::new(),
+            current: None,
+            under_way: Vec::new(),
+            is_slow: false,
+            requests: 0,
+            request_by_id: BTreeMap::new(),
+            reader: Decoder::new(&Limits::default()),
+            written: BytesMut::new(),
+            reading: None,
+            unanswered: Vec::new(),
+            message_ids: Vec::new(),
+            tokens: 0,
+        };
+        for side in &mut play.sides {
+            side.core
+                .handle_connected(play.now, &mut play.rng, &mut play.outbound);
+        }
+        play
+    }
+
+    fn step(&mut self, step: u8, choices: &mut Choices<'_>) {
+        match step {
+            // The owner.
+            b's' => self.send(choices),
+            b'p' => {
+                let side = &mut self.sides[self.turn];
+                let more = side
+                    .core
+                    .poll_chunk(self.now, &mut self.rng, &mut self.outbound);
+                assert_eq!(more, side.core.has_chunks());
+            }
+            b'a' => self.answer(choices),
+            b'r' => self.report(choices),
+            b'c' => {
+                let side = &mut self.sides[self.turn];
+                side.core.close(&mut self.outbound);
+                side.stage = Stage::Over;
+            }
+            b'l' => {
+                let side = &mut self.sides[self.turn];
+                let cause = choices.of(&[LostCause::ConnectionEnded, LostCause::Stalled]);
+                side.core
+                    .handle_lost(cause, &mut self.outbound, &mut side.out);
+            }
+            // The peer.
+            b'S' => self.peer_sends(choices),
+            b'E' => {
+                let wish = wish(choices);
+                let headers = format!("Message-ID: empty\r\n{}", header_of(wish));
+                self.peer_asks("SEND", Some(wish), &headers, None);
+            }
+            b'R' => self.peer_reports(choices),
+            b'N' => self.peer_asks(
+                "NICKNAME",
+                Some(FailureReport::Yes),
+                "Use-Nickname: \"R\"\r\n",
+                None,
+            ),
+            b'A' => self.peer_answers(choices),
+            b'h' => self.is_slow = !self.is_slow,
+            b'd' => {
+                let bytes = choices.of(&[usize::MAX, 1, 30, 200]);
+                self.deliver(bytes);
+            }
+            // The connection and the clock.
+            b'w' => {
+                let bytes = choices.of(&[usize::MAX, 1, 100, 1000]);
+                self.write(bytes);
+            }
+            b't' => {
+                let seconds = choices.of(&[1, 0, 10, 29, 30, 31, 600]);
+                self.pass(Duration::from_secs(seconds));
+            }
+            b'z' => self.turn = 1 - self.turn,
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, choices: &mut Choices<'_>) {
+        self.tokens += 1;
+        let token = self.tokens;
+        let length = choices.of(&[5, 0, 1, 2048, 2049, 6000]);
+        let transaction_id = choices.of(&[None, Some("same"), Some("bad id"), Some("-------")]);
+        let failure_report = wish(choices);
+        let outgoing = Outgoing {
+            token,
+            transaction_id: transaction_id.map(str::to_owned),
+            content_type: "text/plain".to_owned(),
+            body: (0..length).map(|at| byte_of(token, at)).collect(),
+            success_report: choices.below(2) == 1,
+            failure_report,
+        };
+        let side = &mut self.sides[self.turn];
+        let result = side
+            .core
+            .send(outgoing, self.now, &mut self.rng, &mut self.outbound);
+        assert!(result.is_err() || side.stage == Stage::Bound);
+        if result.is_ok() {
+            let sent = Sent {
+                length,
+                wish: failure_report,
+                ends: 0,
+            };
+            side.sent_by_token.insert(token, sent);
+        }
+    }
+
+    fn answer(&mut self, choices: &mut Choices<'_>) {
+        let side = &mut self.sides[self.turn];
+        let index = choices.below(side.owed.len());
+        let status = choices.of(&[200, 413, 403]);
+        let Some(incoming) = side.owed.get(index) else {
+            return;
+        };
+        side.core.respond(incoming.id, status, &mut self.outbound);
+        // Sometimes twice, which must not matter.
+        if choices.below(2) == 0 {
+            side.owed.remove(index);
+        }
+    }
+
+    fn report(&mut self, choices: &mut Choices<'_>) {
+        let side = &mut self.sides[self.turn];
+        let report = Report {
+            message_id: choices.of(&["m0", "", "a b"]).to_owned(),
+            range: ByteRange::of(choices.below(9)),
+            status: choices.of(&[200, 408, 7]),
+        };
+        side.core.report(&report, &mut self.rng, &mut self.outbound);
+    }
+
+    fn peer_sends(&mut self, choices: &mut Choices<'_>) {
+        let message = choices.below(4);
+        let next = &mut self.sides[self.turn].position_by_message[message];
+        let position = choices.of(&[*next, 0, 1, 40, 2900]);
+        let length = choices.of(&[5, 0, 1, 50, 1000, 3000]);
+        let end = position + length;
+        *next = end;
+        let total = match choices.below(4) {
+            0 => "*".to_owned(),
+            1 => end.to_string(),
+            2 => (end + 10).to_string(),
+            _ => "1".to_owned(),
+        };
+        let range_end = choices.of(&[Some(end), None]);
+        let range_end = range_end.map_or("*".to_owned(), |end| end.to_string());
+        let wish = wish(choices);
+        let flag = choices.of(&['$', '+', '#']);
+        if flag == '$' {
+            *next = 0;
+        }
+        let body: Vec<u8> = (position..end)
+            .map(|at| byte_of(1000 + message as u64, at))
+            .collect();
+        let headers = format!(
+            "Message-ID: m{message}\r\nByte-Range: {}-{range_end}/{total}\r\n{}Content-Type: a/b\r\n",
+            position + 1,
+            header_of(wish)
+        );
+        self.peer_asks("SEND", Some(wish), &headers, Some((&body, flag)));
+    }
+
+    fn peer_reports(&mut self, choices: &mut Choices<'_>) {
+        let index = choices.below(self.message_ids.len() + 1);
+        let message_id = self
+            .message_ids
+            .get(index)
+            .map_or("unknown", String::as_str);
+        let status = choices.of(&["000 200", "000 413", "001 200", ""]);
+        let headers =
+            format!("Message-ID: {message_id}\r\nByte-Range: 1-5/5\r\nStatus: {status}\r\n");
+        self.peer_asks("REPORT", None, &headers, None);
+    }
+
+    fn peer_asks(
+        &mut self,
+        method: &str,
+        wish: Option<FailureReport>,
+        headers: &str,
+        body: Option<(&[u8], char)>,
+    ) {
+        self.requests += 1;
+        let id = format!("peer{}", self.requests);
+        let to = OURS[self.turn];
+        let head =
+            format!("MSRP {id} {method}\r\nTo-Path: {to}\r\nFrom-Path: {THEIRS}\r\n{headers}");
+        self.under_way.extend_from_slice(head.as_bytes());
+        let mut end = '$';
+        if let Some((body, flag)) = body {
+            self.under_way.extend_from_slice(b"\r\n");
+            self.under_way.extend_from_slice(body);
+            self.under_way.extend_from_slice(b"\r\n");
+            end = flag;
+        }
+        self.under_way
+            .extend_from_slice(format!("-------{id}{end}\r\n").as_bytes());
+        let asked = Asked {
+            side: self.turn,
+            wish,
+            answers: 0,
+        };
+        self.request_by_id.insert(id, asked);
+        if !self.is_slow {
+            self.deliver(usize::MAX);
+        }
+    }
+
+    fn peer_answers(&mut self, choices: &mut Choices<'_>) {
+        let index = choices.below(self.unanswered.len());
+        let status = choices.of(&[200, 413, 481, 999, 100]);
+        let Some((side, id)) = self.unanswered.get(index).cloned() else {
+            return;
+        };
+        // Sometimes again, which must not matter.
+        if choices.below(2) == 0 {
+            self.unanswered.remove(index);
+        }
+        let to = OURS[side];
+        let response = format!(
+            "MSRP {id} {status}\r\nTo-Path: {to}\r\nFrom-Path: {THEIRS}\r\n-------{id}$\r\n"
+        );
+        self.under_way.extend_from_slice(response.as_bytes());
+        if !self.is_slow {
+            self.deliver(usize::MAX);
+        }
+    }
+
+    /// Brings that many bytes from the peer, as the connection does.
+    fn deliver(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.under_way.len());
+        self.buffer.extend(self.under_way.drain(..bytes));
+        while let Some(part) = self.decoder.decode(&mut self.buffer).unwrap() {
+            let (now, outbound) = (self.now, &mut self.outbound);
+            match part {
+                Part::First { head, body, end } => {
+                    let index = self
+                        .sides
+                        .iter()
+                        .position(|side| side.core.is_addressed_by(&head));
+                    let side = &mut self.sides[index.unwrap()];
+                    self.current = index;
+                    match head.start() {
+                        Start::Request(_) => {
+                            side.core.handle_request(
+                                &head,
+                                body,
+                                end,
+                                now,
+                                outbound,
+                                &mut side.out,
+                            );
+                        }
+                        Start::Response(_) => {
+                            side.core.handle_response(&head, outbound, &mut side.out);
+                        }
+                    }
+                }
+                Part::Next { body, end } => {
+                    let side = &mut self.sides[self.current.unwrap()];
+                    side.core
+                        .handle_more(body, end, now, outbound, &mut side.out);
+                }
+            }
+        }
+    }
+
+    /// Writes that many bytes to the peer, which reads them.
+    fn write(&mut self, bytes: usize) {
+        let mut left = bytes.min(self.outbound.queued());
+        while left > 0 {
+            let mut slices = [IoSlice::new(&[]); 4];
+            let used = self.outbound.slices(&mut slices);
+            let mut count = 0;
+            for slice in &slices[..used] {
+                let taken = slice.len().min(left - count);
+                self.written.extend_from_slice(&slice[..taken]);
+                count += taken;
+            }
+            assert!(count > 0, "bytes wait but cannot be seen");
+            self.outbound.handle_written(count, self.now);
+            left -= count;
+        }
+        while let Some(part) = self.reader.decode(&mut self.written).unwrap() {
+            match part {
+                Part::First { head, body, end } => self.peer_reads(&head, body, end),
+                Part::Next { body, end } => {
+                    let (message_id, mut bytes) = self.reading.take().unwrap();
+                    bytes.extend_from_slice(&body);
+                    match end {
+                        Some(flag) => self.peer_has_chunk(&message_id, &bytes, flag, None),
+                        None => self.reading = Some((message_id, bytes)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn peer_reads(&mut self, head: &Head, body: Bytes, end: Option<Flag>) {
+        assert_eq!(head.fault(), None);
+        let id = String::from_utf8(head.transaction_id().to_vec()).unwrap();
+        match head.start() {
+            Start::Response(status) => {
+                let asked = self.request_by_id.get_mut(&id).expect("a request");
+                asked.answers += 1;
+                assert_eq!(asked.answers, 1, "{id} is answered twice");
+                match asked.wish {
+                    Some(FailureReport::Yes) => {}
+                    Some(FailureReport::Partial) => assert!(status >= 300, "{id} {status}"),
+                    Some(FailureReport::No) | None => panic!("{id} wants no answer: {status}"),
+                }
+            }
+            Start::Request(Method::Send) => {
+                let from = head.from_path().next().unwrap();
+                let side = OURS.iter().position(|uri| uri.as_bytes() == from).unwrap();
+                let message_id = String::from_utf8(head.message_id().unwrap().to_vec()).unwrap();
+                if head.failure_report() != FailureReport::No {
+                    self.unanswered.push((side, id));
+                }
+                if !self.message_ids.contains(&message_id) {
+                    self.message_ids.push(message_id.clone());
+                }
+                if !head.has_body() {
+                    return;
+                }
+                let key = format!("{side}{message_id}");
+                let range = head.byte_range().unwrap();
+                let sent = self.sides[side].bytes_by_message.entry(key.clone());
+                assert_eq!(sent.or_default().len() as u64, range.start - 1);
+                match end {
+                    Some(flag) => self.peer_has_chunk(&key, &body, flag, range.total),
+                    None => self.reading = Some((key, body.to_vec())),
+                }
+            }
+            Start::Request(Method::Report) => assert_eq!(head.message_id(), Some(&b"m0"[..])),
+            Start::Request(Method::Other) => panic!("we never ask for that"),
+        }
+    }
+
+    /// Our chunks follow each other, and together they are one of our messages.
+    fn peer_has_chunk(&mut self, key: &str, bytes: &[u8], flag: Flag, total: Option<u64>) {
+        let side = usize::from(key.starts_with('1'));
+        let side = &mut self.sides[side];
+        let all = side.bytes_by_message.entry(key.to_owned()).or_default();
+        all.extend_from_slice(bytes);
+        if flag == Flag::Complete {
+            let length = all.len() as u64;
+            assert!(total.is_none_or(|total| total == length));
+            let is_ours = side.sent_by_token.iter().any(|(token, sent)| {
+                sent.length == length
+                    && (0..length).all(|at| byte_of(*token, at) == all[at as usize])
+            });
+            assert!(is_ours, "a message nobody sent");
+        }
+    }
+
+    /// Moves the clock, calling at every deadline on the way, as the connection does.
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        let mut calls = 0;
+        loop {
+            let deadline = self.next.into_iter().chain(self.outbound.deadline()).min();
+            let Some(deadline) = deadline.filter(|deadline| *deadline <= until) else {
+                break;
+            };
+            self.now = deadline.max(self.now);
+            self.outbound.set_deadline(None);
+            self.next = None;
+            for side in &mut self.sides {
+                let next = side
+                    .core
+                    .handle_timeout(self.now, &mut self.outbound, &mut side.out);
+                assert!(next.is_none_or(|next| next > self.now), "due again at once");
+                self.next = self.next.into_iter().chain(next).min();
+            }
+            calls += 1;
+            assert!(calls < 2000, "timers without end");
+            self.look();
+        }
+        self.now = until;
+    }
+
+    /// What the sessions have told their owners.
+    fn look(&mut self) {
+        for side in &mut self.sides {
+            for output in std::mem::take(&mut side.out) {
+                assert_ne!(side.stage, Stage::Over, "{output:?} after the end");
+                match output {
+                    Output::Deliver(incoming) => {
+                        assert_eq!(side.stage, Stage::Bound);
+                        assert!(incoming.body.len() as u64 <= MAX_SIZE);
+                        let number = incoming.message_id.strip_prefix('m').unwrap();
+                        let number: u64 = number.parse().unwrap();
+                        for (at, byte) in incoming.body.iter().enumerate() {
+                            assert_eq!(*byte, byte_of(1000 + number, at as u64), "{at}");
+                        }
+                        side.owed.push(incoming);
+                    }
+                    Output::Complete(SessionEvent::Bound) => {
+                        assert_eq!(side.stage, Stage::Unbound);
+                        side.stage = Stage::Bound;
+                    }
+                    Output::Complete(SessionEvent::Lost { .. }) => side.stage = Stage::Over,
+                    Output::Complete(SessionEvent::Reported { token, .. }) => {
+                        assert!(side.sent_by_token.contains_key(&token));
+                    }
+                    Output::Complete(SessionEvent::Accepted { token }) => {
+                        side.ends(token, &[FailureReport::Yes]);
+                    }
+                    Output::Complete(SessionEvent::Unanswered { token }) => {
+                        side.ends(token, &[FailureReport::Yes]);
+                    }
+                    Output::Complete(SessionEvent::Refused { token, status }) => {
+                        assert!(status >= 300);
+                        side.ends(token, &[FailureReport::Yes, FailureReport::Partial]);
+                    }
+                }
+            }
+            assert_eq!(side.core.is_ended(), side.stage == Stage::Over);
+        }
+    }
+
+    /// Everything arrives, everything is answered, and time passes until nothing can be due any more.
+    fn end(&mut self) {
+        self.deliver(usize::MAX);
+        self.look();
+        for side in &mut self.sides {
+            for incoming in std::mem::take(&mut side.owed) {
+                side.core.respond(incoming.id, 200, &mut self.outbound);
+            }
+            while side
+                .core
+                .poll_chunk(self.now, &mut self.rng, &mut self.outbound)
+            {}
+        }
+        self.write(usize::MAX);
+        self.pass(Duration::from_secs(1200));
+        self.look();
+        for side in &self.sides {
+            for (token, sent) in &side.sent_by_token {
+                let is_told = sent.wish != FailureReport::Yes || side.stage == Stage::Over;
+                assert!(is_told || sent.ends == 1, "nothing told of {token}");
+            }
+        }
+        for (id, asked) in &self.request_by_id {
+            let is_over = self.sides[asked.side].stage == Stage::Over;
+            let must_answer = asked.wish == Some(FailureReport::Yes) && !is_over;
+            assert!(!must_answer || asked.answers == 1, "{id} has no answer");
+        }
+        assert_eq!((self.next, self.outbound.deadline()), (None, None));
+        assert!(self.outbound.is_empty() && self.buffer.is_empty() && self.written.is_empty());
+        let ids: BTreeSet<_> = self.message_ids.iter().collect();
+        assert_eq!(ids.len(), self.message_ids.len());
+    }
+}
+
+impl Side {
+    /// A message ended, if its sender wanted to hear that.
+    fn ends(&mut self, token: u64, wishes: &[FailureReport]) {
+        assert_eq!(self.stage, Stage::Bound);
+        let sent = self.sent_by_token.get_mut(&token).expect("a message");
+        sent.ends += 1;
+        assert_eq!(sent.ends, 1, "{token} ends twice");
+        assert!(wishes.contains(&sent.wish), "{:?}", sent.wish);
+    }
+}
+
+/// What stands at that place of a message: a letter, so that no body holds an end-line.
+fn byte_of(message: u64, at: u64) -> u8 {
+    b'a' + ((message * 7 + at * 5 + at / 26) % 26) as u8
+}
+
+fn wish(choices: &mut Choices<'_>) -> FailureReport {
+    choices.of(&[
+        FailureReport::Yes,
+        FailureReport::Partial,
+        FailureReport::No,
+    ])
+}
+
+fn header_of(wish: FailureReport) -> &'static str {
+    match wish {
+        FailureReport::Yes => "",
+        FailureReport::Partial => "Failure-Report: partial\r\n",
+        FailureReport::No => "Failure-Report: no\r\n",
+    }
+}
