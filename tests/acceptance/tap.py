@@ -5,6 +5,29 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from dataclasses import dataclass, field
+
+from .servers.base import COMPONENT
+
+
+@dataclass
+class Carried:
+    """Every byte of one connection."""
+
+    to_gateway: bytearray = field(default_factory=bytearray)
+    to_server: bytearray = field(default_factory=bytearray)
+
+    def server_took(self, body: str) -> bool:
+        """Whether a stanza that the gateway wrote to itself after this message came back: servers keep the order."""
+        at = self.to_server.find(f"<body>{body}</body>".encode())
+        if at < 0:
+            return False
+        for start in re.findall(rb"<(?:iq|message|presence)\b[^>]*>", bytes(self.to_server[at:])):
+            attributes = dict(re.findall(rb"""\b(\w+)=['"]([^'"]*)['"]""", start))
+            if attributes.get(b"to") == attributes.get(b"from") == COMPONENT.encode():
+                id = re.escape(attributes.get(b"id", b"?"))
+                return re.search(rb"""\bid=['"]%s['"]""" % id, bytes(self.to_gateway)) is not None
+        return False
 
 
 class Tap:
@@ -14,8 +37,7 @@ class Tap:
         self.port = port
         self.attempts: list[float] = []
         """When the gateway connected, in monotonic seconds."""
-        self.to_gateway = bytearray()
-        self.to_server = bytearray()
+        self.carried: list[Carried] = []
         self._target = target
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -34,9 +56,14 @@ class Tap:
 
     def message_ids_handed_over(self) -> list[str]:
         """The ids of the complete messages with a body that reached the gateway."""
-        stanzas = re.findall(rb"<message\b[^>]*>(?:(?!</message>).)*<body>.*?</message>", bytes(self.to_gateway), re.S)
+        received = b"".join(carried.to_gateway for carried in self.carried)
+        stanzas = re.findall(rb"<message\b[^>]*>(?:(?!</message>).)*<body>.*?</message>", received, re.S)
         ids = [re.search(rb"""\bid=['"]([^'"]+)['"]""", stanza.split(b">", 1)[0]) for stanza in stanzas]
         return [match[1].decode() for match in ids if match]
+
+    def server_took(self, body: str) -> bool:
+        """Whether the server has provably been given the message with this body, whatever became of it then."""
+        return any(carried.server_took(body) for carried in self.carried)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.attempts.append(time.monotonic())
@@ -47,7 +74,9 @@ class Tap:
             writer.close()
             return
         self._writers.add(far_writer)
-        for source, sink, seen in ((reader, far_writer, self.to_server), (far_reader, writer, self.to_gateway)):
+        carried = Carried()
+        self.carried.append(carried)
+        for source, sink, seen in ((reader, far_writer, carried.to_server), (far_reader, writer, carried.to_gateway)):
             task = asyncio.create_task(_pump(source, sink, seen))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
