@@ -11,7 +11,7 @@
 //! repetitions, CANCEL, BYE, what it cannot understand, further forks.
 //!
 //! **Driver** (feature `tokio`). [`bind`] opens the sockets and runs an endpoint in a task; [`Sip`] is the handle to it, a
-//! [`Handler`] is told the events.
+//! [`Handler`] is told the events. [`TlsSettings`] let it speak TLS, with the identities of RFC 5922.
 
 #![warn(
     clippy::unwrap_used,
@@ -47,7 +47,9 @@ mod transaction;
 mod uri;
 
 #[cfg(feature = "tokio")]
-pub use driver::{BindError, DriverConfig, Handler, Sip, bind};
+pub use driver::{
+    BindError, ClientCertificates, DriverConfig, Handler, Sip, TlsError, TlsSettings, bind,
+};
 pub use endpoint::{
     ConnectionId, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite,
     InviteId, IpNetwork, IpNetworkError, Limits, Listener, LocalContact, OutgoingRequest,

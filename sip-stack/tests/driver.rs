@@ -275,7 +275,7 @@ async fn bind_errors_name_the_listener() {
         "{error}"
     );
     let error = bind(listen(Transport::Tls), handler).await.unwrap_err();
-    assert!(matches!(error, BindError::TlsNotSupported { .. }));
+    assert!(matches!(error, BindError::NoCertificate { .. }));
     assert!(matches!(
         bind(DriverConfig::default(), handler).await,
         Err(BindError::NoListener)

@@ -999,6 +999,7 @@ impl Agent {
                 bound: address,
                 advertised: address,
             }],
+            transports: vec![Transport::Udp, Transport::Tcp],
             public: None,
             outbound_proxy: None,
             trusted: Vec::new(),

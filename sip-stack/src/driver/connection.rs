@@ -4,14 +4,14 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::run::Report;
+use super::tls::TlsSettings;
 use crate::endpoint::{ConnectionId, Limits, Source};
 use crate::resolve::Target;
 use crate::{Frame, KeepAlive, Message, PONG, ParseError, StreamFramer, Transport};
@@ -37,17 +37,18 @@ pub(super) enum Origin {
     Connect(Target),
 }
 
-/// Runs a connection until either side closes it; reports its end.
+/// Runs a connection until either side closes it, over TLS if there are settings for it; reports its end.
 pub(super) fn spawn(
     id: ConnectionId,
     origin: Origin,
+    tls: Option<TlsSettings>,
     limits: Limits,
     reports: mpsc::Sender<Report>,
 ) -> Connection {
     let (queue, messages) = mpsc::channel(limits.write_queue.max(1));
     let pongs = queue.downgrade();
     let task = tokio::spawn(async move {
-        if let Err(error) = run(id, origin, limits, messages, pongs, &reports).await {
+        if let Err(error) = run(id, origin, tls, limits, messages, pongs, &reports).await {
             tracing::debug!(?id, %error, "connection ended");
         }
         // An error means that the driver has ended.
@@ -59,26 +60,46 @@ pub(super) fn spawn(
 async fn run(
     id: ConnectionId,
     origin: Origin,
+    tls: Option<TlsSettings>,
     limits: Limits,
     messages: mpsc::Receiver<Bytes>,
     pongs: mpsc::WeakSender<Bytes>,
     reports: &mpsc::Sender<Report>,
 ) -> io::Result<()> {
-    let (stream, first) = match origin {
-        Origin::Accepted(stream) => (stream, limits.stalled),
+    let (stream, target, first) = match origin {
+        Origin::Accepted(stream) => (stream, None, limits.stalled),
         Origin::Connect(target) => {
             let stream = timeout(limits.connect, TcpStream::connect(target.address)).await??;
-            (stream, limits.idle)
+            (stream, Some(target), limits.idle)
         }
     };
     stream.set_nodelay(true)?;
     let source = Source {
-        transport: Transport::Tcp,
+        transport: tls.as_ref().map_or(Transport::Tcp, |_| Transport::Tls),
         local: stream.local_addr()?,
         remote: stream.peer_addr()?,
         connection: Some(id),
     };
-    let (read_half, write_half) = stream.into_split();
+    let Some(tls) = tls else {
+        let (read_half, write_half) = stream.into_split();
+        return tokio::select! {
+            ended = read(read_half, source, first, limits, pongs, reports) => ended,
+            ended = write(write_half, messages, limits.stalled) => ended,
+        };
+    };
+    let stream = match target {
+        Some(target) => timeout(limits.connect, tls.connect(stream, &target)).await??,
+        None => {
+            let (stream, domains) = timeout(limits.stalled, tls.accept(stream)).await??;
+            if let Some(domains) = domains {
+                let report = Report::Authenticated(id, source.remote, domains);
+                let sent = reports.send(report).await;
+                sent.map_err(|_| io::ErrorKind::BrokenPipe)?;
+            }
+            stream
+        }
+    };
+    let (read_half, write_half) = tokio::io::split(stream);
     tokio::select! {
         ended = read(read_half, source, first, limits, pongs, reports) => ended,
         ended = write(write_half, messages, limits.stalled) => ended,
@@ -86,7 +107,7 @@ async fn run(
 }
 
 async fn read(
-    mut stream: OwnedReadHalf,
+    mut stream: impl AsyncRead + Unpin,
     source: Source,
     first: Duration,
     limits: Limits,
@@ -155,7 +176,7 @@ async fn report(
 }
 
 async fn write(
-    mut stream: OwnedWriteHalf,
+    mut stream: impl AsyncWrite + Unpin,
     mut messages: mpsc::Receiver<Bytes>,
     stalled: Duration,
 ) -> io::Result<()> {
@@ -177,5 +198,7 @@ async fn write(
         };
         batch.clear();
         timeout(stalled, stream.write_all(&bytes)).await??;
+        // What TLS has not handed to the socket yet.
+        timeout(stalled, stream.flush()).await??;
     }
 }

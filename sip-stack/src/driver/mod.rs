@@ -18,8 +18,12 @@ use crate::endpoint::{
 use crate::{Method, Name, Status, Transport, Uri};
 
 mod connection;
+mod identity;
 mod run;
 mod sockets;
+mod tls;
+
+pub use tls::{ClientCertificates, TlsError, TlsSettings};
 
 /// What a driver is told once.
 #[derive(Clone, Debug)]
@@ -30,6 +34,10 @@ pub struct DriverConfig {
     pub public: Option<(String, Option<u16>)>,
     /// Where every request outside a route set goes first; none: RFC 3263 lookups.
     pub outbound_proxy: Option<Uri>,
+    /// What is shown to peers and asked of them over TLS; none: TLS is neither listened for nor sent.
+    ///
+    /// Whoever listens for TLS alone also sends by TLS alone (SEC-01).
+    pub tls: Option<TlsSettings>,
     /// The DNS server to ask; none: the system's.
     pub dns_server: Option<SocketAddr>,
     /// Networks requests are taken from; empty: every network.
@@ -50,6 +58,7 @@ impl Default for DriverConfig {
             listen: Vec::new(),
             public: None,
             outbound_proxy: None,
+            tls: None,
             dns_server: None,
             trusted: Vec::new(),
             user_agent: concat!("stox-sip/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -88,11 +97,9 @@ pub enum BindError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// TLS cannot be listened on yet.
-    #[error("cannot listen on {transport}:{address}: TLS is not supported yet")]
-    TlsNotSupported {
-        /// Of the listener.
-        transport: Transport,
+    /// TLS is to be listened for and no certificate is given.
+    #[error("cannot listen on TLS:{address}: no certificate is given")]
+    NoCertificate {
         /// Of the listener.
         address: SocketAddr,
     },

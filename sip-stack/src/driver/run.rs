@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
 use super::connection::{self, Connection, Origin};
-use super::{BindError, Command, DriverConfig, Handler, sockets};
+use super::{BindError, Command, DriverConfig, Handler, TlsSettings, sockets};
 use crate::endpoint::{
     ConnectionId, Destination, Endpoint, EndpointConfig, Limits, QuestionId, Source, Transmit,
 };
@@ -40,7 +40,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a task tells the driver.
 pub(super) enum Report {
-    Accepted(TcpStream, SocketAddr),
+    Accepted(Transport, TcpStream, SocketAddr),
+    Authenticated(ConnectionId, SocketAddr, Vec<String>),
     Received(Source, Vec<Result<Message, ParseError>>),
     Disconnected(ConnectionId),
     Resolved(QuestionId, Answer),
@@ -54,6 +55,11 @@ pub(super) async fn start(
     if config.listen.is_empty() {
         return Err(BindError::NoListener);
     }
+    let tls_address = of_transport(&config.listen, Transport::Tls);
+    if let (Some(address), None) = (tls_address, &config.tls) {
+        return Err(BindError::NoCertificate { address });
+    }
+    let transports = transports(&config);
     let sockets = sockets::bind(&config.listen)?;
     let dns = Dns::new(config.dns_server)?;
     let addresses = sockets
@@ -63,6 +69,7 @@ pub(super) async fn start(
         .collect();
     let endpoint_config = EndpointConfig {
         listeners: sockets.listeners,
+        transports,
         public: config.public,
         outbound_proxy: config.outbound_proxy,
         trusted: config.trusted,
@@ -75,12 +82,15 @@ pub(super) async fn start(
     let accepting = sockets
         .streams
         .into_iter()
-        .map(|(_, listener)| tokio::spawn(accept(listener, reports.clone())).abort_handle())
+        .map(|(transport, listener)| {
+            tokio::spawn(accept(transport, listener, reports.clone())).abort_handle()
+        })
         .collect();
     let driver = Driver {
         endpoint: Endpoint::new(endpoint_config, rand::make_rng::<StdRng>()),
         handler,
         limits: config.limits,
+        tls: config.tls,
         dns,
         asking: Arc::new(Semaphore::new(QUESTIONS)),
         datagrams: sockets.datagrams,
@@ -94,12 +104,33 @@ pub(super) async fn start(
     Ok(addresses)
 }
 
-async fn accept(listener: TcpListener, reports: mpsc::Sender<Report>) {
+/// What requests may leave by. Connections can be made whatever is listened for; but who listens for TLS alone wants
+/// nothing in the clear.
+fn transports(config: &DriverConfig) -> Vec<Transport> {
+    let has = |transport| of_transport(&config.listen, transport).is_some();
+    let has_clear = has(Transport::Udp) || has(Transport::Tcp);
+    [
+        (Transport::Udp, has(Transport::Udp)),
+        (Transport::Tcp, has_clear),
+        (Transport::Tls, config.tls.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(transport, is_usable)| is_usable.then_some(transport))
+    .collect()
+}
+
+fn of_transport(listen: &[(Transport, SocketAddr)], wanted: Transport) -> Option<SocketAddr> {
+    let mut listeners = listen.iter();
+    let (_, address) = listeners.find(|(transport, _)| *transport == wanted)?;
+    Some(*address)
+}
+
+async fn accept(transport: Transport, listener: TcpListener, reports: mpsc::Sender<Report>) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
                 if reports
-                    .send(Report::Accepted(stream, remote))
+                    .send(Report::Accepted(transport, stream, remote))
                     .await
                     .is_err()
                 {
@@ -118,6 +149,7 @@ struct Driver {
     endpoint: Endpoint,
     handler: Box<dyn Handler>,
     limits: Limits,
+    tls: Option<TlsSettings>,
     dns: Dns,
     asking: Arc<Semaphore>,
     datagrams: Vec<(SocketAddr, UdpSocket)>,
@@ -199,7 +231,10 @@ impl Driver {
 
     fn report(&mut self, report: Report, now: Instant) {
         match report {
-            Report::Accepted(stream, remote) => self.accepted(stream, remote),
+            Report::Accepted(transport, stream, remote) => self.accepted(transport, stream, remote),
+            Report::Authenticated(id, remote, domains) => {
+                self.endpoint.handle_authenticated(id, remote, domains)
+            }
             Report::Received(source, messages) => {
                 for message in messages {
                     trace("received", &message, &source.remote);
@@ -213,7 +248,7 @@ impl Driver {
         }
     }
 
-    fn accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
+    fn accepted(&mut self, transport: Transport, stream: TcpStream, remote: SocketAddr) {
         let of_source = self
             .accepted_by_source
             .get(&remote.ip())
@@ -227,14 +262,15 @@ impl Driver {
         }
         self.accepted_by_source
             .insert(remote.ip(), of_source.saturating_add(1));
-        let id = self.endpoint.handle_accepted(Transport::Tcp, remote);
-        let connection = connection::spawn(
-            id,
-            Origin::Accepted(stream),
-            self.limits,
-            self.reports.clone(),
-        );
+        let id = self.endpoint.handle_accepted(transport, remote);
+        let origin = Origin::Accepted(stream);
+        let tls = self.tls_for(transport);
+        let connection = connection::spawn(id, origin, tls, self.limits, self.reports.clone());
         self.connections.insert(id, (connection, Some(remote.ip())));
+    }
+
+    fn tls_for(&self, transport: Transport) -> Option<TlsSettings> {
+        self.tls.clone().filter(|_| transport == Transport::Tls)
     }
 
     fn disconnected(&mut self, id: ConnectionId, now: Instant) {
@@ -285,8 +321,9 @@ impl Driver {
     fn carry_out(&mut self, now: Instant) {
         loop {
             if let Some((id, target)) = self.endpoint.poll_connect() {
-                let origin = Origin::Connect(target);
-                let connection = connection::spawn(id, origin, self.limits, self.reports.clone());
+                let tls = self.tls_for(target.transport);
+                let (origin, reports) = (Origin::Connect(target), self.reports.clone());
+                let connection = connection::spawn(id, origin, tls, self.limits, reports);
                 self.connections.insert(id, (connection, None));
             } else if let Some(transmit) = self.endpoint.poll_transmit() {
                 self.transmit(transmit, now);

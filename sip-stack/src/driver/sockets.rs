@@ -21,7 +21,8 @@ pub(super) struct Sockets {
     pub(super) listeners: Vec<Listener>,
     /// By the address each is bound to.
     pub(super) datagrams: Vec<(SocketAddr, UdpSocket)>,
-    pub(super) streams: Vec<(SocketAddr, TcpListener)>,
+    /// With what connections to each are made: TCP, or TLS over it.
+    pub(super) streams: Vec<(Transport, TcpListener)>,
 }
 
 pub(super) fn bind(listen: &[(Transport, SocketAddr)]) -> Result<Sockets, BindError> {
@@ -39,13 +40,12 @@ pub(super) fn bind(listen: &[(Transport, SocketAddr)]) -> Result<Sockets, BindEr
                 sockets.datagrams.push((bound, socket));
                 bound
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let socket = streams(address).map_err(failed)?;
                 let bound = socket.local_addr().map_err(failed)?;
-                sockets.streams.push((bound, socket));
+                sockets.streams.push((transport, socket));
                 bound
             }
-            Transport::Tls => return Err(BindError::TlsNotSupported { transport, address }),
         };
         let advertised = SocketAddr::new(reachable(bound.ip()), bound.port());
         sockets.listeners.push(Listener {

@@ -186,17 +186,19 @@ pub(super) fn follow_up(invite: &Request, method: Method, to: Option<&str>) -> O
 /// Our Contact as it is reached over this transport.
 pub(super) fn contact(
     contact: &LocalContact,
+    scheme: Scheme,
     (host, port): (Host, Option<u16>),
     transport: Transport,
 ) -> NameAddr {
-    let scheme = if transport == Transport::Tls {
-        Scheme::Sips
-    } else {
-        Scheme::Sip
+    // `sips` says TLS already. RFC 5630 §3.1.3.
+    let says_transport = match transport {
+        Transport::Udp => false,
+        Transport::Tcp => true,
+        Transport::Tls => scheme != Scheme::Sips,
     };
     let mut uri = Uri::new(scheme, contact.user.as_deref(), host).with_port(port);
-    if transport == Transport::Tcp {
-        uri = uri.with_param("transport", Some(Transport::Tcp.as_param()));
+    if says_transport {
+        uri = uri.with_param("transport", Some(transport.as_param()));
     }
     for (name, value) in &contact.uri_params {
         uri = uri.with_param(name, value.as_deref());

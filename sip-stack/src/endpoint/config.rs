@@ -118,7 +118,11 @@ pub struct Listener {
 pub struct EndpointConfig {
     /// Where we listen; a request of ours names one of them in its Via.
     pub listeners: Vec<Listener>,
-    /// Host and port put in Via and Contact instead of the listener's.
+    /// What requests of ours may leave by, the preferred first. Without UDP and TCP among them nothing is sent in the
+    /// clear, whatever a URI asks for (SEC-01).
+    pub transports: Vec<Transport>,
+    /// Host and port put in Via and Contact instead of the listener's. Where we listen without TLS as well, the port
+    /// is that of those listeners, and TLS keeps its listener's.
     pub public: Option<(String, Option<u16>)>,
     /// Where every request outside a route set goes first.
     pub outbound_proxy: Option<Uri>,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::client::ClientKey;
 use super::config::{EndpointConfig, Listener};
+use crate::resolve::Target;
 use crate::{Host, Transport};
 
 /// One connection, made by us or by the peer.
@@ -47,24 +48,49 @@ pub struct Transmit {
 
 #[derive(Debug)]
 struct Connection {
-    transport: Transport,
-    remote: SocketAddr,
+    /// Under which it is found by requests of ours.
+    names: Vec<PeerName>,
+    /// The domains its certificate proves, of a peer that connected to us and was asked for one.
+    proven: Option<Vec<String>>,
     /// Requests of ours that wait for an answer on it.
     waiting: HashSet<ClientKey>,
+}
+
+/// Whom a connection leads to. What was verified for one domain is never used for another, though both be at the same
+/// address. RFC 5922 §7.3.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct PeerName {
+    transport: Transport,
+    remote: SocketAddr,
+    /// Verified, or else the connection fails; only for TLS.
+    domain: Option<String>,
+}
+
+impl PeerName {
+    fn of(transport: Transport, remote: SocketAddr, domain: Option<&str>) -> Self {
+        Self {
+            transport,
+            remote,
+            domain: domain
+                .filter(|_| transport == Transport::Tls)
+                .map(str::to_ascii_lowercase),
+        }
+    }
 }
 
 /// The connections there are, and those that are being made.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     by_id: HashMap<ConnectionId, Connection>,
-    id_by_remote: HashMap<(Transport, SocketAddr), ConnectionId>,
+    id_by_name: HashMap<PeerName, ConnectionId>,
     last_id: u64,
 }
 
 impl Connections {
-    /// The connection to that address, if there is one.
-    pub(super) fn find(&self, transport: Transport, remote: SocketAddr) -> Option<ConnectionId> {
-        self.id_by_remote.get(&(transport, remote)).copied()
+    /// The connection to that target, if there is one.
+    pub(super) fn find(&self, target: &Target) -> Option<ConnectionId> {
+        let name = PeerName::of(target.transport, target.address, target.domain.as_deref());
+        self.id_by_name.get(&name).copied()
     }
 
     pub(super) fn contains(&self, id: ConnectionId) -> bool {
@@ -75,19 +101,61 @@ impl Connections {
         self.by_id.len()
     }
 
-    pub(super) fn add(&mut self, transport: Transport, remote: SocketAddr) -> ConnectionId {
+    /// A connection that we begin to make.
+    pub(super) fn add(&mut self, target: &Target) -> ConnectionId {
+        let id = self.add_nameless();
+        self.name(
+            id,
+            PeerName::of(target.transport, target.address, target.domain.as_deref()),
+        );
+        id
+    }
+
+    /// A connection that the peer made. Over TLS nobody knows yet who that is.
+    pub(super) fn add_accepted(
+        &mut self,
+        transport: Transport,
+        remote: SocketAddr,
+    ) -> ConnectionId {
+        let id = self.add_nameless();
+        if transport != Transport::Tls {
+            self.name(id, PeerName::of(transport, remote, None));
+        }
+        id
+    }
+
+    /// The peer that connected has proven to be these domains.
+    pub(super) fn prove(&mut self, id: ConnectionId, remote: SocketAddr, domains: Vec<String>) {
+        for domain in &domains {
+            self.name(id, PeerName::of(Transport::Tls, remote, Some(domain)));
+        }
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.proven = Some(domains);
+        }
+    }
+
+    /// What the peer has proven to be; `None` if it was not asked, or we connected.
+    pub(super) fn proven(&self, id: ConnectionId) -> Option<&[String]> {
+        self.by_id.get(&id)?.proven.as_deref()
+    }
+
+    fn add_nameless(&mut self) -> ConnectionId {
         self.last_id = self.last_id.wrapping_add(1);
         let id = ConnectionId(self.last_id);
-        self.by_id.insert(
-            id,
-            Connection {
-                transport,
-                remote,
-                waiting: HashSet::new(),
-            },
-        );
-        self.id_by_remote.entry((transport, remote)).or_insert(id);
+        let connection = Connection {
+            names: Vec::new(),
+            proven: None,
+            waiting: HashSet::new(),
+        };
+        self.by_id.insert(id, connection);
         id
+    }
+
+    fn name(&mut self, id: ConnectionId, name: PeerName) {
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.names.push(name.clone());
+            self.id_by_name.entry(name).or_insert(id);
+        }
     }
 
     /// Takes a connection away. Returns the requests that waited on it.
@@ -95,9 +163,10 @@ impl Connections {
         let Some(connection) = self.by_id.remove(&id) else {
             return Vec::new();
         };
-        let remote = (connection.transport, connection.remote);
-        if self.id_by_remote.get(&remote) == Some(&id) {
-            self.id_by_remote.remove(&remote);
+        for name in &connection.names {
+            if self.id_by_name.get(name) == Some(&id) {
+                self.id_by_name.remove(name);
+            }
         }
         connection.waiting.into_iter().collect()
     }
@@ -147,7 +216,13 @@ pub(super) fn advertised(
     if let Some((host, port)) = &config.public
         && let Some(host) = Host::parse(host)
     {
-        return (host, *port);
+        let is_clear = |listener: &Listener| listener.transport != Transport::Tls;
+        return match listener {
+            Some(tls) if !is_clear(tls) && config.listeners.iter().any(is_clear) => {
+                (host, Some(tls.bound.port()))
+            }
+            Some(_) | None => (host, *port),
+        };
     }
     let Some(listener) = listener else {
         return (unspecified(remote).into(), None);

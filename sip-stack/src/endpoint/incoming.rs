@@ -8,7 +8,7 @@ use super::command::{InviteId, Reply};
 use super::event::Source;
 use super::server::{self, note_source};
 use super::{Endpoint, Event, Phase};
-use crate::{Method, Name, ParseError, Request, Response, Status, Via};
+use crate::{Method, Name, ParseError, Request, Response, Status, Uri, Via};
 
 impl Endpoint {
     pub(super) fn handle_request(&mut self, mut request: Request, source: Source, now: Instant) {
@@ -24,6 +24,10 @@ impl Endpoint {
         {
             return self.refuse_statelessly(&request, &via, &source, Status::FORBIDDEN, None);
         }
+        if !self.may_come_from(&request, &source) {
+            tracing::info!(remote = %source.remote, "the peer's certificate is for another domain than the request's sender");
+            return self.refuse_statelessly(&request, &via, &source, Status::FORBIDDEN, None);
+        }
         match request.method {
             Method::Ack => self.handle_ack(request, &via, now),
             Method::Cancel => self.handle_cancel(&request, &via, &source, now),
@@ -32,6 +36,28 @@ impl Endpoint {
                 None => self.handle_new(request, &via, source, now),
             },
         }
+    }
+
+    /// A peer that has proven its domains speaks for their users only, the outbound proxy for everybody (SEC-02).
+    fn may_come_from(&self, request: &Request, source: &Source) -> bool {
+        let Some(domains) = source.connection.and_then(|id| self.connections.proven(id)) else {
+            return true;
+        };
+        let is_proven = |uri: &Uri| {
+            let host = uri.host().map(|host| host.to_string());
+            host.is_some_and(|host| domains.iter().any(|d| d.eq_ignore_ascii_case(&host)))
+        };
+        if self.config.outbound_proxy.as_ref().is_some_and(is_proven) {
+            return true;
+        }
+        // A telephone number is in nobody's domain.
+        let is_asserted_rightly = |uri: &Uri| uri.host().is_none() || is_proven(uri);
+        request.from().is_ok_and(|from| is_proven(&from.uri))
+            && request.asserted_identities().is_ok_and(|asserted| {
+                asserted
+                    .iter()
+                    .all(|identity| is_asserted_rightly(&identity.uri))
+            })
     }
 
     /// What can be answered of a malformed request is, with what its fault calls for.

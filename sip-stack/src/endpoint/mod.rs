@@ -70,8 +70,6 @@ pub struct Endpoint {
     config: EndpointConfig,
     phase: Phase,
     random: StdRng,
-    /// What we can send over.
-    transports: Vec<Transport>,
     clients: HashMap<ClientKey, Client>,
     resolving: HashMap<QuestionId, Box<Attempt>>,
     last_question: u64,
@@ -92,20 +90,10 @@ impl Endpoint {
     /// An endpoint with nothing under way. `random` makes tags, branches and Call-IDs, so it has to
     /// be seeded with something nobody can guess.
     pub fn new(config: EndpointConfig, random: StdRng) -> Self {
-        let has_datagrams = config
-            .listeners
-            .iter()
-            .any(|listener| listener.transport == Transport::Udp);
-        let transports = if has_datagrams {
-            vec![Transport::Udp, Transport::Tcp]
-        } else {
-            vec![Transport::Tcp]
-        };
         Self {
             config,
             phase: Phase::Open,
             random,
-            transports,
             clients: HashMap::new(),
             resolving: HashMap::new(),
             last_question: 0,
@@ -149,7 +137,19 @@ impl Endpoint {
 
     /// A peer connected.
     pub fn handle_accepted(&mut self, transport: Transport, remote: SocketAddr) -> ConnectionId {
-        self.connections.add(transport, remote)
+        self.connections.add_accepted(transport, remote)
+    }
+
+    /// A peer that connected over TLS has shown a certificate that is valid for these domains and no others; may be
+    /// none. Its requests may come from users of these domains only, unless it is the outbound proxy (SEC-02).
+    /// RFC 5922 §7.4.
+    pub fn handle_authenticated(
+        &mut self,
+        connection: ConnectionId,
+        remote: SocketAddr,
+        domains: Vec<String>,
+    ) {
+        self.connections.prove(connection, remote, domains);
     }
 
     /// A connection could not be made, or is closed.
@@ -243,13 +243,13 @@ impl Endpoint {
 
     /// The connection to a target; begins to make one if there is none and there is room.
     fn connection_to(&mut self, target: Target) -> Option<ConnectionId> {
-        if let Some(id) = self.connections.find(target.transport, target.address) {
+        if let Some(id) = self.connections.find(&target) {
             return Some(id);
         }
         if self.connections.len() >= self.config.limits.connections {
             return None;
         }
-        let id = self.connections.add(target.transport, target.address);
+        let id = self.connections.add(&target);
         self.connects.push_back((id, target));
         Some(id)
     }

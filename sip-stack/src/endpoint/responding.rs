@@ -14,7 +14,7 @@ use super::{Endpoint, TimerKey, compose};
 use crate::resolve::Target;
 use crate::transaction::server_invite::{self, ServerInvite};
 use crate::transaction::server_non_invite::ServerNonInvite;
-use crate::{Method, Name, Request, Response, Status, Text, Transport, Via};
+use crate::{Method, Name, Request, Response, Scheme, Status, Text, Transport, Via};
 
 impl Endpoint {
     /// Begins the server transaction of a request.
@@ -58,6 +58,10 @@ impl Endpoint {
             skeleton: Some(Box::new(skeleton)),
             method: request.method.clone(),
             cseq: request.cseq().map_or(0, |cseq| cseq.number),
+            scheme: match request.uri.scheme() {
+                Scheme::Sips => Scheme::Sips,
+                _ => Scheme::Sip,
+            },
             invite,
             refresh: request
                 .contact()
@@ -167,7 +171,7 @@ impl Endpoint {
         let (method, source) = (server.method.clone(), server.source);
         let contact = reply.contact.as_ref().map(|contact| {
             let sent_by = self.advertised_to(source.transport, source.remote.ip());
-            compose::contact(contact, sent_by, source.transport)
+            compose::contact(contact, server.scheme.clone(), sent_by, source.transport)
         });
         let wire = compose::response(*skeleton, &method, reply, contact, &self.config).to_bytes();
         let server = self.servers.by_id.get_mut(&id)?;
@@ -248,6 +252,8 @@ impl Endpoint {
                 .filter(|id| self.connections.contains(*id))
             {
                 Some(id) => Some(Destination::Connection(id)),
+                // Nothing says whom a new TLS connection would have to lead to.
+                None if source.transport == Transport::Tls => None,
                 None => {
                     let target = Target {
                         transport: source.transport,

@@ -17,7 +17,7 @@ use super::{Endpoint, Failure, QuestionId, compose};
 use crate::resolve::{Plan, Step, Target};
 use crate::transaction::client_invite::ClientInvite;
 use crate::transaction::client_non_invite::ClientNonInvite;
-use crate::{Method, Name, Request, Transport, Uri, Via};
+use crate::{Method, Name, Request, Scheme, Transport, Uri, Via};
 
 /// A request above this many bytes does not leave as a datagram. RFC 3261 §18.1.1.
 const MOST_IN_A_DATAGRAM: usize = 1300;
@@ -32,7 +32,7 @@ impl Endpoint {
         next_hop: &Uri,
         now: Instant,
     ) {
-        let plan = Plan::new(next_hop, &self.transports);
+        let plan = Plan::new(next_hop, &self.config.transports);
         let attempt = Attempt::new(request, owner, contact, plan);
         let is_new = matches!(
             owner,
@@ -236,11 +236,23 @@ impl Endpoint {
             .with_rport();
         attempt.request.headers.set_top_via(&via);
         if let Some(contact) = &attempt.contact {
-            let contact = compose::contact(contact, sent_by, target.transport);
+            let scheme = secure_scheme(&attempt.request);
+            let transport = self.contact_transport(&scheme, target);
+            let contact = compose::contact(contact, scheme, sent_by, transport);
             attempt
                 .request
                 .headers
                 .set(Name::Contact, contact.to_string());
+        }
+    }
+
+    /// The transport of the listener that our Contact names. Where we send over TLS and do not listen for it, only a
+    /// `sips:` Contact may not name another one.
+    fn contact_transport(&self, scheme: &Scheme, target: &Target) -> Transport {
+        let listener = listener_for(&self.config, target.transport, target.address.ip());
+        match (target.transport, listener) {
+            (Transport::Tls, Some(listener)) if *scheme != Scheme::Sips => listener.transport,
+            (transport, _) => transport,
         }
     }
 
@@ -268,15 +280,20 @@ impl Endpoint {
                     false,
                 ))
             }
-            Transport::Tcp => {
-                let is_reused = self
-                    .connections
-                    .find(Transport::Tcp, target.address)
-                    .is_some();
+            Transport::Tcp | Transport::Tls => {
+                let is_reused = self.connections.find(target).is_some();
                 self.connection_to(target.clone())
                     .map(|id| (Destination::Connection(id), is_reused))
             }
-            Transport::Tls => None,
         }
     }
+}
+
+/// The scheme of our Contact: `sips` where the request or its first hop is to be secure all the way.
+/// RFC 3261 §8.1.1.8.
+fn secure_scheme(request: &Request) -> Scheme {
+    let route = request.routes().ok().and_then(|r| r.into_iter().next());
+    let is_secure = *request.uri.scheme() == Scheme::Sips
+        || route.is_some_and(|route| *route.uri.scheme() == Scheme::Sips);
+    if is_secure { Scheme::Sips } else { Scheme::Sip }
 }

@@ -13,7 +13,7 @@ use super::event::Source;
 use super::timer_queue::Scheduled;
 use crate::transaction::server_invite::{self, ServerInvite};
 use crate::transaction::server_non_invite::{self, ServerNonInvite};
-use crate::{Method, Name, Request, Response, Status, Text, Uri, Via};
+use crate::{Method, Name, Request, Response, Scheme, Status, Text, Uri, Via};
 
 /// What we ask of peers that are refused for lack of room. Seconds.
 const RETRY_AFTER: &str = "5";
@@ -38,6 +38,8 @@ pub(super) struct Server {
     pub(super) skeleton: Option<Box<Response>>,
     pub(super) method: Method,
     pub(super) cseq: u32,
+    /// Of our Contact in the responses: `sips` if the request was sent to such a URI. RFC 3261 §12.1.1.
+    pub(super) scheme: Scheme,
     /// The session it came in or makes.
     pub(super) invite: Option<InviteId>,
     /// The Contact to be taken as the new target when this is accepted.
