@@ -101,9 +101,8 @@ fn decode(content_type: &str, bytes: &[u8]) -> Result<String, Unreadable> {
         None => encoding_rs::UTF_8,
         // What msrplib calls it.
         Some(label) if label.eq_ignore_ascii_case("utf8") => encoding_rs::UTF_8,
-        Some(label) => {
-            encoding_rs::Encoding::for_label(label.as_bytes()).ok_or(Unreadable::Charset)?
-        }
+        Some(label) => encoding_rs::Encoding::for_label_no_replacement(label.as_bytes())
+            .ok_or(Unreadable::Charset)?,
     };
     Ok(encoding.decode_without_bom_handling(bytes).0.into_owned())
 }

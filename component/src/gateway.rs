@@ -109,14 +109,28 @@ impl Gateway {
             registry,
             ..
         } = &*self.ports;
+        registry.close();
         for door in registry.doors() {
             door.complete(Input::ShutDown);
         }
-        if timeout_at(deadline, registry.emptied()).await.is_err() {
+        let rest = self.shutdown_timeout / 4;
+        if timeout_at(deadline - rest, registry.emptied())
+            .await
+            .is_err()
+        {
             warn!(
                 conversations = registry.len(),
-                "shutdown_timeout is over with conversations still open"
+                "shutdown_timeout is nearly over: what is not answered yet goes back to its senders"
             );
+            for door in registry.doors() {
+                door.complete(Input::Abandon);
+            }
+            if timeout_at(deadline - rest / 2, registry.emptied())
+                .await
+                .is_err()
+            {
+                warn!(conversations = registry.len(), "conversations do not end");
+            }
         }
         // BYEs are still on their way, and so are the last stanzas.
         if timeout_at(deadline, sip.close()).await.is_err() {

@@ -50,6 +50,7 @@ pub mod metrics;
 pub mod registry;
 pub mod route;
 pub mod sip;
+mod spellings;
 pub mod stamp;
 pub mod text;
 pub mod translate;

@@ -17,8 +17,8 @@ pub enum Input {
     Xmpp(Box<Event>),
     /// An INVITE of the SIP user's for that address of the XMPP user's.
     Invited(Box<(InviteId, Request, Jid)>),
-    /// A MESSAGE of the SIP user's for that address of the XMPP user's.
-    Paged(Box<(ServerTransactionId, Request, Jid)>),
+    /// A MESSAGE of the SIP user's, in the dialog of that INVITE if in one.
+    Paged(Box<(ServerTransactionId, Option<InviteId>, Request)>),
     /// What became of an INVITE, a dialog or a request.
     Sip(Box<stox_sip::Event>),
     /// A message of the SIP user's by MSRP.
@@ -31,6 +31,8 @@ pub enum Input {
     Lost(Token),
     /// The gateway says goodbye.
     ShutDown,
+    /// The goodbye has taken too long.
+    Abandon,
 }
 
 /// Work that may wait at one door. With it waits at most what the conversation itself has under way.
@@ -90,6 +92,11 @@ impl Door {
         if self.mailbox.send(input).is_err() {
             tracing::debug!("an outcome came after the end of its conversation");
         }
+    }
+
+    /// Nobody is behind it any more.
+    pub fn is_closed(&self) -> bool {
+        self.mailbox.is_closed()
     }
 
     /// Nothing waits behind it.

@@ -2,17 +2,18 @@
 //!
 //! The maps hold doors, not rooms: the state behind a door belongs to the one task that reads its mailbox.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use stox_sip::{InviteId, RequestId};
+use stox_sip::{InviteId, RequestId, Uri};
 use tokio::sync::Notify;
 
 use crate::address::BareJid;
 use crate::call_ids::CallIds;
 use crate::mailbox::{Door, Full, Input};
+use crate::spellings::Spellings;
 use crate::translate::Parties;
 
 /// Whom a conversation is between: the XMPP user, and the SIP user in the one spelling that all others lead to.
@@ -55,7 +56,9 @@ pub struct Registry {
     door_by_invite: DashMap<InviteId, Door>,
     door_by_request: DashMap<RequestId, Door>,
     conversations: AtomicUsize,
+    closing: AtomicBool,
     call_ids: Mutex<CallIds>,
+    spellings: Mutex<Spellings>,
     retired: Notify,
 }
 
@@ -99,19 +102,26 @@ impl Registry {
         })
     }
 
-    /// `None`: there are too many conversations for another one.
+    /// `None`: there are too many conversations for another one, or the gateway says goodbye.
     fn with_door<T>(
         &self,
         key: &Key,
         begin: impl FnOnce(&Key) -> Door,
         use_it: impl FnOnce(Option<&Door>) -> T,
     ) -> T {
-        if let Some(door) = self.conversation_by_key.get(key) {
+        if let Some(door) = self.conversation_by_key.get(key)
+            && !door.is_closed()
+        {
             return use_it(Some(&door));
         }
         match self.conversation_by_key.entry(key.clone()) {
+            // Its task has failed: the next one begins anew.
+            Entry::Occupied(mut entry) if entry.get().is_closed() => {
+                entry.insert(begin(key));
+                use_it(Some(entry.get()))
+            }
             Entry::Occupied(entry) => use_it(Some(entry.get())),
-            Entry::Vacant(_) if self.len() >= CONVERSATIONS => use_it(None),
+            Entry::Vacant(_) if self.len() >= CONVERSATIONS || self.is_closing() => use_it(None),
             Entry::Vacant(entry) => {
                 self.conversations.fetch_add(1, Ordering::Relaxed);
                 use_it(Some(&entry.insert(begin(key))))
@@ -156,6 +166,29 @@ impl Registry {
             .claim(call_id)
     }
 
+    /// Notes how a SIP user spells the own address, where it is not what the JID says (CORE-06).
+    pub fn note_spelling(&self, key: &Key, uri: &Uri) {
+        let has_case = uri
+            .user()
+            .is_some_and(|user| user.contains(char::is_uppercase));
+        if has_case {
+            let mut spellings = self
+                .spellings
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            spellings.note(key, uri);
+        }
+    }
+
+    /// How the SIP user of that conversation was last seen to spell the own address.
+    pub fn spelling(&self, key: &Key) -> Option<Uri> {
+        let spellings = self
+            .spellings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        spellings.last(key)
+    }
+
     /// Who waits for the events of that INVITE.
     pub fn expect_invite(&self, invite: InviteId, door: Door) {
         self.door_by_invite.insert(invite, door);
@@ -179,6 +212,15 @@ impl Registry {
     /// Who waits for the answer to that request, of which there is only one.
     pub fn take_request(&self, request: RequestId) -> Option<Door> {
         self.door_by_request.remove(&request).map(|(_, door)| door)
+    }
+
+    /// Lets no new conversation begin from now on.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     /// Every conversation's door, for goodbyes.

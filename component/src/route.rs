@@ -30,6 +30,9 @@ use crate::xmpp::{
 /// The parts of the gateway, which are complete a moment after the routers' tasks have started.
 pub type SharedPorts = Arc<OnceLock<Arc<Ports>>>;
 
+/// Bytes of the longest thread that counts as one.
+const THREAD: usize = 1024;
+
 /// Routes stanzas.
 pub struct XmppRouter {
     ports: SharedPorts,
@@ -151,6 +154,7 @@ impl XmppHandler for XmppRouter {
 /// What a message means for a conversation; `None` for one that carries nothing for the SIP side (IM-18).
 fn event_of(message: &Message) -> Option<Event> {
     let thread = message.thread.as_ref().map(|thread| thread.id.clone());
+    let thread = thread.filter(|thread| thread.len() <= THREAD);
     let kind = match message.kind {
         MessageType::Error => {
             let error = message.error.clone().unwrap_or_default();
@@ -269,9 +273,9 @@ impl SipRouter {
                 // Inside a dialog the Request-URI is our own Contact, so To says who is meant (IM-16).
                 let to = request.to().map_err(|_| Status::BAD_REQUEST)?.uri;
                 let target = if invite.is_some() { &to } else { &request.uri };
-                let (key, parties, to) = self.parties(request, target)?;
+                let (key, parties, _) = self.parties(request, target)?;
                 let ports = self.ports()?;
-                let input = Input::Paged(Box::new((transaction, request.clone(), to)));
+                let input = Input::Paged(Box::new((transaction, invite, request.clone())));
                 self.registry
                     .deliver(&key, input, |key| {
                         conversation::begin(ports.clone(), key.clone(), parties)
@@ -327,6 +331,8 @@ impl SipRouter {
                 .map_err(|why| refused(&from, Status::FORBIDDEN, why))?
                 .uri(),
         };
-        Ok((Key::of(&parties), parties, to))
+        let key = Key::of(&parties);
+        self.registry.note_spelling(&key, &parties.romeo_uri);
+        Ok((key, parties, to))
     }
 }

@@ -40,12 +40,11 @@ impl Task {
                 self.ports.sip.bye(invite, sip::reason_header(reason)).await;
             }
             Action::Accept(chat) => self.accept(chat).await,
-            Action::Decline(chat) => {
+            Action::Decline(chat, status) => {
                 let invite = self.wires.by_chat.get(&chat)?.invite;
-                self.ports
-                    .sip
-                    .answer(invite, Reply::new(Status::SERVICE_UNAVAILABLE))
-                    .await;
+                info!(status, "an INVITE is refused: no new session is taken");
+                let status = Status::new(status).unwrap_or(Status::SERVICE_UNAVAILABLE);
+                self.ports.sip.answer(invite, Reply::new(status)).await;
             }
             Action::OpenMsrp { chat, path, role } => {
                 let inbox = ChatInbox {
@@ -103,7 +102,6 @@ impl Task {
                 if let Some(wire) = self.wires.remove(chat) {
                     self.ports.registry.forget_invite(wire.invite);
                 }
-                metrics::session_closed();
             }
             Action::Page(page) => self.page(*page).await,
             Action::Stanza(stanza, token) => return self.write(stanza, token),
@@ -137,7 +135,8 @@ impl Task {
         let juliet = parties.juliet_jid(resource.as_deref());
         request.headers = sip::chat_headers(&subject, thread, &juliet, &call_id);
         request.content_type = sip::SDP_TYPE.to_owned();
-        request.body = sip::offer(&local, self.ports.max_size).into();
+        let origin = sip::origin();
+        request.body = sip::offer(&local, origin, self.ports.max_size).into();
         info!(call_id, "the XMPP user opens a chat session");
         request.call_id = Some(call_id);
         self.ports.registry.expect_invite(invite, self.door.clone());
@@ -146,12 +145,12 @@ impl Task {
             Wire {
                 invite,
                 local,
+                origin,
                 peer: Vec::new(),
                 offer: None,
                 session: None,
             },
         );
-        metrics::session_opened();
         self.ports.sip.invite(invite, request).await;
     }
 
@@ -160,17 +159,17 @@ impl Task {
         let Some(wire) = self.wires.by_chat.get_mut(&chat) else {
             return;
         };
+        let max_size = self.ports.max_size;
         let body = match wire.offer.take() {
             Some((description, index)) => {
-                sip::answer(&description, index, &wire.local, self.ports.max_size)
+                sip::answer(&description, index, &wire.local, wire.origin, max_size)
             }
-            None => sip::offer(&wire.local, self.ports.max_size),
+            None => sip::offer(&wire.local, wire.origin, max_size),
         };
         let mut reply = Reply::new(Status::OK);
         reply.contact = Some(contact);
         reply.content_type = Some(sip::SDP_TYPE.to_owned());
         reply.body = body.into();
-        metrics::session_opened();
         self.ports.sip.answer(wire.invite, reply).await;
     }
 

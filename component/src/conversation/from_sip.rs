@@ -6,7 +6,7 @@ use tracing::info;
 use super::Task;
 use super::wires::Wire;
 use crate::address::Jid;
-use crate::sip;
+use crate::sip::{self, Change};
 use crate::translate::{ChatEvent, Event, PageFault, Rejection};
 
 impl Task {
@@ -28,9 +28,9 @@ impl Task {
                 transaction,
                 request,
             } => {
-                let reply = self.reinvited(invite, &request);
+                let (reply, event) = self.reinvited(invite, &request);
                 self.ports.sip.respond(transaction, reply).await;
-                None
+                event
             }
             Sip::Responded { response, .. } if response.status.is_success() => {
                 Some(Event::PageAnswered(Ok(())))
@@ -76,6 +76,7 @@ impl Task {
                     Wire {
                         invite,
                         local,
+                        origin: sip::origin(),
                         peer: Vec::new(),
                         offer,
                         session: None,
@@ -98,15 +99,17 @@ impl Task {
     pub(super) async fn paged(
         &mut self,
         transaction: ServerTransactionId,
+        invite: Option<InviteId>,
         request: &Request,
-        to: Jid,
     ) -> Option<Event> {
-        match sip::page(transaction, request, to) {
+        let chat = invite.and_then(|invite| self.wires.chat_by_invite.get(&invite).copied());
+        match sip::page(transaction, request, chat, self.ports.max_size) {
             Ok(paged) => Some(Event::Paged(paged)),
             Err(reply) => {
                 info!(
                     status = reply.status.code(),
-                    "a MESSAGE is refused: it cannot be read as text"
+                    bytes = request.body.len(),
+                    "a MESSAGE is refused: it is no text that can be handed on"
                 );
                 self.ports.sip.respond(transaction, *reply).await;
                 None
@@ -114,12 +117,17 @@ impl Task {
         }
     }
 
-    /// A re-INVITE that changes nothing is answered with what stands; anything else is refused (CHAT-31).
-    fn reinvited(&self, invite: InviteId, request: &Request) -> Reply {
+    /// A re-INVITE that changes nothing is answered with what stands (CHAT-31).
+    fn reinvited(&self, invite: InviteId, request: &Request) -> (Reply, Option<Event>) {
         let chat = self.wires.chat_by_invite.get(&invite);
-        match chat.and_then(|chat| self.wires.by_chat.get(chat)) {
-            Some(wire) => sip::refresh(request, &wire.local, &wire.peer, self.ports.max_size),
-            None => Reply::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
+        let wire = chat.and_then(|chat| Some((chat, self.wires.by_chat.get(chat)?)));
+        let Some((chat, wire)) = wire else {
+            return (Reply::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST), None);
+        };
+        let max_size = self.ports.max_size;
+        match sip::change(request, &wire.local, &wire.peer, wire.origin, max_size) {
+            Change::Refreshed(reply) | Change::Refused(reply) => (reply, None),
+            Change::Removed(reply) => (reply, Some(Event::Chat(*chat, ChatEvent::StreamRemoved))),
         }
     }
 }

@@ -45,7 +45,10 @@ pub struct Ports {
 }
 
 /// Starts the task of a conversation in which nothing was said yet.
-pub fn begin(ports: Arc<Ports>, key: Key, parties: Parties) -> Door {
+pub fn begin(ports: Arc<Ports>, key: Key, mut parties: Parties) -> Door {
+    if let Some(uri) = ports.registry.spelling(&key) {
+        parties.romeo_uri = uri;
+    }
     let (door, mailbox) = door();
     let span = info_span!("conversation", xmpp = %parties.juliet, sip = %parties.romeo_uri);
     let core = Conversation::new(
@@ -112,8 +115,8 @@ impl Task {
                 self.invited(invite, &request, to).await
             }
             Input::Paged(paged) => {
-                let (transaction, request, to) = *paged;
-                self.paged(transaction, &request, to).await
+                let (transaction, invite, request) = *paged;
+                self.paged(transaction, invite, &request).await
             }
             Input::Sip(event) => self.sip_event(*event).await,
             Input::Msrp(chat, incoming) => Some(Event::Chat(chat, ChatEvent::Received(*incoming))),
@@ -121,6 +124,7 @@ impl Task {
             Input::Handed(token) => Some(Event::Handed(token)),
             Input::Lost(token) => Some(Event::Lost(token)),
             Input::ShutDown => Some(Event::ShutDown),
+            Input::Abandon => Some(Event::Abandon),
         };
         if let Some(event) = event {
             self.core.handle(event, Instant::now(), actions);

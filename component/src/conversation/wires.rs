@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use stox_msrp::node::{Inbox, Session};
-use stox_msrp::sdp::SessionDescription;
+use stox_msrp::sdp::{Origin, SessionDescription};
 use stox_msrp::{Incoming, MsrpUri, SessionEvent};
 use stox_sip::InviteId;
 
 use crate::mailbox::{Door, Input};
+use crate::metrics;
 use crate::translate::{ChatId, Token};
 use crate::xmpp::Confirmation;
 
@@ -21,6 +22,8 @@ pub(super) struct Wires {
 pub(super) struct Wire {
     pub invite: InviteId,
     pub local: MsrpUri,
+    /// Of our descriptions, the same throughout the dialog.
+    pub origin: Origin,
     pub peer: Vec<MsrpUri>,
     /// The peer's offer, as long as it waits for our answer.
     pub offer: Option<(SessionDescription, usize)>,
@@ -29,6 +32,7 @@ pub(super) struct Wire {
 
 impl Wires {
     pub fn add(&mut self, chat: ChatId, wire: Wire) {
+        metrics::session_opened();
         self.chat_by_invite.insert(wire.invite, chat);
         self.by_chat.insert(chat, wire);
     }
@@ -36,6 +40,7 @@ impl Wires {
     pub fn remove(&mut self, chat: ChatId) -> Option<Wire> {
         let wire = self.by_chat.remove(&chat)?;
         self.chat_by_invite.remove(&wire.invite);
+        metrics::session_closed();
         Some(wire)
     }
 }

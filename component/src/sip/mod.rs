@@ -5,6 +5,6 @@ mod write;
 
 pub use read::{acknowledged, answered, invitation, of_session, page, rejection};
 pub use write::{
-    PAGE_TYPE, SDP_TYPE, answer, chat_headers, failure_report, offer, page_headers, reason_header,
-    refresh, refusal,
+    Change, PAGE_TYPE, SDP_TYPE, answer, change, chat_headers, failure_report, offer, origin,
+    page_headers, reason_header, refusal,
 };

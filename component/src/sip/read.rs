@@ -2,12 +2,17 @@
 
 use stox_msrp::sdp::{MsrpMedia, SessionDescription, answer_role, offerer_role};
 use stox_msrp::{SessionEvent, content};
-use stox_sip::{Headers, Name, Reply, Request, Response, ServerTransactionId, Status, Uri};
+use stox_sip::{
+    Headers, Name, NameAddr, Reply, Request, Response, ServerTransactionId, Status, Uri,
+};
 
 use crate::address::{self, Addresses, Jid};
 use crate::body;
 use crate::fault::Fault;
-use crate::translate::{ChatEvent, Invitation, Media, Paged, Rejection, Token, Unusable, Wrapping};
+use crate::text;
+use crate::translate::{
+    ChatEvent, ChatId, Invitation, Media, Paged, Rejection, Token, Unusable, Wrapping,
+};
 
 /// The offer of an INVITE, kept until it is answered: the description and the place of its chat stream.
 pub type Offer = Option<(SessionDescription, usize)>;
@@ -51,18 +56,22 @@ pub fn invitation(request: &Request, to: Jid) -> Result<(Invitation, Offer), Box
     Ok((invitation, Some((description, index))))
 }
 
-/// A MESSAGE for an XMPP user, if it is text.
+/// A MESSAGE for an XMPP user, if it is text of at most `max_size` bytes. `chat`: the session in whose dialog it came.
 ///
 /// # Errors
-/// The answer that refuses it: 400 or 415.
+/// The answer that refuses it: 400, 413 or 415.
 pub fn page(
     transaction: ServerTransactionId,
     request: &Request,
-    to: Jid,
+    chat: Option<ChatId>,
+    max_size: u64,
 ) -> Result<Paged, Box<Reply>> {
     let bad = |_| refuse(Status::BAD_REQUEST);
     let call_id = request.call_id().map_err(bad)?.to_owned();
     let from = sender(request)?;
+    if request.body.len() as u64 > max_size {
+        return Err(refuse(Status::REQUEST_ENTITY_TOO_LARGE));
+    }
     let content_type = request.headers.first(&Name::ContentType);
     let text = body::read(content_type, &request.body).map_err(|_| {
         let mut reply = refuse(Status::UNSUPPORTED_MEDIA_TYPE);
@@ -71,15 +80,16 @@ pub fn page(
             .push((Name::Accept, body::ACCEPTED.to_owned()));
         reply
     })?;
-    let header = |name: &Name| request.headers.first(name).map(str::to_owned);
+    let subject = request.headers.first(&Name::Subject).map(str::to_owned);
+    let lang = request.headers.all(&Name::ContentLanguage).next();
     Ok(Paged {
         transaction,
         call_id,
         body: text.body,
-        subject: text.subject.or_else(|| header(&Name::Subject)),
-        lang: header(&Name::ContentLanguage),
+        subject: text.subject.or(subject),
+        lang: lang.filter(|lang| text::is_token(lang)).map(str::to_owned),
         from,
-        to,
+        chat,
     })
 }
 
@@ -90,7 +100,7 @@ pub fn answered(response: &Response) -> ChatEvent {
         device: response
             .contact()
             .ok()
-            .and_then(|contact| address::device_of(&contact.uri)),
+            .and_then(|contact| device_of(&contact)),
     }
 }
 
@@ -164,9 +174,15 @@ fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable>
 fn sender(request: &Request) -> Result<Uri, Box<Reply>> {
     let from = request.from().map_err(|_| refuse(Status::BAD_REQUEST))?;
     let contact = request.contact().ok();
-    let device = contact.and_then(|contact| address::device_of(&contact.uri));
-    let device = device.or_else(|| address::device_of(&from.uri));
+    let device = contact.and_then(|contact| device_of(&contact));
+    let device = device.or_else(|| device_of(&from));
     Ok(address::with_device(&from.uri, device.as_deref()))
+}
+
+/// `gr` belongs inside the angle brackets, but RFC 7573 and 7702 show it after them (CORE-08).
+fn device_of(address: &NameAddr) -> Option<String> {
+    let outside = || address.params.get("gr").flatten();
+    address::device_of(&address.uri).or_else(|| address::device_of_value(outside()?))
 }
 
 fn is_sdp(headers: &Headers) -> bool {

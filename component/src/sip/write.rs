@@ -13,17 +13,27 @@ use crate::translate::Reason;
 /// Content-Type of the MESSAGEs we send (IM-01).
 pub const PAGE_TYPE: &str = "text/plain;charset=UTF-8";
 
+/// Bytes of the longest Subject and the longest XMPP-Thread written: headers share their connection with others.
+const SUBJECT: usize = 200;
+const THREAD: usize = 128;
+
 /// Content-Type of session descriptions.
 pub const SDP_TYPE: &str = "application/sdp";
 
 /// An MSRP offer (T11).
-pub fn offer(local: &MsrpUri, max_size: u64) -> Vec<u8> {
-    sdp::offer(local, origin(), &media(max_size))
+pub fn offer(local: &MsrpUri, origin: Origin, max_size: u64) -> Vec<u8> {
+    sdp::offer(local, origin, &media(max_size))
 }
 
 /// The answer to an offer whose stream at `index` is taken (T11, NEG-06).
-pub fn answer(offer: &SessionDescription, index: usize, local: &MsrpUri, max_size: u64) -> Vec<u8> {
-    sdp::answer(offer, index, local, origin(), &media(max_size))
+pub fn answer(
+    offer: &SessionDescription,
+    index: usize,
+    local: &MsrpUri,
+    origin: Origin,
+    max_size: u64,
+) -> Vec<u8> {
+    sdp::answer(offer, index, local, origin, &media(max_size))
 }
 
 /// The headers of a chat INVITE beside those every request has (CHAT-02, CORR-02 to CORR-04). `juliet`: the XMPP user's
@@ -36,10 +46,10 @@ pub fn chat_headers(
 ) -> Vec<(Name, String)> {
     let contact = format!("<{}>;{call_id}", xmpp_uri(juliet));
     let mut headers = vec![
-        (Name::Subject, text::for_header(subject).into_owned()),
+        (Name::Subject, subject_of(subject)),
         (Name::Other("XMPP-Contact".into()), contact),
     ];
-    if text::is_token(thread) {
+    if thread.len() <= THREAD && text::is_token(thread) {
         headers.push((Name::Other("XMPP-Thread".into()), thread.to_owned()));
     }
     headers
@@ -47,7 +57,7 @@ pub fn chat_headers(
 
 /// The headers of a MESSAGE beside those every request has (T3).
 pub fn page_headers(subject: Option<&str>, lang: Option<&str>) -> Vec<(Name, String)> {
-    let subject = subject.map(|subject| (Name::Subject, text::for_header(subject).into_owned()));
+    let subject = subject.map(|subject| (Name::Subject, subject_of(subject)));
     let lang = lang
         .filter(|lang| text::is_token(lang))
         .map(|lang| (Name::ContentLanguage, lang.to_owned()));
@@ -101,29 +111,45 @@ pub fn failure_report(message_id: String, length: usize, status: u16) -> Report 
     }
 }
 
-/// The answer to a re-INVITE or UPDATE: a refresh is confirmed with what stands, a change is refused (CHAT-31).
-pub fn refresh(request: &Request, local: &MsrpUri, peer: &[MsrpUri], max_size: u64) -> Reply {
-    let mut reply = Reply::new(Status::OK);
+/// What a re-INVITE or UPDATE comes to (CHAT-31).
+pub enum Change {
+    /// Nothing: what stands is confirmed.
+    Refreshed(Reply),
+    /// The MSRP stream is taken out: with it the chat ends.
+    Removed(Reply),
+    /// Something that is not done here.
+    Refused(Reply),
+}
+
+/// Reads a re-INVITE or UPDATE of a session with these two ends.
+pub fn change(
+    request: &Request,
+    local: &MsrpUri,
+    peer: &[MsrpUri],
+    origin: Origin,
+    max_size: u64,
+) -> Change {
+    let confirm = |body: Vec<u8>| {
+        let mut reply = Reply::new(Status::OK);
+        reply.content_type = Some(SDP_TYPE.to_owned());
+        reply.body = body.into();
+        Change::Refreshed(reply)
+    };
     if request.body.is_empty() {
-        if request.method == Method::Invite {
-            reply.content_type = Some(SDP_TYPE.to_owned());
-            reply.body = offer(local, max_size).into();
-        }
-        return reply;
+        return match request.method {
+            Method::Invite => confirm(offer(local, origin, max_size)),
+            _ => Change::Refreshed(Reply::new(Status::OK)),
+        };
     }
-    let unchanged = SessionDescription::parse(&request.body)
-        .ok()
-        .and_then(|description| {
-            let (index, media) = description.msrp()?;
-            (media.path == peer).then(|| answer(&description, index, local, max_size))
-        });
-    match unchanged {
-        Some(body) => {
-            reply.content_type = Some(SDP_TYPE.to_owned());
-            reply.body = body.into();
-            reply
+    let Ok(description) = SessionDescription::parse(&request.body) else {
+        return Change::Refused(Reply::new(Status::BAD_REQUEST));
+    };
+    match description.msrp() {
+        Some((index, media)) if media.path == peer => {
+            confirm(answer(&description, index, local, origin, max_size))
         }
-        None => Reply::new(Status::NOT_ACCEPTABLE_HERE),
+        Some(_) => Change::Refused(Reply::new(Status::NOT_ACCEPTABLE_HERE)),
+        None => Change::Removed(Reply::new(Status::NOT_ACCEPTABLE_HERE)),
     }
 }
 
@@ -137,8 +163,12 @@ fn media(max_size: u64) -> LocalMedia {
     }
 }
 
-/// One description per session: nothing in it changes later.
-fn origin() -> Origin {
+fn subject_of(subject: &str) -> String {
+    text::truncate(&text::for_header(subject), SUBJECT).to_owned()
+}
+
+/// The origin of a new session's descriptions; nothing in them changes later.
+pub fn origin() -> Origin {
     Origin {
         id: u64::from(rand::random::<u32>()),
         version: 1,

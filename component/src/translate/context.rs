@@ -1,5 +1,6 @@
 //! What the parts of a conversation may use while they handle one event.
 
+use std::collections::{HashSet, VecDeque};
 use std::time::{Instant, SystemTime};
 
 use rand::rngs::SmallRng;
@@ -17,6 +18,7 @@ pub(super) struct Context<'a> {
     pub parties: &'a Parties,
     pub ledger: &'a Ledger,
     pub tokens: &'a mut Tokens,
+    pub stanza_ids: &'a mut StanzaIds,
     /// What is to be done, in this order.
     pub out: &'a mut Vec<Action>,
     /// Messages whose session cannot be, because the peer has no MSRP (CHAT-11).
@@ -48,6 +50,35 @@ pub(super) struct Stranded {
     pub written: Written,
     pub thread: String,
     pub promise: Promise,
+}
+
+/// Ids of stanzas written lately, so that an error names one message only (CHAT-14).
+#[derive(Debug, Default)]
+pub(super) struct StanzaIds {
+    known: HashSet<String>,
+    oldest_first: VecDeque<String>,
+}
+
+impl StanzaIds {
+    /// As many are remembered.
+    const REMEMBERED: usize = 1024;
+
+    /// The wished id, or a fresh one if a stanza had it lately.
+    pub fn claim(&mut self, wish: String, tokens: &mut Tokens) -> String {
+        let id = if self.known.contains(&wish) {
+            tokens.text()
+        } else {
+            wish
+        };
+        self.known.insert(id.clone());
+        self.oldest_first.push_back(id.clone());
+        if self.oldest_first.len() > Self::REMEMBERED
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        id
+    }
 }
 
 /// Where tokens and random ids come from.

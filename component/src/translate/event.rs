@@ -32,12 +32,16 @@ pub struct Settings {
     pub answer_wait: Duration,
     /// How long an accepted session may take to get its MSRP connection.
     pub bind_wait: Duration,
-    /// How long transfers may still finish after a session has ended.
+    /// How long messages may wait for the peer's answer after a session has ended.
     pub drain_wait: Duration,
+    /// How long the peer's last words may come in after its BYE, and further errors of the XMPP side after the first.
+    pub linger: Duration,
     /// How long a MESSAGE waits for an error of the XMPP side before it is answered 200 (IM-05).
     pub error_wait: Duration,
     /// How long a peer without MSRP is remembered as such (CHAT-11), and an exchange of MESSAGEs as one (IM-19).
     pub memory: Duration,
+    /// Sessions between the same two people at a time (CHAT-39, SEC-14).
+    pub sessions: usize,
     /// Messages that may wait for one session (T23).
     pub held: usize,
     /// Their bodies together.
@@ -56,8 +60,10 @@ impl Default for Settings {
             answer_wait: Duration::from_secs(180),
             bind_wait: Duration::from_secs(30),
             drain_wait: Duration::from_secs(5),
+            linger: Duration::from_millis(500),
             error_wait: Duration::from_millis(500),
             memory: Duration::from_secs(3600),
+            sessions: 32,
             held: 50,
             held_bytes: 64 * 1024,
             window: 1024,
@@ -80,6 +86,15 @@ pub struct Written {
     pub subject: Option<String>,
     /// `xml:lang` of the body.
     pub lang: Option<String>,
+}
+
+impl Written {
+    /// Bytes that it takes while it waits.
+    pub fn size(&self) -> usize {
+        let subject = self.subject.as_ref().map_or(0, String::len);
+        let thread = self.origin.thread.as_ref().map_or(0, String::len);
+        self.body.len() + subject + thread
+    }
 }
 
 /// The two kinds of message that differ on the SIP side (T1).
@@ -106,8 +121,8 @@ pub struct Paged {
     pub lang: Option<String>,
     /// The sender's address, device included.
     pub from: Uri,
-    /// The XMPP user's resource where the Request-URI named one.
-    pub to: Jid,
+    /// The session in whose dialog it came, if it came in one (IM-16).
+    pub chat: Option<ChatId>,
 }
 
 /// An INVITE for the XMPP user.
@@ -119,7 +134,7 @@ pub struct Invitation {
     pub offer: Option<Media>,
     /// The caller's Contact or From, device included (CORE-10).
     pub from: Uri,
-    /// The XMPP user's resource where the Request-URI named one.
+    /// Whom the Request-URI names: the XMPP user, or one device of theirs.
     pub to: Jid,
 }
 
@@ -156,6 +171,8 @@ pub enum Event {
     Elapsed,
     /// The gateway says goodbye.
     ShutDown,
+    /// The goodbye has taken too long: whatever has no fate yet goes back now.
+    Abandon,
 }
 
 /// Why a MESSAGE of ours was not taken.
@@ -196,6 +213,8 @@ pub enum ChatEvent {
     Acknowledged(Option<Result<Media, Unusable>>),
     /// The dialog is over: BYE, or the peer is gone.
     Ended,
+    /// The peer took the MSRP stream out of the session (CHAT-31).
+    StreamRemoved,
     /// The MSRP connection is up and bound.
     Bound,
     /// A complete MSRP message.
@@ -240,8 +259,8 @@ pub enum Action {
     Bye(ChatId, Reason),
     /// Answer the caller's INVITE with 200 and an SDP answer, or an offer where there was none.
     Accept(ChatId),
-    /// Answer the caller's INVITE with 503: no new session is taken.
-    Decline(ChatId),
+    /// Answer the caller's INVITE with that status: no new session is taken.
+    Decline(ChatId, u16),
     /// Take the MSRP session up: wait for the peer, or connect to it.
     OpenMsrp {
         /// The session.

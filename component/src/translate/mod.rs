@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use chat::{Chat, Event as ChatInput};
 pub use context::Clock;
-use context::{Context, Stranded, Tokens};
+use context::{Context, StanzaIds, Stranded, Tokens};
 pub use event::{
     Action, ChatEvent, ChatId, Event, Invitation, Kind, Page, PageFault, Paged, Reason, Rejection,
     Settings, Token, Written,
@@ -27,10 +27,11 @@ pub use media::{Media, Unusable, Wrapping};
 use pager::Pager;
 pub use party::Parties;
 
-use crate::address::device_of;
+use crate::address::{Aor, device_of};
 use crate::config::ChatMode;
 use crate::fault::{Condition, Fault};
-use promise::{Ledger, Ticket};
+use promise::{Ledger, Promise, Ticket};
+use tracing::info;
 
 /// How long a conversation without sessions keeps what it knows of its threads (T23, `corr.ttl`).
 const LINGER: Duration = Duration::from_secs(3600);
@@ -47,9 +48,10 @@ pub struct Conversation {
     stranded: Vec<Stranded>,
     tokens: Tokens,
     next_chat: u32,
-    /// When the XMPP user last wrote: what a thread stands for is remembered on their account only, so that strangers
-    /// cannot fill the memory.
-    last_written: Option<Instant>,
+    stanza_ids: StanzaIds,
+    /// Until when what the threads stand for is worth remembering. Only what the XMPP user wrote and the SIP side took
+    /// makes it so: neither strangers nor messages to nobody can fill the memory.
+    remembered_until: Option<Instant>,
     service: Service,
 }
 
@@ -73,7 +75,8 @@ impl Conversation {
             stranded: Vec::new(),
             tokens: Tokens::new(seed),
             next_chat: 0,
-            last_written: None,
+            stanza_ids: StanzaIds::default(),
+            remembered_until: None,
             service: Service::Running,
         }
     }
@@ -96,9 +99,19 @@ impl Conversation {
             Event::Gone { thread } => self.gone(thread.as_deref(), now, out),
             Event::Bounced { id, fault } => self.bounced(&id, &fault, now, out),
             Event::Invited(chat, invitation) => self.invited(chat, invitation, now, out),
-            Event::Chat(chat, event) => self.tell_chat(chat, ChatInput::Peer(event), now, out),
+            Event::Chat(chat, event) => {
+                if matches!(event, ChatEvent::Bound) {
+                    self.remembered_until = Some(now + LINGER);
+                }
+                self.tell_chat(chat, ChatInput::Peer(event), now, out);
+            }
             Event::Paged(paged) => self.paged(paged, now, out),
-            Event::PageAnswered(answer) => self.pager.answered(answer, out),
+            Event::PageAnswered(answer) => {
+                if answer.is_ok() {
+                    self.remembered_until = Some(now + LINGER);
+                }
+                self.pager.answered(answer, out);
+            }
             Event::Handed(token) => {
                 self.pager.handed(token, &self.settings, now);
                 self.tell_all(|| ChatInput::Handed(token), now, out);
@@ -113,6 +126,7 @@ impl Conversation {
                 self.pager.shut_down();
                 self.tell_all(|| ChatInput::ShutDown, now, out);
             }
+            Event::Abandon => self.abandon(now, out),
         }
         self.page_stranded(now, out);
         // An answer must go out before the session it goes by is forgotten.
@@ -131,11 +145,7 @@ impl Conversation {
             .iter()
             .filter_map(|chat| chat.deadline(&self.settings))
             .chain(self.pager.deadline())
-            .chain(
-                self.last_written
-                    .filter(|_| self.is_quiet())
-                    .map(|written| written + LINGER),
-            )
+            .chain(self.remembered_until.filter(|_| self.is_quiet()))
             .min()
     }
 
@@ -146,9 +156,9 @@ impl Conversation {
 
     /// Nothing is under way and nothing is worth remembering.
     pub fn is_over(&self, now: Instant) -> bool {
-        let worth_keeping = match (self.service, self.last_written) {
-            (Service::ShuttingDown, _) | (_, None) => false,
-            (Service::Running, Some(written)) => now < written + LINGER,
+        let worth_keeping = match self.service {
+            Service::ShuttingDown => false,
+            Service::Running => self.remembered_until.is_some_and(|until| now < until),
         };
         self.is_quiet() && !worth_keeping
     }
@@ -157,7 +167,6 @@ impl Conversation {
 /// What the XMPP user does.
 impl Conversation {
     fn written(&mut self, written: Written, now: Instant, out: &mut Vec<Action>) {
-        self.last_written = Some(now);
         self.parties.romeo = written.origin.to.bare().into_jid();
         let promise = self
             .ledger
@@ -165,39 +174,42 @@ impl Conversation {
         if self.service == Service::ShuttingDown {
             return promise.refused(Fault::new(Condition::RecipientUnavailable));
         }
-        if self.goes_by_page(&written, now) {
-            let thread = match written.kind {
-                Kind::Chat => Some(
-                    written
-                        .origin
-                        .thread
-                        .clone()
-                        .unwrap_or_else(|| self.tokens.text()),
-                ),
-                Kind::Single => None,
+        let session = match written.kind {
+            Kind::Chat => self.chat_for(&written),
+            Kind::Single => None,
+        };
+        if let Some(at) = session {
+            let (chats, _, mut cx) = self.context(now, out);
+            if let Some(chat) = chats.get_mut(at) {
+                chat.handle(ChatInput::Written(written, promise), &mut cx);
+            }
+        } else if self.goes_by_page(&written, now) {
+            self.page(written, promise, now, out);
+        } else if self.chats.len() >= self.settings.sessions {
+            promise.refused(Fault::new(Condition::ResourceConstraint));
+        } else {
+            let chat = self.next_chat();
+            let thread = match &written.origin.thread {
+                Some(thread) => thread.clone(),
+                None => self.tokens.text(),
             };
-            let (_, pager, mut cx) = self.context(now, out);
-            return pager.write(written, thread.as_deref(), promise, &mut cx);
+            let (chats, _, mut cx) = self.context(now, out);
+            let opened = Chat::open(chat, thread, written, promise, &mut cx);
+            chats.push(opened);
         }
-        match self.chat_for(&written, now) {
-            Some(at) => {
-                let (chats, _, mut cx) = self.context(now, out);
-                if let Some(chat) = chats.get_mut(at) {
-                    chat.handle(ChatInput::Written(written, promise), &mut cx);
-                }
+    }
+
+    fn page(&mut self, written: Written, promise: Promise, now: Instant, out: &mut Vec<Action>) {
+        let thread = match (written.kind, &written.origin.thread) {
+            (Kind::Single, _) => None,
+            (Kind::Chat, Some(thread)) => Some(thread.clone()),
+            (Kind::Chat, None) => {
+                let under_way = self.pager.exchange_thread(now);
+                Some(under_way.unwrap_or_else(|| self.tokens.text()))
             }
-            None => {
-                let chat = self.next_chat();
-                let thread = written
-                    .origin
-                    .thread
-                    .clone()
-                    .unwrap_or_else(|| self.tokens.text());
-                let (chats, _, mut cx) = self.context(now, out);
-                let opened = Chat::open(chat, thread, written, promise, &mut cx);
-                chats.push(opened);
-            }
-        }
+        };
+        let (_, pager, mut cx) = self.context(now, out);
+        pager.write(written, thread.as_deref(), promise, &mut cx);
     }
 
     /// Whether the message travels by MESSAGE (IM-01, IM-10, CHAT-11).
@@ -207,13 +219,13 @@ impl Conversation {
             (ChatMode::Msrp, _) => false,
             (ChatMode::Auto, Kind::Chat) => self.pager.lacks_msrp(now),
             (ChatMode::Auto, Kind::Single) => {
-                self.pager.lacks_msrp(now) || written.body.len() <= self.settings.page_bytes
+                self.pager.lacks_msrp(now) || written.size() <= self.settings.page_bytes
             }
         }
     }
 
     /// The session that the message belongs to (CHAT-20 to CHAT-22).
-    fn chat_for(&mut self, written: &Written, _now: Instant) -> Option<usize> {
+    fn chat_for(&mut self, written: &Written) -> Option<usize> {
         let open = |chat: &Chat| chat.takes_messages();
         match &written.origin.thread {
             None => {
@@ -238,10 +250,13 @@ impl Conversation {
     /// CHAT-24: the session of that thread, or the only one there is.
     fn gone(&mut self, thread: Option<&str>, now: Instant, out: &mut Vec<Action>) {
         let (chats, _, mut cx) = self.context(now, out);
-        let chat = match (thread, chats.as_mut_slice()) {
-            (Some(thread), chats) => chats.iter_mut().find(|chat| chat.has_thread(thread)),
-            (None, [only]) => Some(only),
-            (None, _) => None,
+        let mut open = chats.iter_mut().filter(|chat| chat.takes_messages());
+        let chat = match thread {
+            Some(thread) => open.find(|chat| chat.has_thread(thread)),
+            None => match (open.next(), open.next()) {
+                (Some(only), None) => Some(only),
+                _ => None,
+            },
         };
         if let Some(chat) = chat {
             chat.handle(ChatInput::Gone, &mut cx);
@@ -249,12 +264,13 @@ impl Conversation {
     }
 
     fn bounced(&mut self, id: &str, fault: &Fault, now: Instant, out: &mut Vec<Action>) {
-        if !self.pager.bounced(id, fault) {
-            self.tell_all(
-                || ChatInput::Bounced(id.to_owned(), fault.clone()),
-                now,
-                out,
-            );
+        if self.pager.bounced(id, fault, &self.parties.juliet) {
+            return;
+        }
+        let (chats, _, mut cx) = self.context(now, out);
+        match chats.iter_mut().find(|chat| chat.wrote(id)) {
+            Some(chat) => chat.handle(ChatInput::Bounced(id.to_owned(), fault.clone()), &mut cx),
+            None => info!(id, %fault, "an error came for a message that was answered long ago"),
         }
     }
 }
@@ -268,19 +284,37 @@ impl Conversation {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        if self.service == Service::ShuttingDown {
-            return out.extend([Action::Decline(chat), Action::Close(chat)]);
+        let refusal = if self.service == Service::ShuttingDown {
+            Some(503)
+        } else {
+            (self.chats.len() >= self.settings.sessions).then_some(486)
+        };
+        if let Some(status) = refusal {
+            return out.extend([Action::Decline(chat, status), Action::Close(chat)]);
         }
-        let device = device_of(&invitation.from);
+        self.pager.has_msrp();
+        let device = self.meet(&invitation.from);
         let (chats, _, mut cx) = self.context(now, out);
         let accepted = Chat::accept(chat, invitation, device, &mut cx);
         chats.push(accepted);
     }
 
     fn paged(&mut self, paged: Paged, now: Instant, out: &mut Vec<Action>) {
-        let contact = self.parties.romeo_device(device_of(&paged.from).as_deref());
-        let (_, pager, mut cx) = self.context(now, out);
-        pager.receive(paged, &contact, &mut cx);
+        let device = self.meet(&paged.from);
+        let contact = self.parties.romeo_device(device.as_deref());
+        let (chats, pager, mut cx) = self.context(now, out);
+        let session = paged
+            .chat
+            .and_then(|id| chats.iter().find(|chat| chat.id() == id));
+        pager.receive(paged, session.map(Chat::reply_to), &contact, &mut cx);
+    }
+
+    /// Notes how the SIP user is spelt (CORE-06); the device is returned (CORE-08).
+    fn meet(&mut self, uri: &stox_sip::Uri) -> Option<String> {
+        if let Ok(aor) = Aor::of(uri) {
+            self.parties.romeo_uri = aor.uri();
+        }
+        device_of(uri)
     }
 }
 
@@ -310,6 +344,15 @@ impl Conversation {
                 chat.handle(ChatInput::Elapsed, &mut cx);
             }
         }
+    }
+
+    fn abandon(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.service = Service::ShuttingDown;
+        let (chats, pager, mut cx) = self.context(now, out);
+        for chat in chats {
+            chat.abandon(&mut cx);
+        }
+        pager.abandon();
     }
 
     /// Chats that turned out to have no MSRP go on by MESSAGE (CHAT-11).
@@ -343,6 +386,7 @@ impl Conversation {
             parties: &self.parties,
             ledger: &self.ledger,
             tokens: &mut self.tokens,
+            stanza_ids: &mut self.stanza_ids,
             out,
             stranded: &mut self.stranded,
         };

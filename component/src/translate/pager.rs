@@ -86,7 +86,7 @@ impl Pager {
         promise: Promise,
         cx: &mut Context<'_>,
     ) {
-        if written.body.len() > cx.settings.page_bytes {
+        if written.size() > cx.settings.page_bytes {
             return promise.refused(
                 Fault::new(Condition::PolicyViolation)
                     .with_text("the message is too long for a SIP user without chat sessions"),
@@ -157,6 +157,20 @@ impl Pager {
         self.no_msrp_until = Some(until);
     }
 
+    /// The peer has opened a session itself.
+    pub fn has_msrp(&mut self) {
+        self.no_msrp_until = None;
+    }
+
+    /// The thread of the chat that goes by MESSAGE at present.
+    pub fn exchange_thread(&self, now: Instant) -> Option<String> {
+        let exchange = self
+            .exchange
+            .as_ref()
+            .filter(|exchange| now < exchange.until);
+        exchange.map(|exchange| exchange.thread.clone())
+    }
+
     pub fn lacks_msrp(&self, now: Instant) -> bool {
         self.no_msrp_until.is_some_and(|until| now < until)
     }
@@ -194,16 +208,23 @@ impl Pager {
 
 /// Towards the XMPP user.
 impl Pager {
-    pub fn receive(&mut self, paged: Paged, contact: &Jid, cx: &mut Context<'_>) {
+    /// `session`: the address and thread of the session in whose dialog the MESSAGE came, if it came in one.
+    pub fn receive(
+        &mut self,
+        paged: Paged,
+        session: Option<(&Jid, &str)>,
+        contact: &Jid,
+        cx: &mut Context<'_>,
+    ) {
         let exchange = self
             .exchange
             .as_ref()
             .filter(|exchange| cx.now < exchange.until);
+        let exchange = exchange.map(|exchange| (&exchange.with, exchange.thread.as_str()));
+        let conversation = session.or(exchange);
         let promise = cx.ledger.promise(Ticket::Page {
             transaction: paged.transaction,
-            addressee: Addressee::from(
-                exchange.map_or(&cx.parties.juliet, |exchange| &exchange.with),
-            ),
+            addressee: Addressee::from(conversation.map_or(&cx.parties.juliet, |(with, _)| with)),
         });
         if self.inbound.len() >= cx.settings.window {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
@@ -213,17 +234,14 @@ impl Pager {
             subject: paged.subject,
             lang: paged.lang,
         };
-        let stanza_id = cx.tokens.text();
-        let message = match exchange {
-            Some(exchange) => {
-                stanza::chat(contact, &exchange.with, &stanza_id, &exchange.thread, text)
-            }
+        let stanza_id = cx.stanza_ids.claim(cx.tokens.text(), cx.tokens);
+        let message = match conversation {
+            Some((with, thread)) => stanza::chat(contact, with, &stanza_id, thread, text),
             None => {
-                // A reply in that thread goes back under the Call-ID it came with (IM-09).
-                let thread = self
-                    .usages
-                    .iter()
-                    .find(|usage| usage.call_id == paged.call_id)
+                // A reply comes back in the thread of what it may be a reply to (IM-09).
+                let usage = |usage: &&Usage| usage.call_id == paged.call_id;
+                let usage = self.usages.iter().find(usage).or(self.usages.back());
+                let thread = usage
                     .and_then(|usage| usage.thread.clone())
                     .unwrap_or(paged.call_id);
                 stanza::single(contact, &cx.parties.juliet, &stanza_id, &thread, text)
@@ -264,7 +282,7 @@ impl Pager {
     }
 
     /// A stanza came back. Says whether it was one of these.
-    pub fn bounced(&mut self, id: &str, fault: &Fault) -> bool {
+    pub fn bounced(&mut self, id: &str, fault: &Fault, juliet: &Jid) -> bool {
         let token = self.inbound.iter().find_map(|(token, inbound)| {
             let (Inbound::Unhanded { stanza_id, .. } | Inbound::Handed { stanza_id, .. }) = inbound;
             (stanza_id == id).then_some(*token)
@@ -273,6 +291,10 @@ impl Pager {
         match token.and_then(|token| self.inbound.remove(&token)) {
             Some(Inbound::Unhanded { promise, .. } | Inbound::Handed { promise, .. }) => {
                 promise.refused(fault.clone());
+                // One device is gone; another may be there (CHAT-18).
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.with = juliet.clone();
+                }
                 true
             }
             None => false,
@@ -318,6 +340,20 @@ impl Pager {
             for (_, promise) in next.drain(..) {
                 promise.refused(Fault::new(Condition::RecipientUnavailable));
             }
+        }
+    }
+
+    /// Gives back everything that has no fate yet.
+    pub fn abandon(&mut self) {
+        if let Lane::Waiting { sent, next } = std::mem::take(&mut self.lane) {
+            sent.refused(Fault::new(Condition::RemoteServerTimeout));
+            for (_, promise) in next {
+                promise.refused(Fault::new(Condition::RecipientUnavailable));
+            }
+        }
+        for (_, inbound) in self.inbound.drain() {
+            let (Inbound::Unhanded { promise, .. } | Inbound::Handed { promise, .. }) = inbound;
+            promise.refused(Fault::new(Condition::RemoteServerTimeout));
         }
     }
 

@@ -7,6 +7,7 @@ use stox_msrp::{FailureReport, Incoming, IncomingId, LostCause, Role};
 
 use super::*;
 use crate::translate::promise::{Origin, Outcome, Settlement};
+use crate::xmpp::Outgoing;
 
 const THREAD: &str = "e0ffe42b28561960c6b12b944a092794b9683a38";
 
@@ -235,22 +236,240 @@ fn an_unknown_xmpp_user_ends_the_session() {
     let mut stage = Stage::new();
     let chat = stage.invited();
     stage.feed(received(chat, 1, "text/plain", "Hello?"));
-    let bounce = Event::Bounced {
-        id: "tid1".to_owned(),
-        fault: Fault::new(Condition::ItemNotFound),
+    let actions = stage.feed(bounce("tid1", Condition::ItemNotFound));
+    assert_eq!(settled_with(&actions), [403]);
+    let actions = stage.elapse();
+    assert!(
+        matches!(
+            actions.as_slice(),
+            [Action::Bye(_, Reason::Refused(404)), Action::Close(_)]
+        ),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn every_message_of_a_failing_session_is_reported() {
+    // CHAT-37 RCPT-10: all were answered 200 before the first error came
+    let mut stage = Stage::new();
+    let chat = stage.invited();
+    for number in 1..=3 {
+        stage.hand_over(received(chat, number, "text/plain", "Hello?"));
+    }
+    let mut reported = Vec::new();
+    for id in ["tid1", "tid2", "tid3"] {
+        for action in stage.feed(bounce(id, Condition::RemoteServerNotFound)) {
+            match action {
+                Action::ReportFailure {
+                    message_id,
+                    status: 408,
+                    ..
+                } => reported.push(message_id),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(reported, ["id1", "id2", "id3"]);
+    let actions = stage.elapse();
+    assert!(
+        matches!(actions.first(), Some(Action::Bye(..))),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn a_bounce_belongs_to_one_message() {
+    // CHAT-14: the peer numbers the transactions of each of its sessions alike
+    let mut stage = Stage::new();
+    let (one, two) = (stage.invited(), stage.invited());
+    stage.hand_over(received(one, 1, "text/plain", "one"));
+    stage.hand_over(received(two, 1, "text/plain", "two"));
+    let actions = stage.feed(bounce("tid1", Condition::PolicyViolation));
+    assert!(
+        matches!(actions.as_slice(), [Action::ReportFailure { chat, .. }] if *chat == one),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn answers_go_to_the_user_when_the_device_is_gone() {
+    // CHAT-18: a bounce of the device does not end the session
+    let mut stage = Stage::new();
+    let chat = stage.open(THREAD);
+    stage.hand_over(received(chat, 1, "text/plain", "one"));
+    let actions = stage.feed(bounce("tid1", Condition::ItemNotFound));
+    assert!(
+        matches!(actions.as_slice(), [Action::ReportFailure { .. }]),
+        "{actions:?}"
+    );
+    let actions = stage.feed(received(chat, 2, "text/plain", "two"));
+    let [Action::Stanza(Outgoing::Message(message), _)] = actions.as_slice() else {
+        panic!("{actions:?}");
     };
-    let actions = stage.feed(bounce);
+    assert_eq!(message.to().as_str(), "juliet@example.com");
+}
+
+#[test]
+fn last_words_before_bye_are_read() {
+    // CHAT-23: BYE comes another way than MSRP and may overtake it
+    let mut stage = Stage::new();
+    let chat = stage.open(THREAD);
+    assert!(stage.feed(Event::Chat(chat, ChatEvent::Ended)).is_empty());
+    let settled = stage.hand_over(received(chat, 1, "text/plain", "bye!"));
+    assert_eq!(settled_with(&settled), [200]);
+    let actions = stage.elapse();
+    assert!(
+        matches!(
+            actions.as_slice(),
+            [Action::Stanza(_, None), Action::Close(_)]
+        ),
+        "gone comes last: {actions:?}"
+    );
+}
+
+#[test]
+fn leaving_early_sends_what_was_written() {
+    // CHAT-24: gone while the connection is being made
+    let mut stage = Stage::new();
+    let actions = stage.feed(message("m1", Some(THREAD), "call me"));
+    let [Action::Invite { chat, .. }] = actions.as_slice() else {
+        panic!("{actions:?}");
+    };
+    let chat = *chat;
+    let media = Ok(stage.media(Role::Active));
+    stage.feed(Event::Chat(
+        chat,
+        ChatEvent::Answered {
+            media,
+            device: None,
+        },
+    ));
+    assert!(
+        stage
+            .feed(Event::Gone {
+                thread: Some(THREAD.to_owned())
+            })
+            .is_empty()
+    );
+    let sent = stage.feed(Event::Chat(chat, ChatEvent::Bound));
+    let actions = stage.accept(chat, &sent);
+    assert!(
+        matches!(actions.first(), Some(Action::Bye(_, Reason::Left))),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn a_peer_that_forgot_the_session_ends_it() {
+    // T10: 481, or three messages without any answer
+    let mut stage = Stage::new();
+    let chat = stage.open(THREAD);
+    let token = token_of(&stage.feed(message("m2", Some(THREAD), "two")));
+    let actions = stage.feed(Event::Chat(chat, ChatEvent::Refused(token, 481)));
+    assert_eq!(refusals(&actions), [("m2", Condition::ItemNotFound)]);
+    assert!(stage.core.is_quiet());
+
+    let mut stage = Stage::new();
+    let chat = stage.open(THREAD);
+    for (number, id) in ["m2", "m3", "m4"].into_iter().enumerate() {
+        assert!(
+            !stage.core.is_quiet(),
+            "{number} unanswered messages are not enough"
+        );
+        let token = token_of(&stage.feed(message(id, Some(THREAD), "hello?")));
+        let actions = stage.feed(Event::Chat(chat, ChatEvent::Unanswered(token)));
+        assert_eq!(refusals(&actions), [(id, Condition::RemoteServerTimeout)]);
+    }
+    assert!(stage.core.is_quiet());
+}
+
+#[test]
+fn an_answer_without_msrp_falls_back() {
+    // NEG-07 CHAT-11
+    let mut stage = Stage::new();
+    let actions = stage.feed(message("m1", Some(THREAD), "one"));
+    let [Action::Invite { chat, .. }] = actions.as_slice() else {
+        panic!("{actions:?}");
+    };
+    let answer = ChatEvent::Answered {
+        media: Err(Unusable::NoMsrp),
+        device: None,
+    };
+    let actions = stage.feed(Event::Chat(*chat, answer));
     assert!(
         matches!(
             actions.as_slice(),
             [
-                Action::Bye(_, Reason::Refused(404)),
-                Action::Settle(Settlement { outcome: Outcome::Refused(fault), .. }),
+                Action::Ack(_),
+                Action::Bye(_, Reason::MediaLost),
+                Action::Page(_),
                 Action::Close(_)
-            ] if fault.to_msrp() == 403
+            ]
         ),
         "{actions:?}"
     );
+}
+
+#[test]
+fn an_open_session_is_better_than_message() {
+    // CHAT-19 CHAT-21: the peer had no MSRP, then opens a session itself
+    let mut stage = Stage::new();
+    let actions = stage.feed(message("m1", Some(THREAD), "one"));
+    let [Action::Invite { chat, .. }] = actions.as_slice() else {
+        panic!("{actions:?}");
+    };
+    let rejection = Rejection {
+        status: 488,
+        fault: Fault::new(Condition::NotAcceptable),
+    };
+    stage.feed(Event::Chat(*chat, ChatEvent::Rejected(rejection)));
+    stage.feed(Event::PageAnswered(Ok(())));
+    let chat = stage.invited();
+    let sent = stage.feed(message("m2", None, "two"));
+    assert!(
+        matches!(sent.as_slice(), [Action::Send { chat: by, .. }] if *by == chat),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn sessions_of_a_pair_are_bounded() {
+    // SEC-14
+    let mut stage = Stage::new();
+    for number in 0..32 {
+        let id = format!("m{number}");
+        let actions = stage.feed(message(&id, Some(&id), "hello?"));
+        assert!(
+            matches!(actions.as_slice(), [Action::Invite { .. }]),
+            "{actions:?}"
+        );
+    }
+    let actions = stage.feed(message("m32", Some("m32"), "hello?"));
+    assert_eq!(refusals(&actions), [("m32", Condition::ResourceConstraint)]);
+    let chat = stage.core.next_chat();
+    let actions = stage.feed(Event::Invited(chat, stage.invitation()));
+    assert!(
+        matches!(actions.first(), Some(Action::Decline(_, 486))),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn nothing_is_kept_when_the_goodbye_takes_too_long() {
+    // CHAT-38: every message has its fate before the program ends
+    let mut stage = Stage::new();
+    let chat = stage.open(THREAD);
+    stage.feed(message("m2", Some(THREAD), "two"));
+    stage.feed(received(chat, 1, "text/plain", "three"));
+    stage.feed(message("m4", Some("another"), "four"));
+    stage.feed(Event::ShutDown);
+    let actions = stage.feed(Event::Abandon);
+    assert_eq!(
+        refusals(&actions),
+        [("m2", Condition::RecipientUnavailable)]
+    );
+    assert_eq!(settled_with(&actions), [408]);
+    assert!(stage.core.is_over(stage.now));
 }
 
 #[test]
@@ -263,11 +482,7 @@ fn a_late_error_is_reported() {
         panic!("{actions:?}");
     };
     stage.feed(Event::Handed(*token));
-    let bounce = Event::Bounced {
-        id: "tid1".to_owned(),
-        fault: Fault::new(Condition::PolicyViolation),
-    };
-    let actions = stage.feed(bounce);
+    let actions = stage.feed(bounce("tid1", Condition::PolicyViolation));
     assert!(
         matches!(actions.as_slice(), [Action::ReportFailure { message_id, length: 6, status: 413, .. }]
             if message_id == "id1"),
@@ -309,7 +524,7 @@ fn a_stranger_leaves_nothing_behind() {
         subject: None,
         lang: None,
         from: "sip:romeo@example.net".parse().unwrap(),
-        to: "juliet@example.com".parse().unwrap(),
+        chat: None,
     }));
     let [Action::Stanza(_, Some(token))] = actions.as_slice() else {
         panic!("{actions:?}");
@@ -444,18 +659,31 @@ impl Stage {
         chat
     }
 
+    /// The XMPP server takes the one stanza that this makes.
+    fn hand_over(&mut self, event: Event) -> Vec<Action> {
+        let actions = self.feed(event);
+        let [Action::Stanza(_, Some(token))] = actions.as_slice() else {
+            panic!("{actions:?}");
+        };
+        self.feed(Event::Handed(*token))
+    }
+
     /// A session that romeo opened.
     fn invited(&mut self) -> ChatId {
         let chat = self.core.next_chat();
-        let invitation = Invitation {
+        let invitation = self.invitation();
+        self.feed(Event::Invited(chat, invitation));
+        self.feed(Event::Chat(chat, ChatEvent::Bound));
+        chat
+    }
+
+    fn invitation(&self) -> Invitation {
+        Invitation {
             call_id: "742507no".to_owned(),
             offer: Some(self.media(Role::Passive)),
             from: "sip:romeo@example.net".parse().unwrap(),
             to: "juliet@example.com".parse().unwrap(),
-        };
-        self.feed(Event::Invited(chat, invitation));
-        self.feed(Event::Chat(chat, ChatEvent::Bound));
-        chat
+        }
     }
 
     /// romeo answers 200 to the one SEND among these.
@@ -518,4 +746,33 @@ fn refusals(actions: &[Action]) -> Vec<(&str, Condition)> {
         _ => None,
     };
     actions.iter().filter_map(refusal).collect()
+}
+
+fn bounce(id: &str, condition: Condition) -> Event {
+    Event::Bounced {
+        id: id.to_owned(),
+        fault: Fault::new(condition),
+    }
+}
+
+fn token_of(sent: &[Action]) -> Token {
+    match sent {
+        [Action::Send { token, .. }] => *token,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The statuses that romeo's MSRP messages are answered with.
+fn settled_with(actions: &[Action]) -> Vec<u16> {
+    let status = |action: &Action| match action {
+        Action::Settle(Settlement {
+            ticket: Ticket::Send { .. },
+            outcome,
+        }) => Some(match outcome {
+            Outcome::Delivered => 200,
+            Outcome::Refused(fault) => fault.to_msrp(),
+        }),
+        _ => None,
+    };
+    actions.iter().filter_map(status).collect()
 }

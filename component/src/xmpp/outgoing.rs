@@ -94,6 +94,11 @@ impl OutgoingMessage {
         self.kind
     }
 
+    /// Whom it is for.
+    pub fn to(&self) -> &Jid {
+        &self.to
+    }
+
     /// The `<body/>`, if it has one.
     pub fn text(&self) -> Option<&str> {
         self.body.as_deref()

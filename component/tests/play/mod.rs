@@ -142,7 +142,7 @@ impl Stage {
                     subject: None,
                     lang: None,
                     from: "sip:romeo@example.net".parse().expect("a URI"),
-                    to: JULIET.parse().expect("a JID"),
+                    chat: None,
                 })
             }
             (None, "INVITE, offers MSRP") => {
@@ -283,7 +283,7 @@ impl Stage {
                 self.note(Party::Romeo, "BYE".to_owned());
             }
             Action::Accept(_) => self.note(Party::Romeo, "200".to_owned()),
-            Action::Decline(_) => self.note(Party::Romeo, "503".to_owned()),
+            Action::Decline(_, status) => self.note(Party::Romeo, status.to_string()),
             Action::OpenMsrp { chat, .. } => events.push_back(Event::Chat(chat, ChatEvent::Bound)),
             Action::Send {
                 chat, token, body, ..

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use stox_msrp::LostCause;
 
+use super::ending::Leaving;
 use super::open::Open;
 use super::{Context, Event, Held, State, Thread, hold, refuse_all, unavailable};
 use crate::fault::Fault;
@@ -15,9 +16,18 @@ use crate::translate::media::Media;
 #[derive(Debug)]
 pub(super) struct Binding {
     media: Media,
-    held: VecDeque<Held>,
+    pub held: VecDeque<Held>,
+    then: Then,
     /// Connection due.
     pub until: Instant,
+}
+
+/// What follows when the connection stands and the waiting messages are sent.
+#[derive(Debug)]
+enum Then {
+    Stay,
+    /// The XMPP user has left meanwhile (CHAT-24).
+    Leave,
 }
 
 impl Binding {
@@ -35,6 +45,7 @@ impl Binding {
         State::Binding(Binding {
             media,
             held,
+            then: Then::Stay,
             until: cx.now + cx.settings.bind_wait,
         })
     }
@@ -42,25 +53,30 @@ impl Binding {
     pub fn on(mut self, event: Event, thread: &mut Thread, cx: &mut Context<'_>) -> State {
         match event {
             Event::Written(written, promise) => {
+                self.then = Then::Stay;
                 hold(&mut self.held, Held { written, promise }, cx.settings);
                 State::Binding(self)
             }
-            Event::Peer(ChatEvent::Bound) => Open::begin(self.media, self.held, thread, cx),
+            Event::Peer(ChatEvent::Bound) => self.bound(thread, cx),
             // The first SEND of a passive peer's may arrive with the news that the connection is bound.
-            Event::Peer(ChatEvent::Received(incoming)) => {
-                match Open::begin(self.media, self.held, thread, cx) {
-                    State::Open(open) => {
-                        open.on(Event::Peer(ChatEvent::Received(incoming)), thread, cx)
-                    }
-                    state => state,
+            Event::Peer(ChatEvent::Received(incoming)) => match self.bound(thread, cx) {
+                State::Open(open) => {
+                    open.on(Event::Peer(ChatEvent::Received(incoming)), thread, cx)
                 }
+                State::Leaving(leaving) => {
+                    leaving.on(Event::Peer(ChatEvent::Received(incoming)), thread, cx)
+                }
+                state => state,
+            },
+            Event::Gone if self.held.is_empty() => self.leave(Reason::Left, thread, cx),
+            Event::Gone => {
+                self.then = Then::Leave;
+                State::Binding(self)
             }
-            Event::Peer(ChatEvent::Disconnected(cause)) => {
-                self.fail(Fault::from_lost(cause), thread, cx)
-            }
-            Event::Elapsed => self.fail(Fault::from_lost(LostCause::NobodyCame), thread, cx),
-            Event::Gone => self.leave(Reason::Left, thread, cx),
             Event::ShutDown => self.leave(Reason::ShuttingDown, thread, cx),
+            Event::Peer(ChatEvent::StreamRemoved) => self.leave(Reason::MediaLost, thread, cx),
+            Event::Peer(ChatEvent::Disconnected(cause)) => self.fail(cause, thread, cx),
+            Event::Elapsed => self.fail(LostCause::NobodyCame, thread, cx),
             Event::Peer(ChatEvent::Ended | ChatEvent::Cancelled) => {
                 refuse_all(self.held, &unavailable());
                 State::Over
@@ -80,9 +96,17 @@ impl Binding {
         }
     }
 
-    fn fail(self, fault: Fault, thread: &Thread, cx: &mut Context<'_>) -> State {
+    fn bound(self, thread: &mut Thread, cx: &mut Context<'_>) -> State {
+        let open = Open::begin(self.media, self.held, thread, cx);
+        match self.then {
+            Then::Stay => State::Open(open),
+            Then::Leave => Leaving::begin(open.transfers, Reason::Left, thread, cx),
+        }
+    }
+
+    fn fail(self, cause: LostCause, thread: &Thread, cx: &mut Context<'_>) -> State {
         thread.bye(Reason::MediaLost, cx);
-        refuse_all(self.held, &fault);
+        refuse_all(self.held, &Fault::from_lost(cause));
         State::Over
     }
 

@@ -9,16 +9,33 @@ use crate::translate::event::{ChatEvent, Reason};
 /// Our side leaves: BYE follows when the peer has answered what was sent (CHAT-24).
 #[derive(Debug)]
 pub(super) struct Leaving {
-    transfers: Transfers,
+    pub transfers: Transfers,
     reason: Reason,
     pub until: Instant,
 }
 
-/// The dialog is over: only the fate of what is under way is awaited.
+/// The XMPP side takes no more messages: the errors of those already handed over come in, then BYE (CHAT-37).
+#[derive(Debug)]
+pub(super) struct Failing {
+    pub transfers: Transfers,
+    /// SIP status of the first error.
+    status: u16,
+    pub until: Instant,
+}
+
+/// The peer has left: its last words may still be on their way by MSRP, which is another way than its BYE (CHAT-23).
+#[derive(Debug)]
+pub(super) struct Parting {
+    pub transfers: Transfers,
+    pub until: Instant,
+}
+
+/// The dialog is over: only the fate of what is under way is awaited. That of a message sent to the peer for a while;
+/// that of a stanza for as long as the link needs, since it may still be delivered.
 #[derive(Debug)]
 pub(super) struct Draining {
-    transfers: Transfers,
-    pub until: Instant,
+    pub transfers: Transfers,
+    until: Instant,
 }
 
 impl Leaving {
@@ -43,10 +60,6 @@ impl Leaving {
                 Draining::begin(self.transfers, cx)
             }
             Event::Peer(ChatEvent::Ended) => Draining::begin(self.transfers, cx),
-            Event::Peer(ChatEvent::Disconnected(_)) => {
-                self.transfers.disconnected();
-                self.next(thread, cx)
-            }
             Event::ShutDown => {
                 self.reason = Reason::ShuttingDown;
                 self.next(thread, cx)
@@ -68,6 +81,53 @@ impl Leaving {
     }
 }
 
+impl Failing {
+    pub fn begin(transfers: Transfers, status: u16, cx: &Context<'_>) -> State {
+        State::Failing(Failing {
+            transfers,
+            status,
+            until: cx.now + cx.settings.linger,
+        })
+    }
+
+    pub fn on(mut self, event: Event, thread: &mut Thread, cx: &mut Context<'_>) -> State {
+        match event {
+            Event::Elapsed | Event::ShutDown => {
+                thread.bye(Reason::Refused(self.status), cx);
+                Draining::begin(self.transfers, cx)
+            }
+            Event::Peer(ChatEvent::Ended) => Draining::begin(self.transfers, cx),
+            other => {
+                settle(&mut self.transfers, other, thread, cx);
+                State::Failing(self)
+            }
+        }
+    }
+}
+
+impl Parting {
+    pub fn begin(transfers: Transfers, cx: &Context<'_>) -> State {
+        State::Parting(Parting {
+            transfers,
+            until: cx.now + cx.settings.linger,
+        })
+    }
+
+    pub fn on(mut self, event: Event, thread: &mut Thread, cx: &mut Context<'_>) -> State {
+        match event {
+            Event::Elapsed | Event::ShutDown | Event::Peer(ChatEvent::Disconnected(_)) => {
+                settle(&mut self.transfers, event, thread, cx);
+                thread.say_gone(cx);
+                Draining::begin(self.transfers, cx)
+            }
+            other => {
+                settle(&mut self.transfers, other, thread, cx);
+                State::Parting(self)
+            }
+        }
+    }
+}
+
 impl Draining {
     pub fn begin(transfers: Transfers, cx: &Context<'_>) -> State {
         Draining {
@@ -79,19 +139,15 @@ impl Draining {
 
     pub fn on(mut self, event: Event, thread: &mut Thread, cx: &mut Context<'_>) -> State {
         match event {
-            Event::Elapsed => {
-                self.transfers.abandon();
-                State::Over
-            }
-            Event::Peer(ChatEvent::Disconnected(_)) => {
-                self.transfers.disconnected();
-                self.next()
-            }
-            other => {
-                settle(&mut self.transfers, other, thread, cx);
-                self.next()
-            }
+            Event::Elapsed => self.transfers.disconnected(),
+            other => settle(&mut self.transfers, other, thread, cx),
         }
+        self.next()
+    }
+
+    /// When the peer's answers are waited for no longer.
+    pub fn deadline(&self) -> Option<Instant> {
+        (!self.transfers.all_answered()).then_some(self.until)
     }
 
     fn next(self) -> State {
@@ -103,7 +159,7 @@ impl Draining {
     }
 }
 
-/// What both states do alike: fates are noted, nothing new is begun but what the peer had already sent.
+/// What these states do alike: fates are noted, nothing new is begun but what the peer had already sent.
 fn settle(transfers: &mut Transfers, event: Event, thread: &mut Thread, cx: &mut Context<'_>) {
     match event {
         Event::Peer(ChatEvent::Received(incoming)) => transfers.receive(incoming, thread, cx),
@@ -112,7 +168,8 @@ fn settle(transfers: &mut Transfers, event: Event, thread: &mut Thread, cx: &mut
         Event::Peer(ChatEvent::Congested(token)) => transfers.congested(token),
         Event::Peer(ChatEvent::Unanswered(token)) => transfers.unanswered(token),
         Event::Peer(ChatEvent::Reported(token, status)) => transfers.reported(token, status, cx),
-        Event::Handed(token) => transfers.handed(token),
+        Event::Peer(ChatEvent::Disconnected(_)) => transfers.disconnected(),
+        Event::Handed(token) => transfers.handed(token, cx.now),
         Event::Lost(token) => transfers.lost(token),
         Event::Bounced(id, fault) => {
             transfers.bounced(&id, &fault, thread, cx);
@@ -128,8 +185,8 @@ fn settle(transfers: &mut Transfers, event: Event, thread: &mut Thread, cx: &mut
             | ChatEvent::Cancelled
             | ChatEvent::Acknowledged(_)
             | ChatEvent::Ended
-            | ChatEvent::Bound
-            | ChatEvent::Disconnected(_),
+            | ChatEvent::StreamRemoved
+            | ChatEvent::Bound,
         ) => {}
     }
 }

@@ -18,7 +18,7 @@ const NO_MSRP: [u16; 6] = [405, 415, 420, 488, 501, 606];
 /// INVITE sent, no final response yet; messages wait here. RFC 7573 §4, Figure 1 (F3 to F6).
 #[derive(Debug)]
 pub(super) struct Inviting {
-    held: VecDeque<Held>,
+    pub(super) held: VecDeque<Held>,
     /// Answer due (CHAT-08).
     pub until: Instant,
 }
@@ -90,6 +90,7 @@ impl Inviting {
             Event::Peer(
                 ChatEvent::Cancelled
                 | ChatEvent::Acknowledged(_)
+                | ChatEvent::StreamRemoved
                 | ChatEvent::Bound
                 | ChatEvent::Received(_)
                 | ChatEvent::Accepted(_)
@@ -104,28 +105,37 @@ impl Inviting {
 
     /// The peer said no: by MESSAGE if it only lacks MSRP, else the sender hears why (CHAT-09, CHAT-11).
     fn rejected(self, rejection: &Rejection, thread: &Thread, cx: &mut Context<'_>) -> State {
-        if cx.settings.mode == ChatMode::Auto && NO_MSRP.contains(&rejection.status) {
-            let thread = thread.name().to_owned();
-            let strand = |Held { written, promise }| Stranded {
-                written,
-                promise,
-                thread: thread.clone(),
-            };
-            cx.stranded.extend(self.held.into_iter().map(strand));
+        if NO_MSRP.contains(&rejection.status) {
+            self.without_session(&rejection.fault, thread, cx);
         } else {
             refuse_all(self.held, &rejection.fault);
         }
         State::Over
     }
 
-    /// The answer holds no session that text can travel by.
+    /// The answer holds no session that text can travel by (NEG-07, MSRP-21).
     fn no_session(self, unusable: Unusable, thread: &Thread, cx: &mut Context<'_>) -> State {
         thread.bye(Reason::MediaLost, cx);
-        refuse_all(
-            self.held,
-            &Fault::new(Condition::NotAcceptable).with_text(unusable.to_string()),
-        );
+        let fault = Fault::new(Condition::NotAcceptable).with_text(unusable.to_string());
+        match unusable {
+            Unusable::NoMsrp => self.without_session(&fault, thread, cx),
+            Unusable::Unreadable | Unusable::NoText => refuse_all(self.held, &fault),
+        }
         State::Over
+    }
+
+    /// The peer has no MSRP: by MESSAGE then, where the configuration lets it (CHAT-11).
+    fn without_session(self, fault: &Fault, thread: &Thread, cx: &mut Context<'_>) {
+        if cx.settings.mode != ChatMode::Auto {
+            return refuse_all(self.held, fault);
+        }
+        let thread = thread.name().to_owned();
+        let strand = |Held { written, promise }| Stranded {
+            written,
+            promise,
+            thread: thread.clone(),
+        };
+        cx.stranded.extend(self.held.into_iter().map(strand));
     }
 }
 
@@ -152,6 +162,7 @@ impl Cancelling {
             Event::Peer(
                 ChatEvent::Cancelled
                 | ChatEvent::Acknowledged(_)
+                | ChatEvent::StreamRemoved
                 | ChatEvent::Bound
                 | ChatEvent::Received(_)
                 | ChatEvent::Accepted(_)

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! opened by the XMPP user: Inviting ──► Binding ──► Open ──► Leaving ──► Draining ──► Over
-//!                             └► Cancelling           └──────────────────▲
-//! opened by the SIP user:  Offering ──► Binding
+//!                             └► Cancelling           ├────► Failing ───────▲
+//! opened by the SIP user:  Offering ──► Binding       └────► Parting ───────┘
 //! ```
 //!
 //! Each state is a file. `Thread` is what stays true from the first state to the last.
@@ -18,8 +18,10 @@ mod transfers;
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use stox_msrp::Role;
+
 use binding::Binding;
-use ending::{Draining, Leaving};
+use ending::{Draining, Failing, Leaving, Parting};
 use inviting::{Cancelling, Inviting};
 use offering::Offering;
 use open::Open;
@@ -48,18 +50,18 @@ struct Thread {
     reply_to: Jid,
     /// The SIP user's device, which becomes the resource of what comes from there.
     device: Option<String>,
-    opened_by: Side,
+    opening: Opening,
     /// Last content message either way, else the beginning (CHAT-25).
     last_active: Instant,
     content: Content,
-    /// Ids of stanzas written in this session, newest last, so that none is used twice (CHAT-14).
-    used_ids: VecDeque<String>,
 }
 
+/// Who opened the session, and whether the other has joined in (CHAT-22).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+enum Opening {
     Xmpp,
     Sip,
+    SipAnswered,
 }
 
 /// Whether anything was said: who never heard of a session need not hear of its end (CHAT-23).
@@ -77,6 +79,8 @@ enum State {
     Open(Open),
     Cancelling(Cancelling),
     Leaving(Leaving),
+    Failing(Failing),
+    Parting(Parting),
     Draining(Draining),
     Over,
 }
@@ -123,10 +127,9 @@ impl Chat {
             names: vec![thread],
             reply_to: written.origin.from.clone(),
             device: written.origin.to.resource().map(str::to_owned),
-            opened_by: Side::Xmpp,
+            opening: Opening::Xmpp,
             last_active: cx.now,
             content: Content::None,
-            used_ids: VecDeque::new(),
         };
         let state = Inviting::begin(Held { written, promise }, &thread, cx);
         Chat { thread, state }
@@ -144,15 +147,25 @@ impl Chat {
             names: vec![invitation.call_id],
             reply_to: invitation.to,
             device,
-            opened_by: Side::Sip,
+            opening: Opening::Sip,
             last_active: cx.now,
             content: Content::None,
-            used_ids: VecDeque::new(),
         };
-        cx.out.push(Action::Accept(chat));
         let state = match invitation.offer {
-            Some(media) => Binding::begin(media, VecDeque::new(), &thread, cx),
-            None => Offering::begin(cx),
+            // Who is connected to must be there before the peer can know of it.
+            Some(media) if media.role == Role::Passive => {
+                let binding = Binding::begin(media, VecDeque::new(), &thread, cx);
+                cx.out.push(Action::Accept(chat));
+                binding
+            }
+            Some(media) => {
+                cx.out.push(Action::Accept(chat));
+                Binding::begin(media, VecDeque::new(), &thread, cx)
+            }
+            None => {
+                cx.out.push(Action::Accept(chat));
+                Offering::begin(cx)
+            }
         };
         Chat { thread, state }
     }
@@ -161,6 +174,9 @@ impl Chat {
     pub fn handle(&mut self, event: Event, cx: &mut Context<'_>) {
         if let Event::Written(written, _) = &event {
             self.thread.reply_to = written.origin.from.clone();
+            if self.thread.opening == Opening::Sip {
+                self.thread.opening = Opening::SipAnswered;
+            }
         }
         let before = self.state.name();
         let thread = &mut self.thread;
@@ -171,6 +187,8 @@ impl Chat {
             State::Open(state) => state.on(event, thread, cx),
             State::Cancelling(state) => state.on(event),
             State::Leaving(state) => state.on(event, thread, cx),
+            State::Failing(state) => state.on(event, thread, cx),
+            State::Parting(state) => state.on(event, thread, cx),
             State::Draining(state) => state.on(event, thread, cx),
             State::Over => State::Over,
         };
@@ -202,7 +220,9 @@ impl Chat {
             State::Open(_) => Some(self.thread.last_active + settings.idle),
             State::Cancelling(state) => Some(state.until),
             State::Leaving(state) => Some(state.until),
-            State::Draining(state) => Some(state.until),
+            State::Failing(state) => Some(state.until),
+            State::Parting(state) => Some(state.until),
+            State::Draining(state) => state.deadline(),
             State::Over => None,
         }
     }
@@ -211,7 +231,12 @@ impl Chat {
     pub fn takes_messages(&self) -> bool {
         match self.state {
             State::Inviting(_) | State::Offering(_) | State::Binding(_) | State::Open(_) => true,
-            State::Cancelling(_) | State::Leaving(_) | State::Draining(_) | State::Over => false,
+            State::Cancelling(_)
+            | State::Leaving(_)
+            | State::Failing(_)
+            | State::Parting(_)
+            | State::Draining(_)
+            | State::Over => false,
         }
     }
 
@@ -222,7 +247,7 @@ impl Chat {
     /// Takes the XMPP user's own thread as another name of this session, if it is one that the SIP user opened and
     /// the XMPP user has not answered yet (CHAT-22).
     pub fn adopt(&mut self, thread: &str) -> bool {
-        let unanswered = self.thread.opened_by == Side::Sip && self.thread.names.len() == 1;
+        let unanswered = self.thread.opening == Opening::Sip;
         if unanswered {
             self.thread.names.push(thread.to_owned());
         }
@@ -231,6 +256,61 @@ impl Chat {
 
     pub fn last_active(&self) -> Instant {
         self.thread.last_active
+    }
+
+    /// Where something that belongs to this session goes: the XMPP user's address, and the thread.
+    pub fn reply_to(&self) -> (&Jid, &str) {
+        (&self.thread.reply_to, self.thread.name())
+    }
+
+    /// Whether it wrote the stanza of that id, whose error then is its own.
+    pub fn wrote(&self, id: &str) -> bool {
+        match &self.state {
+            State::Open(state) => state.transfers.wrote(id),
+            State::Leaving(state) => state.transfers.wrote(id),
+            State::Failing(state) => state.transfers.wrote(id),
+            State::Parting(state) => state.transfers.wrote(id),
+            State::Draining(state) => state.transfers.wrote(id),
+            State::Inviting(_)
+            | State::Offering(_)
+            | State::Binding(_)
+            | State::Cancelling(_)
+            | State::Over => false,
+        }
+    }
+
+    /// Gives back whatever has no fate yet, and ends.
+    pub fn abandon(&mut self, cx: &mut Context<'_>) {
+        let thread = &self.thread;
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Inviting(state) => {
+                cx.out.push(Action::Cancel(thread.chat));
+                refuse_all(state.held, &unavailable());
+            }
+            State::Offering(state) => {
+                thread.bye(Reason::ShuttingDown, cx);
+                refuse_all(state.held, &unavailable());
+            }
+            State::Binding(state) => {
+                thread.bye(Reason::ShuttingDown, cx);
+                refuse_all(state.held, &unavailable());
+            }
+            State::Open(state) => {
+                thread.bye(Reason::ShuttingDown, cx);
+                state.transfers.abandon();
+            }
+            State::Leaving(state) => {
+                thread.bye(Reason::ShuttingDown, cx);
+                state.transfers.abandon();
+            }
+            State::Failing(state) => {
+                thread.bye(Reason::ShuttingDown, cx);
+                state.transfers.abandon();
+            }
+            State::Parting(state) => state.transfers.abandon(),
+            State::Draining(state) => state.transfers.abandon(),
+            State::Cancelling(_) | State::Over => {}
+        }
     }
 }
 
@@ -273,6 +353,8 @@ impl State {
             State::Open(_) => "open",
             State::Cancelling(_) => "cancelling",
             State::Leaving(_) => "leaving",
+            State::Failing(_) => "failing",
+            State::Parting(_) => "parting",
             State::Draining(_) => "draining",
             State::Over => "over",
         }
@@ -281,9 +363,9 @@ impl State {
 
 /// Adds to what waits, or gives back what does not fit (CHAT-08).
 fn hold(held: &mut VecDeque<Held>, message: Held, settings: &Settings) {
-    let bytes: usize = held.iter().map(|held| held.written.body.len()).sum();
+    let bytes: usize = held.iter().map(|held| held.written.size()).sum();
     let fits = held.len() < settings.held
-        && bytes.saturating_add(message.written.body.len()) <= settings.held_bytes;
+        && bytes.saturating_add(message.written.size()) <= settings.held_bytes;
     if fits {
         held.push_back(message);
     } else {

@@ -10,7 +10,7 @@ use crate::translate::event::{ChatEvent, Reason};
 /// 200 with an offer sent, ACK awaited. RFC 3261 §13.2.1.
 #[derive(Debug)]
 pub(super) struct Offering {
-    held: VecDeque<Held>,
+    pub(super) held: VecDeque<Held>,
     pub until: Instant,
 }
 
@@ -54,6 +54,7 @@ impl Offering {
             Event::Peer(
                 ChatEvent::Answered { .. }
                 | ChatEvent::Rejected(_)
+                | ChatEvent::StreamRemoved
                 | ChatEvent::Bound
                 | ChatEvent::Received(_)
                 | ChatEvent::Accepted(_)

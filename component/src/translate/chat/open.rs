@@ -2,16 +2,23 @@
 
 use std::collections::VecDeque;
 
-use super::ending::{Draining, Leaving};
-use super::transfers::Transfers;
+use super::ending::{Draining, Failing, Leaving, Parting};
+use super::transfers::{Bounce, Transfers};
 use super::{Context, Event, Held, State, Thread};
 use crate::translate::event::{ChatEvent, Reason};
 use crate::translate::media::Media;
 
+/// The peer does not know the session any more. RFC 4975 §10.
+const NO_SESSION: u16 = 481;
+/// So many messages in a row without any answer mean the same (T10).
+const UNANSWERED: u32 = 3;
+
 /// Connected: messages cross.
 #[derive(Debug)]
 pub(super) struct Open {
-    transfers: Transfers,
+    pub transfers: Transfers,
+    /// Messages in a row that the peer did not answer.
+    unanswered: u32,
 }
 
 impl Open {
@@ -21,12 +28,15 @@ impl Open {
         held: VecDeque<Held>,
         thread: &mut Thread,
         cx: &mut Context<'_>,
-    ) -> State {
+    ) -> Open {
         let mut transfers = Transfers::new(media);
         for Held { written, promise } in held {
             transfers.send(written, promise, thread, cx);
         }
-        State::Open(Open { transfers })
+        Open {
+            transfers,
+            unanswered: 0,
+        }
     }
 
     pub fn on(mut self, event: Event, thread: &mut Thread, cx: &mut Context<'_>) -> State {
@@ -40,19 +50,30 @@ impl Open {
                 State::Open(self)
             }
             Event::Peer(ChatEvent::Accepted(token)) => {
+                self.unanswered = 0;
                 self.transfers.accepted(token);
                 State::Open(self)
             }
             Event::Peer(ChatEvent::Refused(token, status)) => {
+                self.unanswered = 0;
                 self.transfers.refused(token, status);
-                State::Open(self)
+                if status == NO_SESSION {
+                    self.fail(thread, cx)
+                } else {
+                    State::Open(self)
+                }
+            }
+            Event::Peer(ChatEvent::Unanswered(token)) => {
+                self.unanswered += 1;
+                self.transfers.unanswered(token);
+                if self.unanswered >= UNANSWERED {
+                    self.fail(thread, cx)
+                } else {
+                    State::Open(self)
+                }
             }
             Event::Peer(ChatEvent::Congested(token)) => {
                 self.transfers.congested(token);
-                State::Open(self)
-            }
-            Event::Peer(ChatEvent::Unanswered(token)) => {
-                self.transfers.unanswered(token);
                 State::Open(self)
             }
             Event::Peer(ChatEvent::Reported(token, status)) => {
@@ -60,21 +81,20 @@ impl Open {
                 State::Open(self)
             }
             Event::Handed(token) => {
-                self.transfers.handed(token);
+                self.transfers.handed(token, cx.now);
                 State::Open(self)
             }
             Event::Lost(token) => {
                 self.transfers.lost(token);
                 State::Open(self)
             }
-            Event::Bounced(id, fault) => match self.transfers.bounced(&id, &fault, thread, cx) {
-                // Nobody there will take the next message either (CHAT-37).
-                Some(status) => {
-                    thread.bye(Reason::Refused(status), cx);
-                    Draining::begin(self.transfers, cx)
+            Event::Bounced(id, fault) => {
+                match self.transfers.bounced(&id, &fault, thread, cx) {
+                    // Nobody there will take the next message either (CHAT-37).
+                    Bounce::Final(status) => Failing::begin(self.transfers, status, cx),
+                    Bounce::Single => State::Open(self),
                 }
-                None => State::Open(self),
-            },
+            }
             Event::Gone => Leaving::begin(self.transfers, Reason::Left, thread, cx),
             Event::Elapsed => {
                 thread.say_gone(cx);
@@ -84,16 +104,14 @@ impl Open {
                 thread.say_gone(cx);
                 Leaving::begin(self.transfers, Reason::ShuttingDown, thread, cx)
             }
+            Event::Peer(ChatEvent::StreamRemoved) => {
+                thread.bye(Reason::Left, cx);
+                Parting::begin(self.transfers, cx)
+            }
             Event::Peer(ChatEvent::Ended | ChatEvent::Cancelled) => {
-                thread.say_gone(cx);
-                Draining::begin(self.transfers, cx)
+                Parting::begin(self.transfers, cx)
             }
-            Event::Peer(ChatEvent::Disconnected(_)) => {
-                thread.say_gone(cx);
-                thread.bye(Reason::MediaLost, cx);
-                self.transfers.disconnected();
-                Draining::begin(self.transfers, cx)
-            }
+            Event::Peer(ChatEvent::Disconnected(_)) => self.fail(thread, cx),
             Event::Peer(
                 ChatEvent::Bound
                 | ChatEvent::Acknowledged(_)
@@ -102,5 +120,13 @@ impl Open {
                 | ChatEvent::Failed(_),
             ) => State::Open(self),
         }
+    }
+
+    /// The MSRP session is no more: what has no answer gets none (CHAT-29).
+    fn fail(mut self, thread: &Thread, cx: &mut Context<'_>) -> State {
+        thread.say_gone(cx);
+        thread.bye(Reason::MediaLost, cx);
+        self.transfers.disconnected();
+        Draining::begin(self.transfers, cx)
     }
 }

@@ -1,6 +1,7 @@
 //! The messages of one session that are under way, in both directions, and those whose fate may still change.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use stox_msrp::{FailureReport, Incoming};
 
@@ -12,8 +13,18 @@ use crate::translate::media::{Media, Wrapping};
 use crate::translate::promise::{Origin, Outcome, Promise, Settlement, Ticket};
 use crate::translate::stanza;
 
-/// Messages that were told a fate and may yet be told another: this many of each direction are remembered.
-const REMEMBERED: usize = 64;
+/// Messages that were told a fate and may yet be told another: as many of each direction are remembered, and for as long.
+const REMEMBERED: usize = 1024;
+const MEMORY: Duration = Duration::from_secs(60);
+
+/// What an error of the XMPP side means for its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bounce {
+    /// One message failed.
+    Single,
+    /// No later message will fare better; the SIP status says why (CHAT-37).
+    Final(u16),
+}
 
 #[derive(Debug)]
 pub(super) struct Transfers {
@@ -25,7 +36,7 @@ pub(super) struct Transfers {
     /// Written to the XMPP server, not known to be taken.
     unhanded: HashMap<Token, Inbound>,
     /// Taken by the XMPP server; an error may still come back (RCPT-10).
-    handed: VecDeque<Delivery>,
+    handed: VecDeque<(Instant, Delivery)>,
 }
 
 #[derive(Debug)]
@@ -180,7 +191,7 @@ impl Transfers {
             }
         };
         thread.touch(cx.now);
-        let id = thread.stanza_id(incoming.transaction_id, cx);
+        let id = cx.stanza_ids.claim(incoming.transaction_id, cx.tokens);
         let message = stanza::chat(
             &thread.contact(cx),
             &thread.reply_to,
@@ -199,11 +210,26 @@ impl Transfers {
         self.unhanded.insert(token, Inbound { promise, delivery });
     }
 
-    pub fn handed(&mut self, token: Token) {
+    pub fn handed(&mut self, token: Token, now: Instant) {
         if let Some(inbound) = self.unhanded.remove(&token) {
             inbound.promise.delivered();
-            remember(&mut self.handed, inbound.delivery);
+            while let Some((since, _)) = self.handed.front()
+                && now.saturating_duration_since(*since) > MEMORY
+            {
+                self.handed.pop_front();
+            }
+            remember(&mut self.handed, (now, inbound.delivery));
         }
+    }
+
+    /// Whether a stanza of that id is among those whose fate is open or was told lately.
+    pub fn wrote(&self, id: &str) -> bool {
+        let mut open = self.unhanded.values();
+        open.any(|inbound| inbound.delivery.stanza_id == id)
+            || self
+                .handed
+                .iter()
+                .any(|(_, delivery)| delivery.stanza_id == id)
     }
 
     pub fn lost(&mut self, token: Token) {
@@ -214,42 +240,45 @@ impl Transfers {
         }
     }
 
-    /// A stanza came back. `Some(status)`: no later message will fare better, so the session is to end with that SIP
-    /// status as its reason (CHAT-37).
+    /// A stanza came back.
     pub fn bounced(
         &mut self,
         id: &str,
         fault: &Fault,
-        thread: &Thread,
+        thread: &mut Thread,
         cx: &mut Context<'_>,
-    ) -> Option<u16> {
+    ) -> Bounce {
         let open = self
             .unhanded
             .iter()
             .find_map(|(token, inbound)| (inbound.delivery.stanza_id == id).then_some(*token));
+        let handed = self
+            .handed
+            .iter()
+            .position(|(_, delivery)| delivery.stanza_id == id);
         if let Some(inbound) = open.and_then(|token| self.unhanded.remove(&token)) {
             inbound.promise.refused(fault.clone());
-        } else {
-            let at = self
-                .handed
-                .iter()
-                .position(|delivery| delivery.stanza_id == id)?;
-            let delivery = self.handed.remove(at)?;
-            if delivery.failure_report != FailureReport::No {
-                cx.out.push(Action::ReportFailure {
-                    chat: thread.chat,
-                    message_id: delivery.message_id,
-                    length: delivery.length,
-                    status: fault.to_msrp(),
-                });
-            }
+        } else if let Some((_, delivery)) = handed.and_then(|at| self.handed.remove(at))
+            && delivery.failure_report != FailureReport::No
+        {
+            cx.out.push(Action::ReportFailure {
+                chat: thread.chat,
+                message_id: delivery.message_id,
+                length: delivery.length,
+                status: fault.to_msrp(),
+            });
+        }
+        if !thread.reply_to.is_bare() {
+            // One device is gone; another may be there (CHAT-18).
+            thread.reply_to = cx.parties.juliet.clone();
+            return Bounce::Single;
         }
         match fault.condition() {
             Condition::ItemNotFound
             | Condition::Gone
             | Condition::RemoteServerNotFound
-            | Condition::Forbidden => Some(fault.to_sip_in_reason().code()),
-            _ => None,
+            | Condition::Forbidden => Bounce::Final(fault.to_sip_in_reason().code()),
+            _ => Bounce::Single,
         }
     }
 
@@ -267,19 +296,6 @@ impl Transfers {
                 .promise
                 .refused(Fault::new(Condition::RemoteServerTimeout));
         }
-    }
-}
-
-impl Thread {
-    /// The sender's transaction id, unless a stanza of this session had it (CHAT-14).
-    fn stanza_id(&mut self, transaction_id: String, cx: &mut Context<'_>) -> String {
-        let id = if self.used_ids.contains(&transaction_id) {
-            cx.tokens.text()
-        } else {
-            transaction_id
-        };
-        remember(&mut self.used_ids, id.clone());
-        id
     }
 }
 
