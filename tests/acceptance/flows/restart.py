@@ -52,6 +52,9 @@ async def killed(world: World) -> None:
         statuses = [await sent.status(60.0) for sent in from_romeo]
         require(statuses.count(200) > 50, f"few SENDs were taken: {Counter(statuses)}")
         await _settle(juliet, call)
+        await juliet.close()  # what the server put aside while she logged in comes with the next login
+        await juliet.connect()
+        await _settle(juliet, call)
         _account_for_romeo(from_romeo, statuses, juliet, tap)
         _account_for_juliet(from_juliet, call, juliet, tap)
         juliet.inbox.clear()
