@@ -79,6 +79,15 @@ impl Dialog {
         })
     }
 
+    /// The dialog that the first NOTIFY to a SUBSCRIBE of ours makes. RFC 6665 §4.4.1.
+    pub(crate) fn of_notify(request: &Request, local_cseq: u32) -> Result<Self, HeaderError> {
+        let local_tag = tag(&request.to()?).unwrap_or_default();
+        Ok(Self {
+            local_cseq,
+            ..Self::of_server(request, &local_tag)?
+        })
+    }
+
     pub(crate) fn id(&self) -> DialogId {
         DialogId {
             call_id: self.call_id.clone(),
@@ -91,6 +100,16 @@ impl Dialog {
     pub(crate) fn request(&mut self, method: Method) -> Request {
         self.local_cseq = self.local_cseq.saturating_add(1);
         self.request_numbered(method, self.local_cseq)
+    }
+
+    /// A request of ours bore this number, which the next one has to exceed.
+    pub(crate) fn note_local(&mut self, number: u32) {
+        self.local_cseq = self.local_cseq.max(number);
+    }
+
+    /// Leaves the next number to a request that another half of the dialog sends.
+    pub(crate) fn skip_number(&mut self) {
+        self.local_cseq = self.local_cseq.saturating_add(1);
     }
 
     /// The ACK of an INVITE of ours: the number is the INVITE's (CHAT-06). RFC 3261 §13.2.2.4.

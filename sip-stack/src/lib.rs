@@ -41,7 +41,9 @@ mod header;
 mod host;
 mod message;
 mod params;
+mod refer;
 mod resolve;
+mod subscription;
 mod text;
 mod transaction;
 mod uri;
@@ -53,17 +55,23 @@ pub use driver::{
 pub use endpoint::{
     ConnectionId, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite,
     InviteId, IpNetwork, IpNetworkError, Limits, Listener, LocalContact, OutgoingRequest,
-    QuestionId, Reply, RequestId, ServerTransactionId, Source, Timers, Transmit,
+    QuestionId, Refer, ReferPlace, Reply, RequestId, ServerTransactionId, Source, Subscribe,
+    SubscriptionId, Timers, Transmit,
 };
 pub use framing::{Frame, FrameError, FrameLimits, KeepAlive, PONG, StreamFramer};
-pub use header::{CSeq, HeaderError, Headers, Name, NameAddr, Via, ViaTransport, WithParams};
+pub use header::{
+    CSeq, Early, EventPackage, HeaderError, Headers, Name, NameAddr, RAck, Refresher, Replaces,
+    SessionExpires, SubscriptionState, TerminationReason, Via, ViaTransport, WithParams,
+};
 pub use host::Host;
 pub use message::{
     Class, Fault, Message, Method, ParseError, Request, Response, Status, Transport, UnknownMethod,
 };
 pub use params::Params;
+pub use refer::{ReferError, ReferSub, ReferTo, ReferredBy, sipfrag, sipfrag_status};
 #[cfg(feature = "tokio")]
 pub use resolve::ResolverError;
 pub use resolve::{Answer, Naptr, Question, Srv, Target};
+pub use subscription::{Document, Next, Notice, Occasion, Package, SubscriptionEnd};
 pub use text::Text;
 pub use uri::{Scheme, Uri, UriError};

@@ -9,6 +9,7 @@ use super::Failure;
 use super::command::{InviteId, LocalContact, RequestId};
 use super::config::Timers;
 use super::flows::{Destination, Transmit};
+use super::subscription_command::SubscriptionId;
 use super::timer_queue::Scheduled;
 use crate::resolve::{Plan, Target};
 use crate::transaction::client_invite::{self, ClientInvite};
@@ -54,6 +55,10 @@ pub(super) enum Owner {
     InSession(InviteId, RequestId),
     /// A request outside of sessions.
     Request(RequestId),
+    /// A SUBSCRIBE or REFER of a subscription of ours.
+    Subscription(SubscriptionId),
+    /// A NOTIFY of a subscription of the peer.
+    Notify(SubscriptionId),
     /// Nobody asks what becomes of it: CANCEL, BYE and ACK of sessions that are gone.
     Nobody,
 }

@@ -61,6 +61,8 @@ pub struct Limits {
     pub answered_transactions: usize,
     /// Sessions and invitations; further INVITEs get 503 or fail at once.
     pub invites: usize,
+    /// Subscriptions of both sides; further ones get 503 or end at once.
+    pub subscriptions: usize,
     /// Connections in all; the driver refuses further ones.
     pub connections: usize,
     /// Connections from one address.
@@ -89,6 +91,7 @@ impl Default for Limits {
             server_transactions: 100_000,
             answered_transactions: 200_000,
             invites: 100_000,
+            subscriptions: 100_000,
             connections: 10_000,
             connections_per_source: 1_000,
             write_queue: 4_096,

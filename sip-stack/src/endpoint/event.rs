@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use super::command::{InviteId, RequestId, ServerTransactionId};
 use super::flows::ConnectionId;
-use crate::{Request, Response, Transport};
+use super::subscription_command::SubscriptionId;
+use crate::subscription::{Next, Occasion, SubscriptionEnd};
+use crate::{Request, Response, SubscriptionState, Transport};
 
 /// Where a message came from, and therefore where its answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +24,8 @@ pub struct Source {
 /// One thing that happened and that the user of the endpoint has to know.
 ///
 /// Each invitation and each request of ours ends in exactly one final event: `Rejected`, `Failed`
-/// or `Ended` for an [`InviteId`], `Responded` or `RequestFailed` for a [`RequestId`].
+/// or `Ended` for an [`InviteId`], `Responded` or `RequestFailed` for a [`RequestId`],
+/// `SubscriptionEnded` for a [`SubscriptionId`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -117,6 +120,31 @@ pub enum Event {
         /// Why.
         cause: Failure,
     },
+    /// A NOTIFY came in a subscription of ours; 200 is sent already.
+    Notified {
+        /// Our subscription, or our REFER.
+        subscription: SubscriptionId,
+        /// How it stands; after a last NOTIFY, `SubscriptionEnded` follows.
+        state: SubscriptionState,
+        /// The NOTIFY.
+        request: Request,
+    },
+    /// A peer has to be told the whole state: say it by `notify`, within two seconds if the peer asked for it.
+    StateAsked {
+        /// The peer's subscription.
+        subscription: SubscriptionId,
+        /// Why.
+        occasion: Occasion,
+    },
+    /// The subscription is over.
+    SubscriptionEnded {
+        /// The subscription, which ends here.
+        subscription: SubscriptionId,
+        /// Why.
+        cause: SubscriptionEnd,
+        /// When to subscribe anew, for one of ours that is still wanted.
+        next: Next,
+    },
 }
 
 /// Why a request of ours got no final response.
@@ -191,7 +219,10 @@ impl Event {
             | Event::Acknowledged { .. }
             | Event::Ended { .. }
             | Event::Responded { .. }
-            | Event::RequestFailed { .. } => None,
+            | Event::RequestFailed { .. }
+            | Event::Notified { .. }
+            | Event::StateAsked { .. }
+            | Event::SubscriptionEnded { .. } => None,
         }
     }
 }

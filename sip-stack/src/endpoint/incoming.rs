@@ -103,6 +103,7 @@ impl Endpoint {
                 );
             }
             Method::Invite => self.handle_invite(request, via, source, now),
+            Method::Subscribe => self.handle_subscribe(request, via, source, None, now),
             _ => self.tell(request, via, source, None, now),
         }
     }

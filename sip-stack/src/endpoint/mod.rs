@@ -29,6 +29,8 @@ mod server;
 mod session;
 mod session_client;
 mod session_server;
+mod subscription_command;
+mod subscriptions;
 mod timer_queue;
 
 pub use command::{
@@ -37,12 +39,14 @@ pub use command::{
 pub use config::{EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, Timers};
 pub use event::{EndCause, Event, Failure, Pending, Source};
 pub use flows::{ConnectionId, Destination, Transmit};
+pub use subscription_command::{Refer, ReferPlace, Subscribe, SubscriptionId};
 
 use blocklist::Blocklist;
 use client::{Attempt, Client, ClientKey, Owner};
 use flows::Connections;
 use server::Servers;
 use session::Sessions;
+use subscriptions::Subscriptions;
 use timer_queue::TimerQueue;
 
 /// One question to the DNS under way.
@@ -55,6 +59,7 @@ enum TimerKey {
     Client(ClientKey),
     Server(ServerTransactionId),
     Session(InviteId),
+    Subscription(SubscriptionId),
 }
 
 /// Whether new work is taken.
@@ -77,6 +82,7 @@ pub struct Endpoint {
     pending_clients: usize,
     servers: Servers,
     sessions: Sessions,
+    subscriptions: Subscriptions,
     connections: Connections,
     blocklist: Blocklist,
     timers: TimerQueue<TimerKey>,
@@ -100,6 +106,7 @@ impl Endpoint {
             pending_clients: 0,
             servers: Servers::new(),
             sessions: Sessions::default(),
+            subscriptions: Subscriptions::default(),
             connections: Connections::default(),
             blocklist: Blocklist::default(),
             timers: TimerQueue::new(),
@@ -131,6 +138,7 @@ impl Endpoint {
                 TimerKey::Client(key) => self.handle_client_time(key, at, now),
                 TimerKey::Server(id) => self.handle_server_time(id, at, now),
                 TimerKey::Session(id) => self.handle_session_time(id, at, now),
+                TimerKey::Subscription(id) => self.handle_subscription_time(id, at, now),
             }
         }
     }

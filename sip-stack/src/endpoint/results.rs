@@ -162,6 +162,8 @@ impl Endpoint {
             Owner::InSession(invite, request) => {
                 self.handle_session_response(invite, request, response, now)
             }
+            Owner::Subscription(id) => self.handle_subscription_response(id, &response, now),
+            Owner::Notify(id) => self.handle_notify_response(id, &response, now),
             Owner::Bye(invite) => self.handle_bye_done(invite),
             Owner::Ack(..) | Owner::Nobody => {}
         }
@@ -176,6 +178,8 @@ impl Endpoint {
             Owner::InSession(invite, request) => {
                 self.handle_session_failure(invite, request, cause, now)
             }
+            Owner::Subscription(id) => self.handle_subscription_failure(id, cause, now),
+            Owner::Notify(id) => self.handle_notify_failure(id, cause, now),
             Owner::Bye(invite) => self.handle_bye_done(invite),
             Owner::Ack(..) | Owner::Nobody => {}
         }

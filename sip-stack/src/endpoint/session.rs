@@ -280,6 +280,7 @@ impl Endpoint {
     /// Ends a session for a reason the user is told.
     pub(super) fn end_session(&mut self, id: InviteId, cause: EndCause) -> Option<Session> {
         let session = self.sessions.remove(id)?;
+        self.leave_dialog(&session);
         tracing::debug!(?id, ?cause, "session ended");
         self.events.push_back(Event::Ended { invite: id, cause });
         Some(session)

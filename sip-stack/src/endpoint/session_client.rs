@@ -176,7 +176,12 @@ impl Endpoint {
             Owner::InSession(id, request) => {
                 self.handle_reinvite_answered(id, request, client, response, now)
             }
-            Owner::Ack(..) | Owner::Bye(_) | Owner::Request(_) | Owner::Nobody => {}
+            Owner::Ack(..)
+            | Owner::Bye(_)
+            | Owner::Request(_)
+            | Owner::Subscription(_)
+            | Owner::Notify(_)
+            | Owner::Nobody => {}
         }
     }
 

@@ -88,7 +88,7 @@ impl Endpoint {
                 .insert(id, Session::Established(Box::new(established)));
             self.accept(id, transaction, reply, now);
         } else {
-            self.sessions.remove(id);
+            self.forget_invited(id);
             self.reply(transaction, reply, now);
         }
     }
@@ -194,13 +194,19 @@ impl Endpoint {
     ) {
         match self.sessions.get_mut(id) {
             Some(Session::Invited(_)) => {
-                self.sessions.remove(id);
+                self.forget_invited(id);
                 self.events.push_back(Event::Cancelled { invite: id });
             }
             Some(Session::Established(established)) if established.theirs == Some(transaction) => {
                 established.theirs = None;
             }
             Some(Session::Established(_) | Session::Inviting(_)) | None => {}
+        }
+    }
+
+    fn forget_invited(&mut self, id: InviteId) {
+        if let Some(session) = self.sessions.remove(id) {
+            self.leave_dialog(&session);
         }
     }
 
@@ -212,12 +218,13 @@ impl Endpoint {
         source: Source,
         now: Instant,
     ) {
-        let session =
-            DialogId::of_incoming(&request).and_then(|dialog| self.sessions.find(&dialog));
-        let Some(id) = session else {
+        let dialog = DialogId::of_incoming(&request);
+        let session = dialog.and_then(|dialog| Some((self.sessions.find(&dialog)?, dialog)));
+        let Some((id, dialog)) = session else {
             return match request.method {
-                // Their dialogs are the user's.
-                Method::Subscribe | Method::Notify => self.tell(request, via, source, None, now),
+                Method::Subscribe | Method::Notify => {
+                    self.handle_beside_sessions(request, via, source, now);
+                }
                 _ => {
                     let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
                     self.refuse_statelessly(&request, via, &source, status, None);
@@ -253,6 +260,9 @@ impl Endpoint {
             Method::Prack => {
                 let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
                 self.refuse_statelessly(&request, via, &source, status, None);
+            }
+            Method::Subscribe | Method::Notify => {
+                self.handle_in_dialog(&dialog, Some(id), request, via, source, now);
             }
             _ => self.tell(request, via, source, Some(id), now),
         }

@@ -3,12 +3,20 @@
 mod cseq;
 mod name;
 mod name_addr;
+mod rack;
+mod replaces;
+mod session_expires;
+mod subscription;
 mod via;
 mod with_params;
 
 pub use cseq::CSeq;
 pub use name::Name;
 pub use name_addr::NameAddr;
+pub use rack::RAck;
+pub use replaces::{Early, Replaces};
+pub use session_expires::{Refresher, SessionExpires};
+pub use subscription::{EventPackage, SubscriptionState, TerminationReason};
 pub use via::{Via, ViaTransport};
 pub use with_params::WithParams;
 

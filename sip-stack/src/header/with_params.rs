@@ -1,4 +1,4 @@
-//! Values with parameters: Content-Type, Event, Subscription-State and others.
+//! Values with parameters: Content-Type, Content-Disposition, Reason and others.
 
 use std::fmt;
 
@@ -6,8 +6,7 @@ use crate::grammar;
 use crate::params::Params;
 use crate::text::Text;
 
-/// `value;params`: a media type, an event package, a state of a subscription, a disposition, a number of seconds.
-/// RFC 3261 §25.1, RFC 6665 §8.4.
+/// `value;params`: a media type, a disposition, the protocol of a Reason. RFC 3261 §25.1, RFC 3326 §2.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WithParams {
     /// What stands before the first `;`, as it was written.

@@ -2,7 +2,10 @@
 
 use super::{Message, Request, Response};
 use crate::grammar;
-use crate::header::{CSeq, HeaderError, Headers, Name, NameAddr, Via, WithParams};
+use crate::header::{
+    CSeq, EventPackage, HeaderError, Headers, Name, NameAddr, RAck, Replaces, SessionExpires,
+    SubscriptionState, Via, WithParams,
+};
 use crate::text::Text;
 
 macro_rules! getters {
@@ -59,25 +62,27 @@ getters! {
     /// Seconds until the next attempt; comment and parameters are left out. RFC 3261 §20.33.
     retry_after -> u32 = seconds(RetryAfter);
     /// The event package and its `id`. RFC 6665 §8.2.1.
-    event -> WithParams = with_params(Event);
+    event -> EventPackage = event(Event);
+    /// The event packages the sender supports; none is not an error. RFC 6665 §8.2.2.
+    allow_events -> Vec<Text> = tokens(AllowEvents);
     /// The state of a subscription with `reason`, `expires`, `retry-after`. RFC 6665 §8.2.3.
-    subscription_state -> WithParams = with_params(SubscriptionState);
+    subscription_state -> SubscriptionState = subscription_state(SubscriptionState);
     /// To whom the receiver is referred. RFC 3515 §2.1.
     refer_to -> NameAddr = address(ReferTo);
     /// Who refers. RFC 3892 §3.
     referred_by -> NameAddr = address(ReferredBy);
-    /// The dialog to be replaced: its Call-ID, with `to-tag`, `from-tag`, `early-only`. RFC 3891 §6.1.
-    replaces -> WithParams = with_params(Replaces);
+    /// The dialog to be replaced. RFC 3891 §6.1.
+    replaces -> Replaces = replaces(Replaces);
     /// Why the request was sent: protocol with `cause` and `text`, the first of them. RFC 3326 §2.
     reason_header -> WithParams = with_params(Reason);
-    /// Seconds, with `refresher`. RFC 4028 §4.
-    session_expires -> WithParams = with_params(SessionExpires);
+    /// How long the session lasts, and who refreshes it. RFC 4028 §4.
+    session_expires -> SessionExpires = session_expires(SessionExpires);
     /// Seconds. RFC 4028 §5.
     min_se -> u32 = seconds(MinSe);
     /// Number of a reliable provisional response. RFC 3262 §7.1.
     rseq -> u32 = number(RSeq);
     /// Number of the provisional response that is acknowledged, and the CSeq of its request. RFC 3262 §7.2.
-    rack -> (u32, CSeq) = rack(RAck);
+    rack -> RAck = rack(RAck);
     /// The identities that a trusted network vouches for; none is not an error. RFC 3325 §9.1.
     asserted_identities -> Vec<NameAddr> = addresses(PAssertedIdentity);
 }
@@ -161,11 +166,28 @@ fn seconds(headers: &Headers, name: Name) -> Result<u32, HeaderError> {
     })
 }
 
-fn rack(headers: &Headers, name: Name) -> Result<(u32, CSeq), HeaderError> {
-    first(headers, name, |_, value| {
-        let (number, cseq) = value.split_once([' ', '\t'])?;
-        Some((grammar::decimal(number)?, CSeq::parse(cseq)?))
-    })
+fn tokens(headers: &Headers, name: Name) -> Result<Vec<Text>, HeaderError> {
+    every(headers, name, |source, value| Some(source.cut(value)))
+}
+
+fn event(headers: &Headers, name: Name) -> Result<EventPackage, HeaderError> {
+    first(headers, name, EventPackage::cut)
+}
+
+fn subscription_state(headers: &Headers, name: Name) -> Result<SubscriptionState, HeaderError> {
+    first(headers, name, SubscriptionState::cut)
+}
+
+fn replaces(headers: &Headers, name: Name) -> Result<Replaces, HeaderError> {
+    first(headers, name, Replaces::cut)
+}
+
+fn session_expires(headers: &Headers, name: Name) -> Result<SessionExpires, HeaderError> {
+    first(headers, name, SessionExpires::cut)
+}
+
+fn rack(headers: &Headers, name: Name) -> Result<RAck, HeaderError> {
+    first(headers, name, |_, value| RAck::parse(value))
 }
 
 #[cfg(test)]
@@ -223,23 +245,21 @@ mod tests {
         assert_eq!(headers.expires(), Ok(u32::MAX));
         assert_eq!(headers.max_forwards(), Ok(70));
         assert_eq!(
-            headers
-                .rack()
-                .map(|(number, cseq)| format!("{number} {cseq}"))
-                .as_deref(),
+            headers.rack().map(|rack| rack.to_string()).as_deref(),
             Ok("776656 1 INVITE")
         );
         assert_eq!(
             headers
                 .replaces()
-                .map(|replaces| replaces.value.to_string())
+                .map(|replaces| replaces.call_id.to_string())
                 .as_deref(),
             Ok("98732@sip.example.com")
         );
-        assert!(
-            headers
-                .subscription_state()
-                .is_ok_and(|state| state.is("active"))
+        assert_eq!(
+            headers.subscription_state(),
+            Ok(SubscriptionState::Active {
+                expires: Some(3600)
+            })
         );
     }
 }

@@ -1,0 +1,665 @@
+//! A subscription of ours. RFC 6665 §4.1.2, §4.1.3.
+
+use std::time::{Duration, Instant};
+
+use super::{Next, SubscriptionEnd, ends_usage, refresh_after};
+use crate::{Failure, Status, SubscriptionState};
+
+/// The longest that is asked for because a peer finds less too brief; in seconds.
+const LONGEST: u32 = 7 * 24 * 3600;
+/// How often a peer may find a SUBSCRIBE too brief in a row.
+const MOST_TOO_BRIEF: u8 = 2;
+/// The shortest pause before a refresh that failed is tried again.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What we do to have a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subscriber {
+    stage: Stage,
+    sending: Sending,
+    wish: Wish,
+    /// Seconds, asked for in each SUBSCRIBE that is not to end it.
+    asked: u32,
+    too_brief: u8,
+    /// 64·T1.
+    timer_n: Duration,
+}
+
+/// What is awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The first NOTIFY.
+    Subscribing { notify_by: Instant },
+    /// Changes, and the time to refresh.
+    Subscribed {
+        refresh_at: Instant,
+        expires_at: Instant,
+    },
+    /// The NOTIFY that follows the SUBSCRIBE which refreshes.
+    Refreshing {
+        notify_by: Instant,
+        expires_at: Instant,
+    },
+    /// The last NOTIFY.
+    Unsubscribing { notify_by: Instant },
+    /// Nothing.
+    Ended,
+}
+
+/// Whether a SUBSCRIBE waits for its answer; the next one waits for it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    Idle,
+    UnderWay,
+}
+
+/// How long the subscription is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Until we say otherwise.
+    Keep,
+    /// Once (Expires 0), or what a REFER brings by itself: never refreshed.
+    Once,
+    /// No longer.
+    End,
+}
+
+/// The final answer to a SUBSCRIBE, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: Status,
+    /// Expires; seconds.
+    pub(crate) expires: Option<u32>,
+    /// Min-Expires; seconds.
+    pub(crate) min_expires: Option<u32>,
+    /// Retry-After; seconds.
+    pub(crate) retry_after: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// A SUBSCRIBE with this Expires, in the dialog if there is one.
+    Subscribe { expires: u32 },
+    /// The subscription is over.
+    End { cause: SubscriptionEnd, next: Next },
+}
+
+impl Subscriber {
+    /// Subscribes for `expires` seconds; 0 asks for the state once. RFC 6665 §4.4.3.
+    pub(crate) fn new(
+        expires: u32,
+        timer_n: Duration,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) -> Self {
+        out.push(Action::Subscribe { expires });
+        Self {
+            stage: Stage::Subscribing {
+                notify_by: now + timer_n,
+            },
+            sending: Sending::UnderWay,
+            wish: if expires == 0 { Wish::Once } else { Wish::Keep },
+            asked: expires,
+            too_brief: 0,
+            timer_n,
+        }
+    }
+
+    /// The subscription that a REFER on its way will bring. RFC 3515 §2.4.4.
+    pub(crate) fn of_refer(timer_n: Duration, now: Instant) -> Self {
+        Self {
+            stage: Stage::Subscribing {
+                notify_by: now + timer_n,
+            },
+            sending: Sending::UnderWay,
+            wish: Wish::Once,
+            // Until the first NOTIFY says for how long it is.
+            asked: 3600,
+            too_brief: 0,
+            timer_n,
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Subscribing { notify_by } | Stage::Unsubscribing { notify_by } => {
+                Some(notify_by)
+            }
+            Stage::Subscribed {
+                refresh_at,
+                expires_at,
+            } => match (self.wish, self.sending) {
+                (Wish::Keep, Sending::Idle) => Some(refresh_at.min(expires_at)),
+                (Wish::Once | Wish::End, _) | (_, Sending::UnderWay) => Some(expires_at),
+            },
+            Stage::Refreshing { notify_by, .. } => Some(notify_by),
+            Stage::Ended => None,
+        }
+    }
+
+    /// A SUBSCRIBE, or the REFER, got its final answer.
+    pub(crate) fn handle_answered(&mut self, answer: Answer, now: Instant, out: &mut Vec<Action>) {
+        self.sending = Sending::Idle;
+        if answer.status.is_success() {
+            self.handle_accepted(answer, now, out);
+        } else {
+            self.handle_refused(answer, now, out);
+        }
+    }
+
+    fn handle_accepted(&mut self, answer: Answer, now: Instant, out: &mut Vec<Action>) {
+        self.too_brief = 0;
+        if let Some(expires) = answer.expires
+            && self.wish != Wish::Once
+        {
+            self.asked = self.asked.min(expires).max(1);
+        }
+        match self.stage {
+            // The NOTIFY came first.
+            Stage::Subscribed { expires_at, .. } => {
+                if let Some(granted) = answer.expires.filter(|_| self.wish == Wish::Keep) {
+                    let by_answer = now + Duration::from_secs(granted.into());
+                    if by_answer < expires_at {
+                        self.stage = subscribed(granted, now);
+                    }
+                }
+                self.go_on(now, out);
+            }
+            // No NOTIFY follows. RFC 5839 §3.
+            Stage::Refreshing { .. } if answer.status == Status::NO_NOTIFICATION => {
+                self.stage = subscribed(answer.expires.unwrap_or(self.asked), now);
+                self.go_on(now, out);
+            }
+            Stage::Subscribing { .. } | Stage::Refreshing { .. } => {}
+            Stage::Unsubscribing { .. } if answer.status == Status::NO_NOTIFICATION => {
+                self.end(SubscriptionEnd::Unsubscribed, Next::Never, out);
+            }
+            Stage::Unsubscribing { .. } | Stage::Ended => {}
+        }
+    }
+
+    fn handle_refused(&mut self, answer: Answer, now: Instant, out: &mut Vec<Action>) {
+        let Answer {
+            status,
+            retry_after,
+            ..
+        } = answer;
+        if let Some(expires) = self.longer(&answer) {
+            return self.ask_longer(expires, now, out);
+        }
+        let next = Next::after_refusal(status, retry_after);
+        match self.stage {
+            Stage::Subscribing { .. } => self.end(SubscriptionEnd::Refused(status), next, out),
+            Stage::Subscribed { expires_at, .. } | Stage::Refreshing { expires_at, .. } => {
+                if status != Status::REQUEST_TIMEOUT
+                    && (ends_usage(status) || matches!(status.code(), 403 | 603))
+                {
+                    self.end(SubscriptionEnd::Refused(status), next, out);
+                } else {
+                    self.try_again(expires_at, retry_after, now, out);
+                }
+            }
+            // The peer knows nothing of it any more, or will forget it.
+            Stage::Unsubscribing { .. } => {
+                self.end(SubscriptionEnd::Unsubscribed, Next::Never, out);
+            }
+            Stage::Ended => {}
+        }
+    }
+
+    /// How much longer the peer wants us to ask for, within reason. RFC 3261 §21.4.17.
+    fn longer(&self, answer: &Answer) -> Option<u32> {
+        let least = answer.min_expires?;
+        (answer.status == Status::INTERVAL_TOO_BRIEF
+            && self.wish == Wish::Keep
+            && self.too_brief < MOST_TOO_BRIEF
+            && least > self.asked
+            && least <= LONGEST)
+            .then_some(least)
+    }
+
+    fn ask_longer(&mut self, expires: u32, now: Instant, out: &mut Vec<Action>) {
+        self.too_brief = self.too_brief.saturating_add(1);
+        self.asked = expires;
+        let notify_by = now + self.timer_n;
+        self.stage = match self.stage {
+            Stage::Subscribing { .. } => Stage::Subscribing { notify_by },
+            Stage::Subscribed { expires_at, .. } | Stage::Refreshing { expires_at, .. } => {
+                Stage::Refreshing {
+                    notify_by,
+                    expires_at,
+                }
+            }
+            stage @ (Stage::Unsubscribing { .. } | Stage::Ended) => return self.stage = stage,
+        };
+        self.send(expires, out);
+    }
+
+    /// A SUBSCRIBE, or the REFER, got no answer.
+    pub(crate) fn handle_failed(&mut self, failure: Failure, now: Instant, out: &mut Vec<Action>) {
+        self.sending = Sending::Idle;
+        match self.stage {
+            Stage::Subscribing { .. } => {
+                self.end(SubscriptionEnd::Failed(failure), Next::after_failure(), out)
+            }
+            // No answer is no refusal: it stays valid until it expires. RFC 6665 §4.1.2.2.
+            Stage::Subscribed { expires_at, .. } | Stage::Refreshing { expires_at, .. } => {
+                self.try_again(expires_at, None, now, out);
+            }
+            Stage::Unsubscribing { .. } => {
+                self.end(SubscriptionEnd::Unsubscribed, Next::Never, out);
+            }
+            Stage::Ended => {}
+        }
+    }
+
+    /// A refresh failed that may succeed later, as long as the subscription lasts.
+    fn try_again(
+        &mut self,
+        expires_at: Instant,
+        retry_after: Option<u32>,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        let half = expires_at.saturating_duration_since(now) / 2;
+        let pause = retry_after.map_or(half, |seconds| Duration::from_secs(seconds.into()));
+        self.stage = Stage::Subscribed {
+            refresh_at: now + pause.max(SHORTEST_PAUSE),
+            expires_at,
+        };
+        self.go_on(now, out);
+    }
+
+    /// A NOTIFY came, and is answered.
+    pub(crate) fn handle_notified(
+        &mut self,
+        state: &SubscriptionState,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        if let SubscriptionState::Terminated {
+            reason,
+            retry_after,
+        } = state
+        {
+            let next = match self.wish {
+                Wish::Keep => Next::after_termination(reason.as_ref(), *retry_after),
+                Wish::Once | Wish::End => Next::Never,
+            };
+            let cause = match self.wish {
+                Wish::End => SubscriptionEnd::Unsubscribed,
+                Wish::Keep | Wish::Once => SubscriptionEnd::Terminated(reason.clone()),
+            };
+            return self.end(cause, next, out);
+        }
+        match self.stage {
+            // Asked once and told once, whatever the peer calls it.
+            Stage::Subscribing { .. } if self.asked == 0 => {
+                self.end(SubscriptionEnd::Terminated(None), Next::Never, out);
+            }
+            Stage::Subscribing { .. } | Stage::Refreshing { .. } => {
+                self.stage = subscribed(state.expires().unwrap_or(self.asked), now);
+                self.go_on(now, out);
+            }
+            Stage::Subscribed {
+                refresh_at,
+                expires_at,
+            } => {
+                if let Some(seconds) = state.expires() {
+                    let told = now + Duration::from_secs(seconds.into());
+                    // Only a change counts: the rest of what was granted is refreshed when its time comes.
+                    if told + Duration::from_secs(2) < expires_at || told > expires_at {
+                        self.stage = subscribed(seconds, now);
+                        if let Stage::Subscribed { refresh_at: at, .. } = &mut self.stage {
+                            *at = (*at).min(refresh_at.max(now));
+                        }
+                    }
+                }
+            }
+            Stage::Unsubscribing { .. } | Stage::Ended => {}
+        }
+    }
+
+    /// Asks for the present state, and for more time, at once.
+    pub(crate) fn refresh(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if let (Stage::Subscribed { expires_at, .. }, Sending::Idle, Wish::Keep) =
+            (self.stage, self.sending, self.wish)
+        {
+            self.send_refresh(expires_at, now, out);
+        }
+    }
+
+    /// The subscription is not wanted any more. RFC 6665 §4.1.2.3.
+    pub(crate) fn unsubscribe(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.stage == Stage::Ended || self.wish == Wish::End {
+            return;
+        }
+        self.wish = Wish::End;
+        self.go_on(now, out);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.poll_timeout().is_none_or(|at| at > now) {
+            return;
+        }
+        match self.stage {
+            Stage::Subscribing { .. } => {
+                let next = match self.wish {
+                    Wish::Keep => Next::after_failure(),
+                    Wish::Once | Wish::End => Next::Never,
+                };
+                self.end(SubscriptionEnd::NoNotify, next, out);
+            }
+            Stage::Refreshing { .. } => {
+                self.end(SubscriptionEnd::NoNotify, Next::AtOnce, out);
+            }
+            Stage::Subscribed { expires_at, .. } if expires_at <= now => {
+                let next = match self.wish {
+                    Wish::Keep => Next::AtOnce,
+                    Wish::Once | Wish::End => Next::Never,
+                };
+                self.end(SubscriptionEnd::Expired, next, out);
+            }
+            Stage::Subscribed { expires_at, .. } => self.send_refresh(expires_at, now, out),
+            Stage::Unsubscribing { .. } => {
+                self.end(SubscriptionEnd::Unsubscribed, Next::Never, out);
+            }
+            Stage::Ended => {}
+        }
+    }
+
+    /// Does what waited for the answer or for the dialog.
+    fn go_on(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if let (Wish::End, Sending::Idle, Stage::Subscribed { .. } | Stage::Refreshing { .. }) =
+            (self.wish, self.sending, self.stage)
+        {
+            self.stage = Stage::Unsubscribing {
+                notify_by: now + self.timer_n,
+            };
+            self.send(0, out);
+        }
+    }
+
+    fn send_refresh(&mut self, expires_at: Instant, now: Instant, out: &mut Vec<Action>) {
+        self.stage = Stage::Refreshing {
+            notify_by: now + self.timer_n,
+            expires_at,
+        };
+        self.send(self.asked, out);
+    }
+
+    fn send(&mut self, expires: u32, out: &mut Vec<Action>) {
+        self.sending = Sending::UnderWay;
+        out.push(Action::Subscribe { expires });
+    }
+
+    /// Ends it for a reason that only who sent the request can see.
+    pub(crate) fn end(&mut self, cause: SubscriptionEnd, next: Next, out: &mut Vec<Action>) {
+        if self.stage != Stage::Ended {
+            self.stage = Stage::Ended;
+            out.push(Action::End { cause, next });
+        }
+    }
+}
+
+fn subscribed(granted: u32, now: Instant) -> Stage {
+    Stage::Subscribed {
+        refresh_at: now + refresh_after(granted),
+        expires_at: now + Duration::from_secs(granted.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TerminationReason;
+
+    const N: Duration = Duration::from_secs(32);
+
+    /// SIP-12, PRES-03. SUBSCRIBE, NOTIFY, 200; refreshed when four fifths have passed.
+    #[test]
+    fn refreshes_at_four_fifths_of_what_is_granted() {
+        let mut test = Test::subscribe(3600);
+        test.notified("active;expires=3600");
+        test.answered(200, Some(1000));
+        test.passes(799);
+        assert_eq!(test.out(), []);
+        test.passes(1);
+        // What the peer grants is what is asked for from then on.
+        assert_eq!(test.out(), [Action::Subscribe { expires: 1000 }]);
+        test.answered(200, Some(1000));
+        test.notified("active;expires=1000");
+        test.passes(800);
+        assert_eq!(test.out(), [Action::Subscribe { expires: 1000 }]);
+    }
+
+    /// SIP-12, PRES-03. Timer N, for the first SUBSCRIBE and for a refresh.
+    #[test]
+    fn without_notify_it_fails() {
+        let mut test = Test::subscribe(3600);
+        test.answered(200, Some(3600));
+        test.passes(31);
+        assert_eq!(test.out(), []);
+        test.passes(1);
+        let next = Next::After(Duration::from_secs(60));
+        assert_eq!(test.out(), [ended(SubscriptionEnd::NoNotify, next)]);
+        assert_eq!(test.subscriber.poll_timeout(), None);
+
+        let mut test = Test::subscribed();
+        test.passes(2880);
+        test.answered(200, None);
+        test.out();
+        test.passes(32);
+        assert_eq!(test.out(), [ended(SubscriptionEnd::NoNotify, Next::AtOnce)]);
+    }
+
+    /// SIP-12, PRES-05. 423: once more with what the peer wants, within reason.
+    #[test]
+    fn too_brief_is_asked_longer() {
+        let mut test = Test::subscribe(60);
+        test.too_brief(Some(300));
+        assert_eq!(test.out(), [Action::Subscribe { expires: 300 }]);
+        test.too_brief(Some(400));
+        assert_eq!(test.out(), [Action::Subscribe { expires: 400 }]);
+        test.too_brief(Some(500));
+        let refused = SubscriptionEnd::Refused(Status::INTERVAL_TOO_BRIEF);
+        assert_eq!(test.out(), [ended(refused.clone(), Next::Never)]);
+        for least in [None, Some(0), Some(60), Some(u32::MAX)] {
+            let mut test = Test::subscribe(60);
+            test.too_brief(least);
+            assert_eq!(test.out(), [ended(refused.clone(), Next::Never)]);
+        }
+    }
+
+    /// PRES-05. Refusals of a refresh end it, or leave it until it expires.
+    #[test]
+    fn a_refused_refresh() {
+        for code in [
+            403, 404, 405, 410, 416, 480, 481, 482, 485, 489, 501, 603, 604,
+        ] {
+            let mut test = Test::subscribed();
+            test.passes(2880);
+            test.out();
+            test.answered(code, None);
+            let [Action::End { cause, .. }] = &test.out()[..] else {
+                panic!("{code}")
+            };
+            assert_eq!(*cause, SubscriptionEnd::Refused(status(code)));
+        }
+        for code in [400, 408, 500, 503] {
+            let mut test = Test::subscribed();
+            test.passes(2880);
+            test.out();
+            test.answered(code, None);
+            assert_eq!(test.out(), [], "{code}");
+            // Half of what is left.
+            test.passes(360);
+            assert_eq!(test.out(), [Action::Subscribe { expires: 3600 }]);
+            test.subscriber
+                .handle_failed(Failure::Timeout, test.now, &mut test.actions);
+            test.passes(180);
+            assert_eq!(test.out(), [Action::Subscribe { expires: 3600 }]);
+            test.answer(Answer {
+                status: Status::SERVICE_UNAVAILABLE,
+                expires: None,
+                min_expires: None,
+                retry_after: Some(181),
+            });
+            test.passes(180);
+            assert_eq!(test.out(), [ended(SubscriptionEnd::Expired, Next::AtOnce)]);
+        }
+    }
+
+    /// PRES-06
+    #[test]
+    fn a_last_notify_ends_it() {
+        let mut test = Test::subscribed();
+        test.notified("terminated;reason=probation;retry-after=7");
+        let cause = SubscriptionEnd::Terminated(Some(TerminationReason::Probation));
+        let next = Next::After(Duration::from_secs(7));
+        assert_eq!(test.out(), [ended(cause, next)]);
+        test.answered(200, None);
+        test.notified("active");
+        assert_eq!(test.out(), []);
+    }
+
+    /// SIP-12. Expires 0 waits for the NOTIFY that ends it, and for an answer under way.
+    #[test]
+    fn unsubscribing() {
+        let mut test = Test::subscribed();
+        test.unsubscribe();
+        assert_eq!(test.out(), [Action::Subscribe { expires: 0 }]);
+        test.answered(200, Some(0));
+        test.notified("active;expires=9");
+        assert_eq!(test.out(), []);
+        test.notified("terminated;reason=timeout");
+        let over = ended(SubscriptionEnd::Unsubscribed, Next::Never);
+        assert_eq!(test.out(), [over.clone()]);
+
+        let mut test = Test::subscribe(3600);
+        test.unsubscribe();
+        test.notified("pending");
+        assert_eq!(test.out(), []);
+        test.answered(200, None);
+        assert_eq!(test.out(), [Action::Subscribe { expires: 0 }]);
+        test.answered(481, None);
+        assert_eq!(test.out(), [over.clone()]);
+
+        let mut test = Test::subscribed();
+        test.unsubscribe();
+        test.out();
+        test.passes(32);
+        assert_eq!(test.out(), [over]);
+    }
+
+    /// RFC 6665 §4.4.3. A poll ends with its NOTIFY, and is not repeated.
+    #[test]
+    fn a_poll_is_told_once() {
+        for state in ["terminated;reason=timeout", "active;expires=0"] {
+            let mut test = Test::subscribe(0);
+            test.answered(200, Some(0));
+            test.notified(state);
+            let [Action::End { next, .. }] = &test.out()[..] else {
+                panic!("{state}")
+            };
+            assert_eq!(*next, Next::Never);
+        }
+    }
+
+    /// RFC 6665 §4.1.3. The NOTIFY may shorten it.
+    #[test]
+    fn a_notify_shortens_it() {
+        let mut test = Test::subscribed();
+        test.notified("active;expires=100");
+        test.passes(80);
+        assert_eq!(test.out(), [Action::Subscribe { expires: 3600 }]);
+        let mut test = Test::subscribed();
+        test.passes(1000);
+        test.notified("active;expires=2600");
+        test.passes(1880);
+        assert_eq!(test.out(), [Action::Subscribe { expires: 3600 }]);
+    }
+
+    // ---- the stage ----
+
+    struct Test {
+        subscriber: Subscriber,
+        now: Instant,
+        actions: Vec<Action>,
+    }
+
+    impl Test {
+        fn subscribe(expires: u32) -> Self {
+            let (now, mut actions) = (Instant::now(), Vec::new());
+            let subscriber = Subscriber::new(expires, N, now, &mut actions);
+            assert_eq!(actions, [Action::Subscribe { expires }]);
+            Self {
+                subscriber,
+                now,
+                actions: Vec::new(),
+            }
+        }
+
+        fn subscribed() -> Self {
+            let mut test = Self::subscribe(3600);
+            test.answered(200, Some(3600));
+            test.notified("active;expires=3600");
+            assert_eq!(test.out(), []);
+            test
+        }
+
+        fn answered(&mut self, code: u16, expires: Option<u32>) {
+            self.answer(Answer {
+                status: status(code),
+                expires,
+                min_expires: None,
+                retry_after: None,
+            });
+        }
+
+        fn too_brief(&mut self, min_expires: Option<u32>) {
+            self.answer(Answer {
+                status: Status::INTERVAL_TOO_BRIEF,
+                expires: None,
+                min_expires,
+                retry_after: None,
+            });
+        }
+
+        fn answer(&mut self, answer: Answer) {
+            self.subscriber
+                .handle_answered(answer, self.now, &mut self.actions);
+        }
+
+        fn notified(&mut self, state: &str) {
+            let state = SubscriptionState::parse(state).unwrap();
+            self.subscriber
+                .handle_notified(&state, self.now, &mut self.actions);
+        }
+
+        fn unsubscribe(&mut self) {
+            self.subscriber.unsubscribe(self.now, &mut self.actions);
+        }
+
+        fn passes(&mut self, seconds: u64) {
+            let end = self.now + Duration::from_secs(seconds);
+            while let Some(at) = self.subscriber.poll_timeout().filter(|at| *at <= end) {
+                self.now = self.now.max(at);
+                self.subscriber.handle_timeout(self.now, &mut self.actions);
+            }
+            self.now = end;
+        }
+
+        fn out(&mut self) -> Vec<Action> {
+            std::mem::take(&mut self.actions)
+        }
+    }
+
+    fn status(code: u16) -> Status {
+        Status::new(code).unwrap()
+    }
+
+    fn ended(cause: SubscriptionEnd, next: Next) -> Action {
+        Action::End { cause, next }
+    }
+}
