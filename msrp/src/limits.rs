@@ -29,6 +29,15 @@ pub struct Limits {
     pub first_request: Duration,
     /// For looking up and connecting to one address of the peer. Default 10 s.
     pub connect: Duration,
+    /// Host names looked up at a time; others wait, which counts as connecting. Default 16: slow name servers must not
+    /// take all threads of the runtime's pool.
+    pub lookups: usize,
+    /// Ids minted and not opened yet; of more, the oldest are forgotten. Default 65,536.
+    pub reservations: usize,
+    /// A minted id that is not opened is forgotten after this. Default 200 s: an INVITE may ring for 180 s.
+    pub reservation: Duration,
+    /// A peer that is here before its session waits for this long, then gets 481. Default 30 s.
+    pub hold: Duration,
     /// Until a response, counted from the last byte written. Default 30 s. RFC 4975 §7.1.1.
     pub transaction: Duration,
     /// An incomplete message is given up after this (MSRP-12). Default 540 s.
@@ -54,6 +63,10 @@ impl Default for Limits {
             connections: 65_536,
             first_request: Duration::from_secs(30),
             connect: Duration::from_secs(10),
+            lookups: 16,
+            reservations: 65_536,
+            reservation: Duration::from_secs(200),
+            hold: Duration::from_secs(30),
             transaction: Duration::from_secs(30),
             chunk: Duration::from_secs(540),
             idle: Duration::from_secs(60),

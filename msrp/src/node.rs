@@ -5,10 +5,11 @@ mod connection;
 mod connector;
 mod door;
 mod listener;
+mod lookups;
 mod reading;
+mod registry;
 
 use std::{
-    collections::HashMap,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,6 +26,8 @@ use self::{
     connector::Peers,
     door::{Door, Waiting},
     listener::Sources,
+    lookups::Lookups,
+    registry::Registry,
 };
 use crate::{
     Incoming, IncomingId, Limits, LostCause, MsrpUri, Outgoing, Report, Role, SendError,
@@ -85,10 +88,11 @@ impl Node {
         });
         let shared = Arc::new(Shared {
             chunk_size: config.chunk_size,
+            lookups: Lookups::new(config.limits.lookups),
             limits: Arc::new(config.limits),
             public,
             runtime: Handle::current(),
-            door_by_session_id: Mutex::default(),
+            registry: Registry::default(),
             waiting: Waiting::default(),
             someone_waits: Notify::new(),
             peers: Peers::default(),
@@ -111,10 +115,24 @@ impl Node {
         self.owner.local_addresses.clone()
     }
 
-    /// A fresh URI for a session at this node (MSRP-01).
+    /// A fresh URI for a session at this node (MSRP-01). Its id is reserved until the session is opened, for
+    /// `Limits::reservation` at most: a peer that is told the URI and connects before `open` waits for it instead of
+    /// getting 481.
     pub fn mint(&self) -> MsrpUri {
-        let (host, port) = &self.owner.shared.public;
-        MsrpUri::mint(Scheme::Msrp, host, *port, &mut rand::rng())
+        let Shared {
+            public: (host, port),
+            registry,
+            limits,
+            ..
+        } = &*self.owner.shared;
+        let uri = MsrpUri::mint(Scheme::Msrp, host, *port, &mut rand::rng());
+        registry.reserve(uri.session_id(), now(), limits);
+        uri
+    }
+
+    /// A minted URI will not be opened: who comes for it gets 481. Does nothing once it is.
+    pub fn release(&self, uri: &MsrpUri) {
+        self.owner.shared.registry.release(uri.session_id());
     }
 
     /// Registers a session. Passive: waits for a connection whose first request names `local`. Active: connects to
@@ -129,7 +147,7 @@ impl Node {
             &mut rand::rng(),
         );
         let door = Arc::new(Door::new(core, Box::new(inbox)));
-        shared.register(door.clone());
+        shared.registry.register(door.clone());
         match role {
             Role::Passive => shared.wait(&door, now() + shared.limits.first_request),
             Role::Active => {
@@ -185,7 +203,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.shared.unregister(&self.door);
+        self.shared.registry.unregister(&self.door);
         self.door.close(now() + self.shared.limits.idle);
     }
 }
@@ -210,7 +228,8 @@ struct Shared {
     chunk_size: Option<usize>,
     public: (String, u16),
     runtime: Handle,
-    door_by_session_id: Mutex<HashMap<Box<str>, Arc<Door>>>,
+    registry: Registry,
+    lookups: Lookups,
     waiting: Waiting,
     someone_waits: Notify,
     peers: Peers,
@@ -220,27 +239,10 @@ struct Shared {
 }
 
 impl Shared {
-    fn register(&self, door: Arc<Door>) {
-        let session_id = door.local().session_id().into();
-        lock(&self.door_by_session_id).insert(session_id, door);
-    }
-
-    fn unregister(&self, door: &Door) {
-        lock(&self.door_by_session_id).remove(door.local().session_id());
-    }
-
-    fn door(&self, session_id: &str) -> Option<Arc<Door>> {
-        lock(&self.door_by_session_id).get(session_id).cloned()
-    }
-
-    fn doors(&self) -> Vec<Arc<Door>> {
-        lock(&self.door_by_session_id).values().cloned().collect()
-    }
-
     /// The session never had a connection, or never will.
     fn lose(&self, door: &Door, cause: LostCause) {
         if door.lose_unbound(cause) {
-            self.unregister(door);
+            self.registry.unregister(door);
         }
     }
 }

@@ -148,6 +148,15 @@ impl Head {
         }
         self.bytes.slice_ref(part)
     }
+
+    /// A copy that does not keep the bytes read with it in memory.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn detached(&self) -> Head {
+        Head {
+            bytes: Bytes::copy_from_slice(&self.bytes),
+            fields: self.fields,
+        }
+    }
 }
 
 fn uris(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {

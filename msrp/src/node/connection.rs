@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::{
     net::{
         TcpStream,
@@ -21,10 +21,17 @@ use tokio::{
 };
 use tracing::{debug, info, trace};
 
-use super::{Shared, door::Door, listener::Place, lock, now, reading::read};
+use super::{
+    Shared,
+    door::Door,
+    listener::Place,
+    lock, now,
+    reading::read,
+    registry::{Found, Hold},
+};
 use crate::{
     Limits, LostCause, Outgoing, Role, SendError, SessionEvent,
-    codec::{Decoder, Head, Method, Part, Start},
+    codec::{Decoder, Flag, Head, Method, Part, Start},
     session::{Outbound, Output, refuse},
 };
 
@@ -32,6 +39,8 @@ use crate::{
 const SLICES: usize = 64;
 /// Chunks of long messages are made while less than this waits, so that others are not held up behind them.
 const CHUNKS_AHEAD: usize = 32 << 10;
+/// Requests set aside on one connection, each without body.
+const SET_ASIDE: usize = 64;
 
 /// What the connection's task and its sessions' handles share.
 pub(super) struct Connection {
@@ -137,6 +146,11 @@ impl Connection {
         }
     }
 
+    /// Something that its task waits for has happened.
+    pub(super) fn wake(&self) {
+        self.something_waits.notify_one();
+    }
+
     fn attach_within(self: &Arc<Connection>, inner: &mut Inner, door: &Arc<Door>) -> bool {
         let mut core = lock(door.core());
         if matches!(inner.life, Life::Ended) || core.is_ended() || !door.settle_on(self) {
@@ -167,8 +181,11 @@ async fn run(
             decoder: Decoder::new(&shared.limits),
             buffer: BytesMut::new(),
             current: None,
+            held_back: None,
+            set_aside: Vec::new(),
             events: Vec::new(),
             blocked_since: None,
+            is_ours: place.is_none(),
         };
         // Sends nothing that waits for an acknowledgement first; failing that, it is merely slower.
         let _ = stream.set_nodelay(true);
@@ -202,7 +219,7 @@ fn end(connection: &Connection, cause: LostCause, shared: &Shared) {
         inner.outbound = Outbound::new();
     }
     for (door, output) in lost {
-        shared.unregister(&door);
+        shared.registry.unregister(&door);
         door.hand_over(output);
     }
 }
@@ -216,8 +233,36 @@ struct Task<'a> {
     buffer: BytesMut,
     /// The session that gets the rest of a long body; `None` also while one is thrown away.
     current: Option<Arc<Door>>,
+    /// Its session has not come yet, and there is no other: nothing after it is read.
+    held_back: Option<Early>,
+    /// Binding requests whose sessions have not come yet, beside sessions that must not wait for them.
+    set_aside: Vec<Early>,
     events: Vec<(Arc<Door>, Output)>,
     blocked_since: Option<Instant>,
+    /// We have connected, the peer has not.
+    is_ours: bool,
+}
+
+/// A request from its start, or the beginning of one.
+struct First {
+    head: Head,
+    body: Bytes,
+    end: Option<Flag>,
+}
+
+/// A request that is here before its session.
+struct Early {
+    request: First,
+    hold: Hold,
+}
+
+/// Whom a request or response is for.
+enum Addressee {
+    Session(Arc<Door>),
+    /// Nobody yet.
+    Reserved(Hold),
+    /// Nobody; the status is for requests.
+    Nobody(u16),
 }
 
 enum Woken {
@@ -230,6 +275,9 @@ impl Task<'_> {
     async fn run(mut self, mut reader: ReadHalf<'_>, writer: WriteHalf<'_>) -> LostCause {
         let mut timer = pin!(sleep_until(tokio::time::Instant::now()));
         loop {
+            if let Err(cause) = self.resume() {
+                return cause;
+            }
             if let Err(error) = self.write(&writer) {
                 debug!(peer = %self.peer, %error, "cannot write");
                 return LostCause::ConnectionEnded;
@@ -297,31 +345,35 @@ impl Task<'_> {
         }
     }
 
-    /// When to wake at the latest, and whether to read: not while a peer that does not read makes us answer.
+    /// When to wake at the latest, and whether to read: not while a peer that does not read makes us answer,
+    /// nor while one waits for its session.
     fn outlook(&self) -> (Option<Instant>, bool) {
         let inner = lock(&self.connection.inner);
         let limits = &self.connection.limits;
         let unused = match inner.life {
-            Life::Unused { until } => Some(until),
-            Life::Used | Life::Ended => None,
+            Life::Unused { until } if self.held_back.is_none() => Some(until),
+            Life::Unused { .. } | Life::Used | Life::Ended => None,
         };
+        let early = self.held_back.iter().chain(&self.set_aside);
+        let early = early.map(|early| early.hold.until).min();
         let stalled = self.blocked_since.map(|since| since + limits.stall);
-        let deadline = [inner.outbound.deadline(), unused, stalled]
+        let deadline = [inner.outbound.deadline(), unused, stalled, early]
             .into_iter()
             .flatten()
             .min();
-        let may_read = inner.outbound.queued() < limits.queued.saturating_mul(2);
+        let may_read =
+            self.held_back.is_none() && inner.outbound.queued() < limits.queued.saturating_mul(2);
         (deadline, may_read)
     }
 
-    /// Gives what was read to its sessions.
+    /// Gives what was read to its sessions, until one must be waited for.
     fn handle_read(&mut self) -> Result<(), LostCause> {
         let connection = self.connection;
         let mut guard = lock(&connection.inner);
         let inner = &mut *guard;
         let now = now();
         let mut out = Vec::new();
-        loop {
+        while self.held_back.is_none() {
             let part = match self.decoder.decode(&mut self.buffer) {
                 Ok(Some(part)) => part,
                 Ok(None) => break,
@@ -330,7 +382,7 @@ impl Task<'_> {
                     return Err(LostCause::Garbage);
                 }
             };
-            let door = match part {
+            match part {
                 Part::First { head, body, end } => {
                     trace!(
                         target: "wire",
@@ -340,45 +392,21 @@ impl Task<'_> {
                         body = body.len(),
                         "received"
                     );
-                    let door = self.door_of(&head, inner);
-                    if let Some(door) = &door {
-                        let mut core = lock(door.core());
-                        if matches!(head.start(), Start::Response(_)) {
-                            core.handle_response(&head, &mut inner.outbound, &mut out);
-                        } else {
-                            core.handle_request(
-                                &head,
-                                body,
-                                end,
-                                now,
-                                &mut inner.outbound,
-                                &mut out,
-                            );
-                        }
-                    }
-                    self.current = door.clone().filter(|_| end.is_none());
-                    door
+                    let (registry, limits) = (&self.shared.registry, &connection.limits);
+                    let find = |id: &str| registry.find_or_hold(id, connection, now, limits);
+                    let addressee = self.addressee(&head, inner, find);
+                    let first = First { head, body, end };
+                    self.current = self.on_first(first, addressee, now, inner, &mut out);
                 }
                 Part::Next { body, end } => {
-                    let door = self.current.take();
-                    if let Some(door) = &door {
-                        lock(door.core()).handle_more(
-                            body,
-                            end,
-                            now,
-                            &mut inner.outbound,
-                            &mut out,
-                        );
-                    }
-                    if end.is_none() {
-                        self.current = door.clone();
-                    }
-                    door
+                    let Some(door) = self.current.take() else {
+                        continue;
+                    };
+                    lock(door.core()).handle_more(body, end, now, &mut inner.outbound, &mut out);
+                    self.events
+                        .extend(out.drain(..).map(|output| (door.clone(), output)));
+                    self.current = end.is_none().then_some(door);
                 }
-            };
-            if let Some(door) = door {
-                self.events
-                    .extend(out.drain(..).map(|output| (door.clone(), output)));
             }
         }
         if self.buffer.is_empty() {
@@ -387,42 +415,143 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// The session a request or response is for. A request that is for none is answered here.
-    fn door_of(&self, head: &Head, inner: &mut Inner) -> Option<Arc<Door>> {
-        let target = head.to_path().next_back()?;
-        let session_id = session_id(target);
-        let known = inner.door_by_session_id.get(session_id).cloned();
-        if matches!(head.start(), Start::Response(_)) {
-            return known;
+    /// Takes up requests whose sessions have come, or are not waited for any more.
+    fn resume(&mut self) -> Result<(), LostCause> {
+        if self.held_back.is_none() && self.set_aside.is_empty() {
+            return Ok(());
         }
-        let refusal = if head.start() == Start::Request(Method::Other) {
-            501
-        } else if head.fault().is_some() {
-            400
-        } else {
-            match known.clone().or_else(|| self.shared.door(session_id)) {
-                Some(door) if !lock(door.core()).is_addressed_by(head) => 481,
-                Some(door) if known.is_some() => return Some(door),
-                // The peer connects to us only if we are passive.
-                Some(door) if door.role() == Role::Passive && !door.is_settled() => {
-                    if self.connection.attach_within(inner, &door) {
-                        return Some(door);
-                    }
-                    481
+        let now = now();
+        let is_due = |early: &mut Early| early.hold.is_over(now);
+        let mut due: Vec<Early> = self.set_aside.extract_if(.., is_due).collect();
+        let held_back = self.held_back.take_if(is_due);
+        let reads_on = held_back.is_some();
+        due.extend(held_back);
+        if due.is_empty() {
+            return Ok(());
+        }
+        let connection = self.connection;
+        {
+            let mut guard = lock(&connection.inner);
+            let inner = &mut *guard;
+            let mut out = Vec::new();
+            for Early { request, .. } in due {
+                let find = |id: &str| self.shared.registry.find(id);
+                let addressee = self.addressee(&request.head, inner, find);
+                let is_partial = request.end.is_none();
+                let door = self.on_first(request, addressee, now, inner, &mut out);
+                // One set aside is whole, and perhaps the body of another is coming in.
+                if is_partial {
+                    self.current = door;
                 }
-                Some(_) => 506,
-                None => 481,
             }
-        };
-        refuse(head, target, refusal, &mut inner.outbound);
-        None
+            // It could not say anything meanwhile.
+            if let Life::Unused { until } = &mut inner.life
+                && reads_on
+            {
+                *until = now + connection.limits.first_request;
+            }
+        }
+        let outcome = if reads_on { self.handle_read() } else { Ok(()) };
+        self.hand_over();
+        outcome
+    }
+
+    /// Returns the session that gets the rest of the body, if there is more.
+    fn on_first(
+        &mut self,
+        First { head, body, end }: First,
+        addressee: Addressee,
+        now: Instant,
+        inner: &mut Inner,
+        out: &mut Vec<Output>,
+    ) -> Option<Arc<Door>> {
+        match addressee {
+            Addressee::Session(door) => {
+                {
+                    let mut core = lock(door.core());
+                    let outbound = &mut inner.outbound;
+                    if matches!(head.start(), Start::Response(_)) {
+                        core.handle_response(&head, outbound, out);
+                    } else {
+                        core.handle_request(&head, body, end, now, outbound, out);
+                    }
+                }
+                self.events
+                    .extend(out.drain(..).map(|output| (door.clone(), output)));
+                end.is_none().then_some(door)
+            }
+            Addressee::Reserved(hold) => {
+                let is_alone = matches!(inner.life, Life::Unused { .. }) && !self.is_ours;
+                let can_stand_aside =
+                    body.is_empty() && end.is_some() && self.set_aside.len() < SET_ASIDE;
+                if is_alone {
+                    let request = First { head, body, end };
+                    self.held_back = Some(Early { request, hold });
+                } else if can_stand_aside {
+                    let head = head.detached();
+                    let request = First { head, body, end };
+                    self.set_aside.push(Early { request, hold });
+                } else {
+                    refuse_as_addressed(&head, 481, inner);
+                }
+                None
+            }
+            Addressee::Nobody(status) => {
+                refuse_as_addressed(&head, status, inner);
+                None
+            }
+        }
+    }
+
+    /// Whom a request or response is for; the session gets the connection if it has none.
+    fn addressee(
+        &self,
+        head: &Head,
+        inner: &mut Inner,
+        find: impl FnOnce(&str) -> Found,
+    ) -> Addressee {
+        let session_id = head.to_path().next_back().map_or("", session_id);
+        let known = inner.door_by_session_id.get(session_id);
+        if matches!(head.start(), Start::Response(_)) {
+            return known.map_or(Addressee::Nobody(481), |door| {
+                Addressee::Session(door.clone())
+            });
+        }
+        if head.start() == Start::Request(Method::Other) {
+            return Addressee::Nobody(501);
+        }
+        if head.fault().is_some() {
+            return Addressee::Nobody(400);
+        }
+        if let Some(door) = known {
+            return match lock(door.core()).is_addressed_by(head) {
+                true => Addressee::Session(door.clone()),
+                false => Addressee::Nobody(481),
+            };
+        }
+        match find(session_id) {
+            Found::Session(door) if !lock(door.core()).is_addressed_by(head) => {
+                Addressee::Nobody(481)
+            }
+            // The peer connects to us only if we are passive.
+            Found::Session(door) if door.role() == Role::Passive && !door.is_settled() => {
+                match self.connection.attach_within(inner, &door) {
+                    true => Addressee::Session(door),
+                    false => Addressee::Nobody(481),
+                }
+            }
+            Found::Session(_) => Addressee::Nobody(506),
+            Found::Reserved(hold) => Addressee::Reserved(hold),
+            Found::Nothing => Addressee::Nobody(481),
+        }
     }
 
     fn handle_timer(&mut self) -> Option<LostCause> {
         let now = now();
         let mut guard = lock(&self.connection.inner);
         let inner = &mut *guard;
-        if matches!(inner.life, Life::Unused { until } if until <= now) {
+        if matches!(inner.life, Life::Unused { until } if until <= now && self.held_back.is_none())
+        {
             return Some(LostCause::ConnectionEnded);
         }
         let stall = self.connection.limits.stall;
@@ -450,7 +579,7 @@ impl Task<'_> {
             let is_lost = matches!(output, Output::Complete(SessionEvent::Lost { .. }));
             door.hand_over(output);
             if is_lost {
-                self.shared.unregister(&door);
+                self.shared.registry.unregister(&door);
                 let idle_until = now() + self.connection.limits.idle;
                 self.connection.release(&door, idle_until);
             }
@@ -472,6 +601,13 @@ impl Inner {
                 self.with_chunks.push_back(door);
             }
         }
+    }
+}
+
+/// Answers a request on behalf of whom it names.
+fn refuse_as_addressed(head: &Head, status: u16, inner: &mut Inner) {
+    if let Some(target) = head.to_path().next_back() {
+        refuse(head, target, status, &mut inner.outbound);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, Weak},
 };
 
@@ -78,11 +77,10 @@ async fn open(
     shared: &Arc<Shared>,
 ) -> Result<Arc<Connection>, LostCause> {
     let patience = shared.limits.connect;
-    let addresses: Vec<SocketAddr> =
-        match timeout(patience, tokio::net::lookup_host((host.as_str(), *port))).await {
-            Ok(Ok(addresses)) => addresses.collect(),
-            Ok(Err(_)) | Err(_) => return Err(LostCause::NoAddress),
-        };
+    let addresses = match timeout(patience, shared.lookups.addresses(host, *port)).await {
+        Ok(Ok(addresses)) => addresses,
+        Ok(Err(_)) | Err(_) => return Err(LostCause::NoAddress),
+    };
     if addresses.is_empty() {
         return Err(LostCause::NoAddress);
     }

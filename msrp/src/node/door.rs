@@ -173,7 +173,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             _ = closing.wait_for(|closing| *closing) => break,
         }
     }
-    for door in shared.doors() {
+    for door in shared.registry.doors() {
         shared.lose(&door, LostCause::Closed);
     }
 }

@@ -71,12 +71,12 @@ impl Receiving {
         end: Option<Flag>,
         link: &mut Link<'_>,
     ) {
-        self.current = None;
-        self.discarding = None;
         let is_empty = end.is_some() && body.is_empty() && head.content_type().is_none();
         if !head.has_body() || is_empty {
             return accept(head, link);
         }
+        self.current = None;
+        self.discarding = None;
         let range = head.byte_range().unwrap_or(ByteRange::WHOLE);
         let Some(message_id) = head.message_id().filter(|_| range.is_possible()) else {
             return refuse(head, link.local, 400, link.outbound);
