@@ -63,7 +63,7 @@ impl Default for Settings {
             linger: Duration::from_millis(500),
             error_wait: Duration::from_millis(500),
             memory: Duration::from_secs(3600),
-            sessions: 32,
+            sessions: 1000,
             held: 50,
             held_bytes: 64 * 1024,
             window: 1024,

@@ -436,7 +436,8 @@ fn an_open_session_is_better_than_message() {
 fn sessions_of_a_pair_are_bounded() {
     // SEC-14
     let mut stage = Stage::new();
-    for number in 0..32 {
+    let most = Settings::default().sessions;
+    for number in 0..most {
         let id = format!("m{number}");
         let actions = stage.feed(message(&id, Some(&id), "hello?"));
         assert!(
@@ -444,8 +445,11 @@ fn sessions_of_a_pair_are_bounded() {
             "{actions:?}"
         );
     }
-    let actions = stage.feed(message("m32", Some("m32"), "hello?"));
-    assert_eq!(refusals(&actions), [("m32", Condition::ResourceConstraint)]);
+    let actions = stage.feed(message("one too many", Some("one too many"), "hello?"));
+    assert_eq!(
+        refusals(&actions),
+        [("one too many", Condition::ResourceConstraint)]
+    );
     let chat = stage.core.next_chat();
     let actions = stage.feed(Event::Invited(chat, stage.invitation()));
     assert!(
