@@ -101,6 +101,9 @@ impl Task {
             Action::Close(chat) => {
                 if let Some(wire) = self.wires.remove(chat) {
                     self.ports.registry.forget_invite(wire.invite);
+                    if wire.session.is_none() {
+                        self.ports.msrp.release(&wire.local);
+                    }
                 }
             }
             Action::Page(page) => self.page(*page).await,
