@@ -171,6 +171,7 @@ fn addresses_in_all_shapes() {
         "sip:a@b",
         "",
         "\"open <sip:a@b>",
+        "<sip:a\0@b>",
         "<>",
         "<sip:a b>",
         "<sip:a@b",
@@ -206,6 +207,13 @@ fn broken_ones_are_refused() {
         ),
         ("hello\r\n\r\n\r\n", CpimError::MalformedHeader),
         ("a b: c\r\n\r\n\r\n", CpimError::MalformedHeader),
+        ("a\0b: c\r\n\r\n\r\n", CpimError::MalformedHeader),
+        (
+            "\r\nContent\u{1b}-Type: a/b\r\n\r\n",
+            CpimError::MalformedHeader,
+        ),
+        ("\r\n: c\r\n\r\n", CpimError::MalformedHeader),
+        ("Require: a\0b\r\n\r\n\r\n", CpimError::MalformedHeader),
         (&"x: y\r\n".repeat(200), CpimError::TooManyHeaders),
     ] {
         assert_eq!(parse(text), Err(error), "{text:?}");

@@ -171,6 +171,11 @@ fn what_cannot_be_used_is_no_session() {
         SessionDescription::parse(b"m=message 99999 TCP/MSRP *\r\n"),
         Err(SdpError::Malformed(_))
     ));
+    // Our answer would have no format either.
+    assert!(matches!(
+        SessionDescription::parse(b"m=message 5 TCP/MSRP \0\r\n"),
+        Err(SdpError::Malformed(_))
+    ));
     assert!(matches!(
         SessionDescription::parse("m=a 1 b c\r\n".repeat(65).as_bytes()),
         Err(SdpError::TooManyMedia)

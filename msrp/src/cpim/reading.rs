@@ -12,7 +12,7 @@ pub(super) fn parse(bytes: &Bytes) -> Result<Message, CpimError> {
     let mut lines = Lines { bytes, count: 0 };
     while let Some(line) = lines.next_header()? {
         let (name, value) = line.split_once(':').ok_or(CpimError::MalformedHeader)?;
-        if name.is_empty() || name.contains(char::is_whitespace) {
+        if name.is_empty() || !name.chars().all(is_name_char) {
             return Err(CpimError::MalformedHeader);
         }
         read_header(
@@ -36,6 +36,11 @@ pub(super) fn parse(bytes: &Bytes) -> Result<Message, CpimError> {
         bytes.slice_ref(lines.bytes)
     };
     Ok(message)
+}
+
+/// Of names and addresses. Control characters are not written again: without them one name could become another.
+fn is_name_char(letter: char) -> bool {
+    !letter.is_whitespace() && !letter.is_control()
 }
 
 pub(super) fn is_core_header(name: &str) -> bool {
@@ -76,15 +81,18 @@ fn read_header(
         }
         "NS" => namespaces.declare(value)?,
         "Require" => {
-            let names = value.split(',').map(str::trim);
-            let names = names.filter(|name| !name.is_empty());
-            let required = names.map(|name| namespaces.resolve(name));
-            message
-                .required
-                .extend(required.map(|(namespace, name)| Name {
-                    namespace: namespace.to_owned(),
-                    name: name.to_owned(),
-                }));
+            for name in value.split(',').map(str::trim) {
+                if !name.chars().all(is_name_char) {
+                    return Err(CpimError::MalformedHeader);
+                }
+                if !name.is_empty() {
+                    let (namespace, name) = namespaces.resolve(name);
+                    message.required.push(Name {
+                        namespace: namespace.to_owned(),
+                        name: name.to_owned(),
+                    });
+                }
+            }
         }
         // Unknown headers are passed over.
         _ => {}
@@ -98,6 +106,10 @@ fn content_headers(lines: &mut Lines<'_>) -> Result<Vec<(String, String)>, CpimE
     while let Some(line) = lines.next_header()? {
         if !line.starts_with([' ', '\t']) {
             let (name, value) = line.split_once(':').ok_or(CpimError::MalformedHeader)?;
+            let name = name.trim_end();
+            if name.is_empty() || !name.chars().all(is_name_char) {
+                return Err(CpimError::MalformedHeader);
+            }
             headers.push((name.to_owned(), value.trim().to_owned()));
         } else if let Some((_, value)) = headers.last_mut() {
             if !value.is_empty() {
@@ -197,7 +209,7 @@ fn address(value: &str) -> Result<Address, CpimError> {
     };
     let uri = uri.strip_prefix('<').ok_or(malformed)?;
     let (uri, after) = uri.split_once('>').ok_or(malformed)?;
-    if uri.is_empty() || uri.contains(char::is_whitespace) {
+    if uri.is_empty() || !uri.chars().all(is_name_char) {
         return Err(malformed);
     }
     // Some write the URI's parameters behind the bracket.

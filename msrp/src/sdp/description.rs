@@ -183,7 +183,12 @@ fn readable(bytes: &[u8]) -> Vec<u8> {
     readable.extend_from_slice(b"v=0\r\n");
     let mut has_media = false;
     let (mut has_origin, mut has_name, mut has_connection) = (false, false, false);
-    for line in bytes.split(|byte| *byte == b'\n') {
+    let printable: Vec<u8> = bytes
+        .iter()
+        .copied()
+        .filter(|byte| !matches!(byte, 0 | b'\r'))
+        .collect();
+    for line in printable.split(|byte| *byte == b'\n') {
         let line = line.trim_ascii();
         let Some((kind, value)) = line.split_first() else {
             continue;
@@ -209,7 +214,7 @@ fn readable(bytes: &[u8]) -> Vec<u8> {
         };
         if is_kept {
             readable.extend_from_slice(&[*kind, b'=']);
-            readable.extend(value.iter().filter(|byte| !matches!(byte, 0 | b'\r')));
+            readable.extend_from_slice(value);
             readable.extend_from_slice(b"\r\n");
         }
     }
