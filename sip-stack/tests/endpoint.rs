@@ -427,6 +427,33 @@ fn changes_of_a_session_come_one_at_a_time() {
     net.ends_with_nothing_left();
 }
 
+/// RFC 3261 §15.1.2. A re-INVITE that nobody has answered when the session ends is not left waiting.
+#[test]
+fn our_bye_answers_a_reinvite_too() {
+    let mut net = Net::new();
+    let (ours, theirs) = net.establish();
+    net.juliet.endpoint.request_in(
+        ours,
+        RequestId::ours(1),
+        Method::Invite,
+        vec![],
+        "application/sdp".into(),
+        "v=0".into(),
+        net.now,
+    );
+    net.run();
+    assert!(matches!(net.romeo.event(), Some(Event::Reinvited { .. })));
+    net.romeo.endpoint.bye(theirs, vec![], net.now);
+    net.run();
+    assert!(matches!(net.romeo.event(), Some(Event::Ended { .. })));
+    assert!(net.log.contains(&"romeo 487 INVITE".to_owned()));
+    assert!(matches!(net.juliet.event(), Some(Event::Ended { .. })));
+    assert!(
+        matches!(net.juliet.event(), Some(Event::Responded { response, .. }) if response.status == Status::REQUEST_TERMINATED)
+    );
+    net.ends_with_nothing_left();
+}
+
 /// CHAT-29. 481 inside the session ends it.
 #[test]
 fn a_peer_that_forgot_the_session_ends_it() {

@@ -164,7 +164,7 @@ impl Endpoint {
             }
             Owner::Subscription(id) => self.handle_subscription_response(id, &response, now),
             Owner::Notify(id) => self.handle_notify_response(id, &response, now),
-            Owner::Bye(invite) => self.handle_bye_done(invite),
+            Owner::Bye(invite) => self.handle_bye_done(invite, now),
             Owner::Ack(..) | Owner::Nobody => {}
         }
     }
@@ -180,7 +180,7 @@ impl Endpoint {
             }
             Owner::Subscription(id) => self.handle_subscription_failure(id, cause, now),
             Owner::Notify(id) => self.handle_notify_failure(id, cause, now),
-            Owner::Bye(invite) => self.handle_bye_done(invite),
+            Owner::Bye(invite) => self.handle_bye_done(invite, now),
             Owner::Ack(..) | Owner::Nobody => {}
         }
     }

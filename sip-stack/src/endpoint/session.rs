@@ -11,10 +11,10 @@ use super::command::{InviteId, LocalContact, RequestId, ServerTransactionId};
 use super::event::Source;
 use super::flows::Transmit;
 use super::timer_queue::Scheduled;
-use super::{EndCause, Endpoint, Event, Owner, QuestionId, TimerKey, compose};
+use super::{EndCause, Endpoint, Event, Owner, QuestionId, Reply, TimerKey, compose};
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::Repeat;
-use crate::{Method, Name, Request, Text};
+use crate::{Method, Name, Request, Status, Text};
 
 /// Most ACKs kept to be sent again.
 const MOST_ACKS: usize = 4;
@@ -278,11 +278,25 @@ impl Endpoint {
     }
 
     /// Ends a session for a reason the user is told.
-    pub(super) fn end_session(&mut self, id: InviteId, cause: EndCause) -> Option<Session> {
+    pub(super) fn end_session(
+        &mut self,
+        id: InviteId,
+        cause: EndCause,
+        now: Instant,
+    ) -> Option<Session> {
         let session = self.sessions.remove(id)?;
         self.leave_dialog(&session);
         tracing::debug!(?id, ?cause, "session ended");
         self.events.push_back(Event::Ended { invite: id, cause });
+        // What the peer still waits for in this session is over too. RFC 3261 §15.1.2.
+        let pending = match &session {
+            Session::Invited(invited) => Some(invited.transaction),
+            Session::Established(established) => established.theirs,
+            Session::Inviting(_) => None,
+        };
+        if let Some(pending) = pending {
+            self.reply(pending, Reply::new(Status::REQUEST_TERMINATED), now);
+        }
         Some(session)
     }
 
@@ -291,11 +305,7 @@ impl Endpoint {
         match self.sessions.get(id) {
             Some(Session::Inviting(_)) => self.cancel(id, now),
             Some(Session::Invited(_)) => {
-                self.answer(
-                    id,
-                    super::Reply::new(crate::Status::TEMPORARILY_UNAVAILABLE),
-                    now,
-                );
+                self.answer(id, Reply::new(Status::TEMPORARILY_UNAVAILABLE), now);
             }
             Some(Session::Established(established)) => {
                 match (&established.ending, &established.awaited) {
@@ -332,8 +342,8 @@ impl Endpoint {
     }
 
     /// Our BYE was answered, or nobody is there to answer it.
-    pub(super) fn handle_bye_done(&mut self, id: InviteId) {
-        self.end_session(id, EndCause::OurBye);
+    pub(super) fn handle_bye_done(&mut self, id: InviteId, now: Instant) {
+        self.end_session(id, EndCause::OurBye, now);
     }
 }
 

@@ -204,7 +204,7 @@ impl Endpoint {
         };
         if let Stage::Withdrawing(_) | Stage::Cancelled(_) = inviting.stage {
             self.end_fork(client, &response, now);
-            self.end_session(id, EndCause::CancelCrossed);
+            self.end_session(id, EndCause::CancelCrossed, now);
             return;
         }
         let mut established = Established::new(dialog, inviting.contact.clone());
@@ -409,7 +409,7 @@ impl Endpoint {
             .push_back(Event::Responded { request, response });
         match status {
             Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST => {
-                self.end_session(id, EndCause::PeerGone);
+                self.end_session(id, EndCause::PeerGone, now);
             }
             Status::REQUEST_TIMEOUT => self.end_with_bye(id, EndCause::PeerGone, now),
             _ => {}
@@ -438,7 +438,7 @@ impl Endpoint {
 
     /// Ends a session with a BYE that nobody waits for.
     pub(super) fn end_with_bye(&mut self, id: InviteId, cause: EndCause, now: Instant) {
-        if let Some(Session::Established(mut established)) = self.end_session(id, cause)
+        if let Some(Session::Established(mut established)) = self.end_session(id, cause, now)
             && established.ending != Ending::Sent
         {
             let bye = established.dialog.request(Method::Bye);

@@ -278,18 +278,7 @@ impl Endpoint {
     ) {
         let transaction = self.begin(&request, via, source, None, "", now);
         self.reply(transaction, Reply::new(Status::OK), now);
-        let Some(session) = self.end_session(id, EndCause::Bye(request)) else {
-            return;
-        };
-        // What the peer still waits for in this session is over too. RFC 3261 §15.1.2.
-        let pending = match session {
-            Session::Invited(invited) => Some(invited.transaction),
-            Session::Established(established) => established.theirs,
-            Session::Inviting(_) => None,
-        };
-        if let Some(pending) = pending {
-            self.reply(pending, Reply::new(Status::REQUEST_TERMINATED), now);
-        }
+        self.end_session(id, EndCause::Bye(request), now);
     }
 
     /// A re-INVITE or UPDATE: told, unless one is under way already (SIP-11). RFC 3261 §14.2, RFC 3311 §5.2.
