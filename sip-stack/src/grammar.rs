@@ -48,24 +48,45 @@ fn find_outside(text: &str, separator: u8) -> Option<usize> {
     if memchr::memchr2(b'"', b'<', bytes.get(..first)?).is_none() {
         return Some(first);
     }
-    let mut quoted = false;
-    let mut bracketed = false;
-    let mut escaped = false;
+    let mut place = Place::Outside;
     for (at, &byte) in bytes.iter().enumerate() {
-        if escaped {
-            escaped = false;
-            continue;
+        if byte == separator && place == Place::Outside {
+            return Some(at);
         }
-        match byte {
-            b'\\' if quoted => escaped = true,
-            b'"' if !bracketed => quoted = !quoted,
-            b'<' if !quoted => bracketed = true,
-            b'>' if !quoted => bracketed = false,
-            _ if byte == separator && !quoted && !bracketed => return Some(at),
-            _ => {}
-        }
+        place = place.after(byte);
     }
     None
+}
+
+/// Whether every quoted string and angle bracket that begins in `text` also ends there.
+pub(crate) fn is_closed(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let place = |place: Place, byte: &u8| place.after(*byte);
+    memchr::memchr2(b'"', b'<', bytes).is_none()
+        || bytes.iter().fold(Place::Outside, place) == Place::Outside
+}
+
+/// Where in a text one is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Outside,
+    Bracketed,
+    Quoted,
+    /// In a quoted string, behind its backslash.
+    Escaped,
+}
+
+impl Place {
+    fn after(self, byte: u8) -> Place {
+        match (self, byte) {
+            (Place::Escaped, _) => Place::Quoted,
+            (Place::Quoted, b'\\') => Place::Escaped,
+            (Place::Quoted, b'"') | (Place::Bracketed, b'>') => Place::Outside,
+            (Place::Outside, b'"') => Place::Quoted,
+            (Place::Outside, b'<') => Place::Bracketed,
+            (place, _) => place,
+        }
+    }
 }
 
 /// The single values of a comma-separated list, trimmed, empty ones left out. RFC 3261 §7.3.1.

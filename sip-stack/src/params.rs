@@ -37,8 +37,12 @@ impl Params {
     }
 
     /// Reads what follows a header field's value, the first `;` already taken off: white space is allowed around every
-    /// part, values may be quoted strings. `None` if a quoted string is never closed or there are too many.
+    /// part, values may be quoted strings. `None` if a quoted string or angle bracket is never closed or there are too many.
     pub(crate) fn parse_header(source: &Text, text: &str) -> Option<Self> {
+        // Whatever is written behind it would become part of it.
+        if !grammar::is_closed(text) {
+            return None;
+        }
         let mut params = Vec::new();
         let mut rest = Some(text);
         while let Some(text) = rest {
@@ -170,7 +174,20 @@ mod tests {
         assert_eq!(params.unquoted("newparam").as_deref(), Some(r#"a;"b"#));
         assert_eq!(params.get("lr"), Some(None));
         assert_eq!(params.to_string(), r#";tag=98asjd8;newparam="a;\"b";lr"#);
-        assert!(Params::parse_header(&Text::from("a=\"open"), "a=\"open").is_none());
+        // Whatever is added would not be seen.
+        for open in [
+            "a=\"open",
+            "a\"b",
+            "a=b\"c",
+            "a=<b",
+            "a=\"b\\\"",
+            "a=\"b\"\"c",
+        ] {
+            assert!(
+                Params::parse_header(&Text::from(open), open).is_none(),
+                "{open}"
+            );
+        }
     }
 
     #[test]
