@@ -157,13 +157,19 @@ impl Headers {
 
     /// Puts `via` in the place of the topmost Via value, or before all fields if there is none.
     pub fn set_top_via(&mut self, via: &Via) {
-        let Some((_, value)) = self.fields.iter_mut().find(|(name, _)| *name == Name::Via) else {
+        // A field may hold nothing but commas, and some may stand before the first value.
+        let has_value = |value: &Text| CommaSeparated::new(value).next().is_some();
+        let mut fields = self.fields.iter_mut();
+        let top = fields.find(|(name, value)| *name == Name::Via && has_value(value));
+        let Some((_, value)) = top else {
             return self.push_front(Name::Via, via.to_string());
         };
-        *value = match grammar::split_outside(value, b',') {
-            Some((_, others)) => Text::from(format!("{via}, {}", grammar::trim(others))),
-            None => Text::from(via.to_string()),
-        };
+        let mut text = via.to_string();
+        for other in CommaSeparated::new(value).skip(1) {
+            text.push_str(", ");
+            text.push_str(other);
+        }
+        *value = Text::from(text);
     }
 
     /// All fields in their order, each whole.
@@ -286,6 +292,15 @@ mod tests {
         assert_eq!(
             headers.first(&Name::Via),
             Some("SIP/2.0/TCP a;received=192.0.2.1, SIP/2.0/UDP b")
+        );
+        let mut commas = Headers::from_iter([
+            (Name::Via, ",,"),
+            (Name::Via, ", SIP/2.0/TCP a ,,SIP/2.0/UDP b"),
+        ]);
+        commas.set_top_via(&via);
+        assert_eq!(
+            commas.all(&Name::Via).collect::<Vec<_>>(),
+            ["SIP/2.0/TCP a;received=192.0.2.1", "SIP/2.0/UDP b"]
         );
         let mut none = Headers::new();
         none.set_top_via(&via);
