@@ -7,6 +7,10 @@ use super::escape::decode_bytes;
 const DECISIVE: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
 
 pub(super) fn equivalent(a: &Uri, b: &Uri) -> bool {
+    a == b || same_parts(a, b)
+}
+
+fn same_parts(a: &Uri, b: &Uri) -> bool {
     let same_scheme = a.scheme.as_str().eq_ignore_ascii_case(b.scheme.as_str());
     let same_host = match (&a.host, &b.host) {
         (Some(a), Some(b)) => a.equivalent(b),
@@ -34,12 +38,13 @@ fn same_params(a: &Uri, b: &Uri) -> bool {
         .iter()
         .all(|name| a.params.contains(name) == b.params.contains(name));
     decisive
-        && a.params
-            .iter()
-            .all(|(name, value)| match b.params.get(name) {
-                Some(other) => same_value(value, other),
-                None => true,
-            })
+        && a.params.iter().all(|(name, _)| {
+            // Of a name that is there more than once the first counts, on both sides.
+            match (a.params.get(name), b.params.get(name)) {
+                (Some(value), Some(other)) => same_value(value, other),
+                (_, _) => true,
+            }
+        })
 }
 
 fn same_value(a: Option<&str>, b: Option<&str>) -> bool {

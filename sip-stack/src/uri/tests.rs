@@ -222,6 +222,9 @@ fn equivalence() {
             false,
         ),
         ("sip:a@b;gr=1", "sip:a@b", true),
+        ("sip:a@b;maddr=c;maddr=d", "sip:a@b;maddr=c;maddr=d", true),
+        ("sip:a@b;maddr=c;maddr=d", "sip:a@b;maddr=c", true),
+        ("sip:a@b;maddr=c;maddr=d", "sip:a@b;maddr=d", false),
         ("sip:a@b", "sips:a@b", false),
     ] {
         let (a, b) = (Uri::parse(a).unwrap(), Uri::parse(b).unwrap());
