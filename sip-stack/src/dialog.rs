@@ -98,8 +98,14 @@ impl Dialog {
 
     /// A request of ours inside the dialog, with the next CSeq. RFC 3261 §12.2.1.1.
     pub(crate) fn request(&mut self, method: Method) -> Request {
+        let number = self.next_cseq();
+        self.request_numbered(method, number)
+    }
+
+    /// The CSeq of our next request, also of one that is sent once more. RFC 3261 §12.2.1.1.
+    pub(crate) fn next_cseq(&mut self) -> u32 {
         self.local_cseq = self.local_cseq.saturating_add(1);
-        self.request_numbered(method, self.local_cseq)
+        self.local_cseq
     }
 
     /// A request of ours bore this number, which the next one has to exceed.

@@ -9,6 +9,8 @@
 //! is told what happened and what its user wants, with the time, and says by its `poll_*` queues what is to be sent,
 //! asked of the DNS, connected, and told to the user ([`Event`]). It answers by itself what needs nobody's opinion:
 //! repetitions, CANCEL, BYE, what it cannot understand, further forks.
+//! It answers challenges with our [`Credentials`], and challenges others as [`Authentication`] says; who a sender has
+//! proven to be is told as the [`Originator`].
 //!
 //! **Driver** (feature `tokio`). [`bind`] opens the sockets and runs an endpoint in a task; [`Sip`] is the handle to it, a
 //! [`Handler`] is told the events. [`TlsSettings`] let it speak TLS, with the identities of RFC 5922.
@@ -32,6 +34,7 @@
 )]
 
 mod dialog;
+mod digest;
 #[cfg(feature = "tokio")]
 mod driver;
 mod endpoint;
@@ -48,15 +51,17 @@ mod text;
 mod transaction;
 mod uri;
 
+pub use digest::{Algorithm, Secret};
 #[cfg(feature = "tokio")]
 pub use driver::{
     BindError, ClientCertificates, DriverConfig, Handler, Sip, TlsError, TlsSettings, bind,
 };
 pub use endpoint::{
-    ConnectionId, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite,
-    InviteId, IpNetwork, IpNetworkError, Limits, Listener, LocalContact, OutgoingRequest,
-    QuestionId, Refer, ReferPlace, Reply, RequestId, ServerTransactionId, Source, Subscribe,
-    SubscriptionId, Timers, Transmit,
+    AuthenticatedUser, Authentication, ConnectionId, CredentialScope, Credentials, Demand,
+    Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId, IpNetwork,
+    IpNetworkError, Limits, Listener, LocalContact, Originator, OutgoingRequest, QuestionId, Refer,
+    ReferPlace, Reply, RequestId, ServerTransactionId, Source, Subscribe, SubscriptionId, Timers,
+    Transmit, User,
 };
 pub use framing::{Frame, FrameError, FrameLimits, KeepAlive, PONG, StreamFramer};
 pub use header::{

@@ -33,6 +33,7 @@ async fn messages_are_answered() {
             request,
             source,
             invite: None,
+            ..
         } = romeo.next().await
         else {
             panic!()

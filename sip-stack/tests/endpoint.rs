@@ -1030,6 +1030,8 @@ impl Agent {
             public: None,
             outbound_proxy: None,
             trusted: Vec::new(),
+            authentication: Vec::new(),
+            credentials: Vec::new(),
             user_agent: "test".into(),
             supported: Vec::new(),
             timers: Timers::default(),

@@ -618,6 +618,8 @@ fn endpoint(address: &str, seed: u64) -> Endpoint {
         public: None,
         outbound_proxy: None,
         trusted: Vec::new(),
+        authentication: Vec::new(),
+        credentials: Vec::new(),
         user_agent: "test".into(),
         supported: Vec::new(),
         timers: Timers::default(),

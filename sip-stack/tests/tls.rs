@@ -168,6 +168,7 @@ async fn sessions_live_over_tls() {
             invite: received,
             request,
             source,
+            ..
         } = romeo.next().await
         else {
             panic!()

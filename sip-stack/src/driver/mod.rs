@@ -12,8 +12,8 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::endpoint::{
-    Event, Invite, InviteId, IpNetwork, Limits, OutgoingRequest, Reply, RequestId,
-    ServerTransactionId, Timers,
+    Authentication, Credentials, Event, Invite, InviteId, IpNetwork, Limits, OutgoingRequest,
+    Reply, RequestId, ServerTransactionId, Timers,
 };
 use crate::{Method, Name, Status, Transport, Uri};
 
@@ -40,8 +40,13 @@ pub struct DriverConfig {
     pub tls: Option<TlsSettings>,
     /// The DNS server to ask; none: the system's.
     pub dns_server: Option<SocketAddr>,
-    /// Networks requests are taken from; empty: every network.
+    /// Networks requests are taken from, and whose P-Asserted-Identity is believed. Others get 403 unless
+    /// `authentication` asks for a proof instead; empty: every network, believed by nobody.
     pub trusted: Vec<IpNetwork>,
+    /// Who has to prove who they are; of several the first that asks it of a request (SIP-16).
+    pub authentication: Vec<Authentication>,
+    /// What challenges to requests of ours are answered with (SIP-15).
+    pub credentials: Vec<Credentials>,
     /// User-Agent in requests and Server in responses.
     pub user_agent: String,
     /// Option tags the user of the stack understands: told in Supported, accepted in Require.
@@ -61,6 +66,8 @@ impl Default for DriverConfig {
             tls: None,
             dns_server: None,
             trusted: Vec::new(),
+            authentication: Vec::new(),
+            credentials: Vec::new(),
             user_agent: concat!("stox-sip/", env!("CARGO_PKG_VERSION")).to_owned(),
             supported: Vec::new(),
             timers: Timers::default(),

@@ -73,6 +73,8 @@ pub(super) async fn start(
         public: config.public,
         outbound_proxy: config.outbound_proxy,
         trusted: config.trusted,
+        authentication: config.authentication,
+        credentials: config.credentials,
         user_agent: config.user_agent,
         supported: config.supported,
         timers: config.timers,

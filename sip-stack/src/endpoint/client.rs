@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Failure;
 use super::command::{InviteId, LocalContact, RequestId};
 use super::config::Timers;
+use super::credentials::Proof;
 use super::flows::{Destination, Transmit};
 use super::subscription_command::SubscriptionId;
 use super::timer_queue::Scheduled;
@@ -75,6 +76,8 @@ pub(super) struct Attempt {
     pub(super) shaky: Vec<Target>,
     /// The datagram target, while its connection is tried because of the size.
     pub(super) fallback: Option<Target>,
+    /// What it bears for each realm that is known to ask.
+    pub(super) proofs: Vec<Proof>,
     /// What is told when nothing is left.
     pub(super) outcome: Outcome,
 }
@@ -133,6 +136,7 @@ impl Attempt {
             plan,
             shaky: Vec::new(),
             fallback: None,
+            proofs: Vec::new(),
             outcome: Outcome::Untried,
         })
     }

@@ -71,7 +71,7 @@ pub struct Invite {
     pub call_id: Option<String>,
     /// None: a new one. The next attempt keeps that of the first.
     pub from_tag: Option<String>,
-    /// None: 1. The next attempt has one more than the last.
+    /// None: 1. The next attempt has one more than the last. Each challenge answered raises it by one.
     pub cseq: Option<u32>,
     /// Further header fields; those the endpoint writes itself are ignored here.
     pub headers: Vec<(Name, String)>,
@@ -114,7 +114,7 @@ pub struct OutgoingRequest {
     pub call_id: Option<String>,
     /// None: a new one.
     pub from_tag: Option<String>,
-    /// None: 1.
+    /// None: 1. Each challenge answered raises it by one: the response tells the last.
     pub cseq: Option<u32>,
     /// Our Contact, where the method wants one (SUBSCRIBE, REFER).
     pub contact: Option<LocalContact>,

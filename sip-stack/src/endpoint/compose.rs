@@ -178,9 +178,21 @@ pub(super) fn follow_up(invite: &Request, method: Method, to: Option<&str>) -> O
         .push(Name::CallId, invite.headers.first(&Name::CallId)?);
     request.headers.push(
         Name::CSeq,
-        CSeq::new(invite.cseq().ok()?.number, method).to_string(),
+        CSeq::new(invite.cseq().ok()?.number, method.clone()).to_string(),
     );
+    if method == Method::Ack {
+        request.headers.extend(credentials(invite));
+    }
     Some(request)
+}
+
+/// The credentials of an INVITE, which its ACK has to bear too. RFC 3261 §22.1.
+pub(super) fn credentials(invite: &Request) -> Vec<(Name, Text)> {
+    let fields = invite.headers.iter();
+    fields
+        .filter(|(name, _)| matches!(name, Name::Authorization | Name::ProxyAuthorization))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// Our Contact as it is reached over this transport.

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::authentication::Authentication;
+use super::credentials::Credentials;
 use crate::{Transport, Uri};
 
 /// The three times all others follow from. RFC 3261 §17.1.1.1, Table 4.
@@ -80,6 +82,10 @@ pub struct Limits {
     pub idle: Duration,
     /// How long an INVITE may ring without a final response, in either direction.
     pub ringing: Duration,
+    /// How long a nonce of ours may be answered.
+    pub nonce: Duration,
+    /// Nonces whose use is counted; the oldest are given up first, and their users challenged anew.
+    pub nonces: usize,
     /// The longest a target is spared because of its Retry-After.
     pub retry_after: Duration,
 }
@@ -100,6 +106,8 @@ impl Default for Limits {
             stalled: Duration::from_secs(10),
             idle: Duration::from_secs(600),
             ringing: Duration::from_secs(180),
+            nonce: Duration::from_secs(300),
+            nonces: 100_000,
             retry_after: Duration::from_secs(60),
         }
     }
@@ -129,8 +137,13 @@ pub struct EndpointConfig {
     pub public: Option<(String, Option<u16>)>,
     /// Where every request outside a route set goes first.
     pub outbound_proxy: Option<Uri>,
-    /// Networks requests are taken from, others get 403; empty: every network.
+    /// Networks requests are taken from, and whose P-Asserted-Identity is believed. Others get 403 unless
+    /// `authentication` asks for a proof instead; empty: every network, believed by nobody.
     pub trusted: Vec<IpNetwork>,
+    /// Who has to prove who they are; of several the first that asks it of a request (SIP-16).
+    pub authentication: Vec<Authentication>,
+    /// What challenges to requests of ours are answered with (SIP-15).
+    pub credentials: Vec<Credentials>,
     /// User-Agent in requests and Server in responses.
     pub user_agent: String,
     /// Option tags we understand: told in Supported, accepted in Require.

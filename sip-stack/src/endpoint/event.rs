@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::authentication::Originator;
 use super::command::{InviteId, RequestId, ServerTransactionId};
 use super::flows::ConnectionId;
 use super::subscription_command::SubscriptionId;
@@ -35,8 +36,10 @@ pub enum Event {
         invite: InviteId,
         /// The INVITE.
         request: Request,
-        /// Who sent it.
+        /// Where it came from.
         source: Source,
+        /// Who sent it, as far as that is certain.
+        originator: Originator,
     },
     /// A provisional response above 100 came to our INVITE.
     Progressed {
@@ -103,8 +106,10 @@ pub enum Event {
         invite: Option<InviteId>,
         /// The request.
         request: Request,
-        /// Who sent it.
+        /// Where it came from.
         source: Source,
+        /// Who sent it, as far as that is certain.
+        originator: Originator,
     },
     /// The final response came to a request of ours other than INVITE.
     Responded {

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::authentication::{self, Admission, AuthenticatedUser, Originator, RealmId, Verdict};
 use super::checks::{self, Refusal};
 use super::command::{InviteId, Reply};
 use super::event::Source;
@@ -16,12 +17,10 @@ impl Endpoint {
             return;
         };
         note_source(&mut request, &mut via, &source);
-        let trusted = &self.config.trusted;
-        if !trusted.is_empty()
-            && !trusted
-                .iter()
-                .any(|network| network.contains(source.remote.ip()))
-        {
+        let admission = self
+            .guard
+            .admission(&request, &source, &self.config.trusted);
+        if admission == Admission::Refused {
             return self.refuse_statelessly(&request, &via, &source, Status::FORBIDDEN, None);
         }
         if !self.may_come_from(&request, &source) {
@@ -33,7 +32,7 @@ impl Endpoint {
             Method::Cancel => self.handle_cancel(&request, &via, &source, now),
             _ => match self.servers.find(&request, &via, &request.method) {
                 Some(id) => self.handle_repeated(id, source, now),
-                None => self.handle_new(request, &via, source, now),
+                None => self.handle_new(request, &via, source, admission.realm(), now),
             },
         }
     }
@@ -71,7 +70,14 @@ impl Endpoint {
         self.send_statelessly(response, &via, &source);
     }
 
-    fn handle_new(&mut self, request: Request, via: &Via, source: Source, now: Instant) {
+    fn handle_new(
+        &mut self,
+        request: Request,
+        via: &Via,
+        source: Source,
+        demand: Option<RealmId>,
+        now: Instant,
+    ) {
         if let Err(refusal) = checks::check(&request, &self.config) {
             let status = refusal.status();
             let header = match refusal {
@@ -82,7 +88,7 @@ impl Endpoint {
         }
         let is_inside = request.to().is_ok_and(|to| to.tag().is_some());
         if is_inside {
-            return self.handle_inside(request, via, source, now);
+            return self.handle_inside(request, via, source, demand, now);
         }
         if self.servers.find_merged(&request).is_some() {
             return self.refuse_statelessly(&request, via, &source, Status::LOOP_DETECTED, None);
@@ -102,10 +108,75 @@ impl Endpoint {
                     headers,
                 );
             }
-            Method::Invite => self.handle_invite(request, via, source, now),
-            Method::Subscribe => self.handle_subscribe(request, via, source, None, now),
-            _ => self.tell(request, via, source, None, now),
+            _ => self.handle_outside(request, via, source, demand, now),
         }
+    }
+
+    /// A request that begins something.
+    fn handle_outside(
+        &mut self,
+        request: Request,
+        via: &Via,
+        source: Source,
+        demand: Option<RealmId>,
+        now: Instant,
+    ) {
+        let proven = match demand {
+            None => None,
+            Some(realm) => match self.prove(realm, &request, via, &source, now) {
+                Some(user) => Some((realm, user)),
+                None => return,
+            },
+        };
+        match request.method {
+            Method::Invite => self.handle_invite(request, via, source, proven, now),
+            Method::Subscribe => {
+                let user = proven.map(|(_, user)| user);
+                self.handle_subscribe(request, via, source, user, None, now);
+            }
+            _ => {
+                let user = proven.map(|(_, user)| user);
+                self.tell(request, via, source, user, None, now);
+            }
+        }
+    }
+
+    /// Who sent the request; none: it was not proven, and the peer is told so.
+    pub(super) fn prove(
+        &mut self,
+        realm: RealmId,
+        request: &Request,
+        via: &Via,
+        source: &Source,
+        now: Instant,
+    ) -> Option<AuthenticatedUser> {
+        match self
+            .guard
+            .judge(realm, request, source, &mut self.random, now)
+        {
+            Verdict::Proven(user) => Some(user),
+            Verdict::Challenged(headers) => {
+                self.refuse_statelessly(request, via, source, Status::UNAUTHORIZED, headers);
+                None
+            }
+            Verdict::Misdirected => {
+                self.refuse_statelessly(request, via, source, Status::BAD_REQUEST, None);
+                None
+            }
+        }
+    }
+
+    pub(super) fn originator(
+        &self,
+        request: &Request,
+        source: &Source,
+        user: Option<AuthenticatedUser>,
+    ) -> Originator {
+        let asserted = match authentication::is_in(&self.config.trusted, source) {
+            true => request.asserted_identities().unwrap_or_default(),
+            false => Vec::new(),
+        };
+        Originator { asserted, user }
     }
 
     fn is_full(&self) -> bool {
@@ -119,9 +190,11 @@ impl Endpoint {
         request: Request,
         via: &Via,
         source: Source,
+        user: Option<AuthenticatedUser>,
         invite: Option<InviteId>,
         now: Instant,
     ) {
+        let originator = self.originator(&request, &source, user);
         let tag = self.new_tag();
         let transaction = self.begin(&request, via, source, invite, &tag, now);
         self.events.push_back(Event::Requested {
@@ -129,6 +202,7 @@ impl Endpoint {
             invite,
             request,
             source,
+            originator,
         });
     }
 

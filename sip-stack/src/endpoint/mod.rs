@@ -13,12 +13,14 @@ use rand::rngs::StdRng;
 use crate::resolve::{Answer, Question, Target};
 use crate::{Message, Method, ParseError, Status, Transport, Uri};
 
+mod authentication;
 mod blocklist;
 mod checks;
 mod client;
 mod command;
 mod compose;
 mod config;
+mod credentials;
 mod event;
 mod flows;
 mod incoming;
@@ -33,16 +35,20 @@ mod subscription_command;
 mod subscriptions;
 mod timer_queue;
 
+pub use authentication::{AuthenticatedUser, Authentication, Demand, Originator, User};
 pub use command::{
     Invite, InviteId, LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId,
 };
 pub use config::{EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, Timers};
+pub use credentials::{CredentialScope, Credentials};
 pub use event::{EndCause, Event, Failure, Pending, Source};
 pub use flows::{ConnectionId, Destination, Transmit};
 pub use subscription_command::{Refer, ReferPlace, Subscribe, SubscriptionId};
 
+use authentication::Guard;
 use blocklist::Blocklist;
 use client::{Attempt, Client, ClientKey, Owner};
+use credentials::Keyring;
 use flows::Connections;
 use server::Servers;
 use session::Sessions;
@@ -75,6 +81,8 @@ pub struct Endpoint {
     config: EndpointConfig,
     phase: Phase,
     random: StdRng,
+    keyring: Keyring,
+    guard: Guard,
     clients: HashMap<ClientKey, Client>,
     resolving: HashMap<QuestionId, Box<Attempt>>,
     last_question: u64,
@@ -95,8 +103,13 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint with nothing under way. `random` makes tags, branches and Call-IDs, so it has to
     /// be seeded with something nobody can guess.
-    pub fn new(config: EndpointConfig, random: StdRng) -> Self {
+    pub fn new(mut config: EndpointConfig, mut random: StdRng) -> Self {
+        let keyring = Keyring::new(std::mem::take(&mut config.credentials));
+        let authentication = std::mem::take(&mut config.authentication);
+        let guard = Guard::new(authentication, &config.limits, &mut random);
         Self {
+            keyring,
+            guard,
             config,
             phase: Phase::Open,
             random,

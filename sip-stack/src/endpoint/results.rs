@@ -9,7 +9,7 @@ use super::client::{Attempt, Client, ClientKey, Machine, Outcome, Owner, Reactio
 use super::{Endpoint, Event, Failure, QuestionId, TimerKey, compose};
 use crate::resolve::{Answer, Exhausted, Plan};
 use crate::transaction::client_invite::ClientInvite;
-use crate::{Method, Name, Request, Response, Status};
+use crate::{CSeq, Method, Name, Request, Response, Status};
 
 impl Endpoint {
     /// The response to a request of ours came.
@@ -101,6 +101,19 @@ impl Endpoint {
                 return self.advance(attempt, now);
             }
         }
+        let is_challenge = matches!(
+            response.status,
+            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+        );
+        if is_challenge && self.answer_challenge(&mut client, &response) {
+            let target = client.target.clone();
+            let mut attempt = self.detach(key, client);
+            attempt.fallback = None;
+            if let Err(attempt) = self.send(attempt, target, now) {
+                self.advance(attempt, now);
+            }
+            return;
+        }
         client.attempt.request.body = Bytes::new();
         self.pending_clients = self.pending_clients.saturating_sub(1);
         let owner = client.attempt.owner;
@@ -113,6 +126,43 @@ impl Endpoint {
             self.report_final(owner, response, now);
         }
         self.keep_client(key, client);
+    }
+
+    /// Makes of a challenged request the next one of its sender: with credentials, the CSeq raised, all else as it was
+    /// (SIP-15, SIP-18). Whether that can be done. RFC 3261 §8.1.3.5, §22.2.
+    fn answer_challenge(&mut self, client: &mut Client, response: &Response) -> bool {
+        let Attempt {
+            request,
+            owner,
+            proofs,
+            ..
+        } = &mut *client.attempt;
+        if request.method == Method::Cancel || self.is_withdrawn(*owner) {
+            return false;
+        }
+        let random = &mut self.random;
+        if !self.keyring.answer(request, response, proofs, random) {
+            return false;
+        }
+        let number = match *owner {
+            Owner::InSession(id, _) | Owner::Bye(id) => self
+                .sessions
+                .established(id)
+                .map(|established| established.dialog.next_cseq()),
+            Owner::Invite(_)
+            | Owner::Request(_)
+            | Owner::Subscription(_)
+            | Owner::Notify(_)
+            | Owner::Nobody
+            | Owner::Ack(..) => request
+                .cseq()
+                .ok()
+                .and_then(|cseq| cseq.number.checked_add(1)),
+        };
+        let Some(number) = number else { return false };
+        let cseq = CSeq::new(number, request.method.clone());
+        request.headers.set(Name::CSeq, cseq.to_string());
+        true
     }
 
     /// Leaves a transaction to itself, which absorbs what still comes, and gives its request to the next one.

@@ -26,14 +26,20 @@ impl Endpoint {
     /// Starts a request of ours towards `next_hop`.
     pub(super) fn start(
         &mut self,
-        request: Request,
+        mut request: Request,
         owner: Owner,
         contact: Option<LocalContact>,
         next_hop: &Uri,
         now: Instant,
     ) {
         let plan = Plan::new(next_hop, &self.config.transports);
-        let attempt = Attempt::new(request, owner, contact, plan);
+        let proofs = match request.method {
+            // It has those of its INVITE.
+            Method::Ack => Vec::new(),
+            _ => self.keyring.prove(&mut request),
+        };
+        let mut attempt = Attempt::new(request, owner, contact, plan);
+        attempt.proofs = proofs;
         let is_new = matches!(
             owner,
             Owner::Invite(_) | Owner::Request(_) | Owner::InSession(..)

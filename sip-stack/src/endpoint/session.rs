@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::authentication::Peer;
 use super::client::ClientKey;
 use super::command::{InviteId, LocalContact, RequestId, ServerTransactionId};
 use super::event::Source;
@@ -71,6 +72,7 @@ pub(super) struct Invited {
     pub(super) transaction: ServerTransactionId,
     pub(super) dialog: Dialog,
     pub(super) contact: LocalContact,
+    pub(super) peer: Peer,
     pub(super) provisionals: Provisionals,
     /// When ringing has lasted too long.
     pub(super) deadline: Instant,
@@ -87,6 +89,7 @@ pub(super) enum Provisionals {
 pub(super) struct Established {
     pub(super) dialog: Dialog,
     pub(super) contact: LocalContact,
+    pub(super) peer: Peer,
     /// The ACKs of our INVITEs, newest last.
     pub(super) acks: Vec<OurAck>,
     /// Our 2xx whose ACK is awaited.
@@ -102,6 +105,8 @@ pub(super) struct Established {
 #[derive(Debug)]
 pub(super) struct OurAck {
     pub(super) cseq: u32,
+    /// Those of the INVITE.
+    pub(super) credentials: Vec<(Name, Text)>,
     /// What was sent, to be sent again for each repetition of the 2xx; none while the user has not called `ack`.
     pub(super) sent: Option<Transmit>,
 }
@@ -139,6 +144,15 @@ impl Session {
         }
     }
 
+    /// What the peer is known to be; none while it has not answered.
+    pub(super) fn peer_mut(&mut self) -> Option<&mut Peer> {
+        match self {
+            Session::Inviting(_) => None,
+            Session::Invited(invited) => Some(&mut invited.peer),
+            Session::Established(established) => Some(&mut established.peer),
+        }
+    }
+
     fn dialog(&self) -> Option<&Dialog> {
         match self {
             Session::Inviting(_) => None,
@@ -149,10 +163,11 @@ impl Session {
 }
 
 impl Established {
-    pub(super) fn new(dialog: Dialog, contact: LocalContact) -> Self {
+    pub(super) fn new(dialog: Dialog, contact: LocalContact, peer: Peer) -> Self {
         Self {
             dialog,
             contact,
+            peer,
             acks: Vec::new(),
             awaited: None,
             ours: None,
@@ -161,19 +176,21 @@ impl Established {
         }
     }
 
-    pub(super) fn expect_ack(&mut self, cseq: u32) {
+    /// The user owes the ACK of this INVITE.
+    pub(super) fn expect_ack(&mut self, invite: &Request) {
         if self.acks.len() >= MOST_ACKS {
             self.acks.remove(0);
         }
-        self.acks.push(OurAck { cseq, sent: None });
+        self.acks.push(OurAck {
+            cseq: invite.cseq().map_or(0, |cseq| cseq.number),
+            credentials: compose::credentials(invite),
+            sent: None,
+        });
     }
 
-    /// The CSeq of the INVITE whose ACK the user still owes.
-    pub(super) fn owed_ack(&self) -> Option<u32> {
-        self.acks
-            .iter()
-            .find(|ack| ack.sent.is_none())
-            .map(|ack| ack.cseq)
+    /// The ACK that the user still owes.
+    pub(super) fn owed_ack(&self) -> Option<&OurAck> {
+        self.acks.iter().find(|ack| ack.sent.is_none())
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::authentication::Peer;
 use super::client::{Client, ClientKey};
 use super::command::{Invite, InviteId, RequestId};
 use super::flows::Transmit;
@@ -207,8 +208,8 @@ impl Endpoint {
             self.end_session(id, EndCause::CancelCrossed, now);
             return;
         }
-        let mut established = Established::new(dialog, inviting.contact.clone());
-        established.expect_ack(cseq_of(client));
+        let mut established = Established::new(dialog, inviting.contact.clone(), Peer::Called);
+        established.expect_ack(&client.attempt.request);
         self.sessions
             .insert(id, Session::Established(Box::new(established)));
         self.events.push_back(Event::Answered {
@@ -222,10 +223,12 @@ impl Endpoint {
         let Some(established) = self.sessions.established(id) else {
             return;
         };
-        let Some(cseq) = established.owed_ack() else {
+        let Some(owed) = established.owed_ack() else {
             return;
         };
+        let (cseq, credentials) = (owed.cseq, owed.credentials.clone());
         let mut request = established.dialog.ack(cseq);
+        request.headers.extend(credentials);
         let next_hop = established.dialog.next_hop().clone();
         compose::add_user_headers(&mut request, Vec::new(), &self.config);
         if let Some((content_type, body)) = body {
@@ -298,7 +301,9 @@ impl Endpoint {
         let Ok(mut dialog) = Dialog::of_client(&client.attempt.request, response) else {
             return;
         };
-        let ack = dialog.ack(cseq_of(client));
+        let mut ack = dialog.ack(cseq_of(client));
+        ack.headers
+            .extend(compose::credentials(&client.attempt.request));
         self.send_unowned(&dialog, ack, now);
         let tag = dialog.id().remote_tag;
         if client.ended_forks.len() < MOST_FORKS && !client.ended_forks.contains(&tag) {
@@ -374,7 +379,7 @@ impl Endpoint {
         now: Instant,
     ) {
         if let Some(established) = self.sessions.established(id) {
-            established.expect_ack(cseq_of(client));
+            established.expect_ack(&client.attempt.request);
         }
         self.handle_session_response(id, request, response, now);
         self.ack(id, None, now);

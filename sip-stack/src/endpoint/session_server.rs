@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::authentication::{AuthenticatedUser, Peer, RealmId};
 use super::checks::RELIABLE_PROVISIONALS;
 use super::command::{InviteId, LocalContact, Reply, ServerTransactionId};
 use super::event::Source;
@@ -13,6 +14,9 @@ use crate::dialog::{Dialog, DialogId};
 use crate::transaction::Repeat;
 use crate::{Method, Name, Request, Status, Via};
 
+/// The request is answered already.
+struct Refused;
+
 impl Endpoint {
     /// An INVITE outside of any session.
     pub(super) fn handle_invite(
@@ -20,6 +24,7 @@ impl Endpoint {
         request: Request,
         via: &Via,
         source: Source,
+        proof: Option<(RealmId, AuthenticatedUser)>,
         now: Instant,
     ) {
         if self.sessions.len() >= self.config.limits.invites {
@@ -46,10 +51,16 @@ impl Endpoint {
             false => Provisionals::Sent,
         };
         let deadline = now + self.config.limits.ringing;
+        let user = proof.as_ref().map(|(_, user)| user.clone());
+        let originator = self.originator(&request, &source, user);
         let invited = Invited {
             transaction,
             dialog,
             contact: LocalContact::default(),
+            peer: Peer::Caller {
+                address: source.remote.ip(),
+                proof,
+            },
             provisionals,
             deadline,
         };
@@ -60,6 +71,7 @@ impl Endpoint {
             invite,
             request,
             source,
+            originator,
         });
     }
 
@@ -80,10 +92,11 @@ impl Endpoint {
             reply.contact = Some(invited.contact.clone());
         }
         let (dialog, contact) = (invited.dialog.clone(), invited.contact.clone());
+        let peer = invited.peer.clone();
         if status.is_provisional() {
             self.reply(transaction, reply, now);
         } else if status.is_success() {
-            let established = Established::new(dialog, contact);
+            let established = Established::new(dialog, contact, peer);
             self.sessions
                 .insert(id, Session::Established(Box::new(established)));
             self.accept(id, transaction, reply, now);
@@ -216,15 +229,25 @@ impl Endpoint {
         request: Request,
         via: &Via,
         source: Source,
+        demand: Option<RealmId>,
         now: Instant,
     ) {
         let dialog = DialogId::of_incoming(&request);
         let session = dialog.and_then(|dialog| Some((self.sessions.find(&dialog)?, dialog)));
         let Some((id, dialog)) = session else {
             return match request.method {
-                Method::Subscribe | Method::Notify => {
-                    self.handle_beside_sessions(request, via, source, now);
+                Method::Subscribe => {
+                    let user = match demand {
+                        None => None,
+                        Some(realm) => match self.prove(realm, &request, via, &source, now) {
+                            Some(user) => Some(user),
+                            None => return,
+                        },
+                    };
+                    self.handle_beside_sessions(request, via, source, user, now);
                 }
+                // We subscribed, so the peer may have no password of ours.
+                Method::Notify => self.handle_beside_sessions(request, via, source, None, now),
                 _ => {
                     let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
                     self.refuse_statelessly(&request, via, &source, status, None);
@@ -238,6 +261,10 @@ impl Endpoint {
             let status = Status::SERVICE_UNAVAILABLE;
             return self.refuse_statelessly(&request, via, &source, status, headers);
         }
+        let user = match self.prove_inside(id, &request, via, &source, demand, now) {
+            Ok(user) => user,
+            Err(Refused) => return,
+        };
         let number = request.cseq().map_or(0, |cseq| cseq.number);
         let order = match self.sessions.get_mut(id) {
             Some(Session::Invited(invited)) => invited.dialog.accept(number),
@@ -262,10 +289,48 @@ impl Endpoint {
                 self.refuse_statelessly(&request, via, &source, status, None);
             }
             Method::Subscribe | Method::Notify => {
-                self.handle_in_dialog(&dialog, Some(id), request, via, source, now);
+                self.handle_in_dialog(&dialog, Some(id), request, via, source, user, now);
             }
-            _ => self.tell(request, via, source, Some(id), now),
+            _ => self.tell(request, via, source, user, Some(id), now),
         }
+    }
+
+    /// Who sent a request inside a session: whoever proved himself when it began, if it comes from the same address;
+    /// from elsewhere it needs a proof of its own, by the same user.
+    fn prove_inside(
+        &mut self,
+        id: InviteId,
+        request: &Request,
+        via: &Via,
+        source: &Source,
+        demand: Option<RealmId>,
+        now: Instant,
+    ) -> Result<Option<AuthenticatedUser>, Refused> {
+        let known = self.sessions.get_mut(id).and_then(Session::peer_mut);
+        let (at_home, proof) = match known.cloned() {
+            Some(Peer::Caller { address, proof }) => (address == source.remote.ip(), proof),
+            Some(Peer::Called) | None => return Ok(None),
+        };
+        // A From of another domain does not free the request of what its session asks.
+        let demand = proof.as_ref().map(|(realm, _)| *realm).or(demand);
+        let user = proof.map(|(_, user)| user);
+        let Some(realm) = demand.filter(|_| user.is_none() || !at_home) else {
+            return Ok(user);
+        };
+        let proven = self
+            .prove(realm, request, via, source, now)
+            .ok_or(Refused)?;
+        if user.is_some_and(|user| user != proven) {
+            self.refuse_statelessly(request, via, source, Status::FORBIDDEN, None);
+            return Err(Refused);
+        }
+        if let Some(peer) = self.sessions.get_mut(id).and_then(Session::peer_mut) {
+            *peer = Peer::Caller {
+                address: source.remote.ip(),
+                proof: Some((realm, proven.clone())),
+            };
+        }
+        Ok(Some(proven))
     }
 
     fn handle_bye(

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use super::authentication::AuthenticatedUser;
 use super::command::{LocalContact, OutgoingRequest, Reply, ServerTransactionId};
 use super::event::Source;
 use super::session::Session;
@@ -303,6 +304,7 @@ impl Endpoint {
         request: Request,
         via: &Via,
         source: Source,
+        user: Option<AuthenticatedUser>,
         invite: Option<InviteId>,
         now: Instant,
     ) {
@@ -313,7 +315,7 @@ impl Endpoint {
             let (status, header) = (refusal.status(), refusal.header());
             return self.refuse_statelessly(&request, via, &source, status, header);
         }
-        self.tell(request, via, source, invite, now);
+        self.tell(request, via, source, user, invite, now);
     }
 
     /// A SUBSCRIBE or NOTIFY with a To tag, in a dialog that has no session.
@@ -322,10 +324,11 @@ impl Endpoint {
         request: Request,
         via: &Via,
         source: Source,
+        user: Option<AuthenticatedUser>,
         now: Instant,
     ) {
         let Some(dialog) = DialogId::of_incoming(&request) else {
-            return self.tell(request, via, source, None, now);
+            return self.tell(request, via, source, user, None, now);
         };
         let number = request.cseq().map_or(0, |cseq| cseq.number);
         if let Some(usages) = self.subscriptions.usages_by_dialog.get_mut(&dialog) {
@@ -334,13 +337,13 @@ impl Endpoint {
                 let status = Status::SERVER_INTERNAL_ERROR;
                 return self.refuse_statelessly(&request, via, &source, status, None);
             }
-            return self.handle_in_dialog(&dialog, None, request, via, source, now);
+            return self.handle_in_dialog(&dialog, None, request, via, source, user, now);
         }
         let half = (dialog.call_id.clone(), dialog.local_tag.clone());
         let opened = self.subscriptions.id_by_half.get(&half).copied();
         match opened.filter(|_| request.method == Method::Notify) {
             Some(id) => self.handle_first_notify(id, request, via, source, now),
-            None => self.tell(request, via, source, None, now),
+            None => self.tell(request, via, source, user, None, now),
         }
     }
 
@@ -380,6 +383,10 @@ impl Endpoint {
     }
 
     /// A SUBSCRIBE or NOTIFY in a dialog, in order: for one of the subscriptions there, or a new one.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the request, what is known of it, and the time"
+    )]
     pub(super) fn handle_in_dialog(
         &mut self,
         dialog: &DialogId,
@@ -387,6 +394,7 @@ impl Endpoint {
         request: Request,
         via: &Via,
         source: Source,
+        user: Option<AuthenticatedUser>,
         now: Instant,
     ) {
         let usage = self.subscriptions.find(dialog, &request);
@@ -399,8 +407,8 @@ impl Endpoint {
                 let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
                 self.refuse_statelessly(&request, via, &source, status, None);
             }
-            (Method::Notify, None) => self.tell(request, via, source, invite, now),
-            (_, None) => self.handle_subscribe(request, via, source, invite, now),
+            (Method::Notify, None) => self.tell(request, via, source, user, invite, now),
+            (_, None) => self.handle_subscribe(request, via, source, user, invite, now),
         }
     }
 
