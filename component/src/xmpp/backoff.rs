@@ -30,7 +30,7 @@ impl Backoff {
         let ceiling = self.ceiling;
         self.ceiling = (ceiling * 2).min(LONGEST);
         // Between half of it and all of it: components that lost the same server do not come back at once.
-        ceiling.mul_f64(rng.random_range(0.5..=1.0))
+        whole_milliseconds(ceiling.mul_f64(rng.random_range(0.5..=1.0)))
     }
 
     /// The pause after the server has refused us for a reason that only an operator can remove.
@@ -38,6 +38,11 @@ impl Backoff {
         self.ceiling = self.ceiling.max(REFUSED);
         self.pause(rng)
     }
+}
+
+/// Operators read these pauses in the log.
+fn whole_milliseconds(pause: Duration) -> Duration {
+    Duration::new(pause.as_secs(), pause.subsec_millis() * 1_000_000)
 }
 
 #[cfg(test)]
@@ -51,7 +56,9 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         let mut backoff = Backoff::new();
         for ceiling in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
-            let pause = backoff.pause(&mut rng).as_secs_f64();
+            let pause = backoff.pause(&mut rng);
+            assert_eq!(pause.subsec_nanos() % 1_000_000, 0, "{pause:?}");
+            let pause = pause.as_secs_f64();
             let ceiling = f64::from(ceiling);
             assert!(
                 (ceiling / 2.0..=ceiling).contains(&pause),
