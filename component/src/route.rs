@@ -115,8 +115,8 @@ impl XmppRouter {
     }
 
     fn reply(&self, stanza: Outgoing) {
-        if self.ports().xmpp.send(stanza, None).is_err() {
-            tracing::warn!("an error cannot be told: the queue to the XMPP server is full");
+        if let Err(refused) = self.ports().xmpp.send(stanza, None) {
+            tracing::warn!(reason = %refused, "an error cannot be told");
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use stox::address::Jid;
 use stox::xmpp::{
-    Confirmation, Handler, Link, LinkConfig, LinkEvent, MessageType, Outgoing, OutgoingMessage,
-    Stanza, spawn,
+    Confirmation, Handler, Link, LinkConfig, LinkEvent, LinkRefused, MessageType, Outgoing,
+    OutgoingMessage, Stanza, StanzaError, spawn,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -88,6 +88,35 @@ async fn a_lost_connection_comes_back_with_what_waits() {
         .write("<iq type='result' id='sync-2' from='sip.example.com' to='sip.example.com'/>")
         .await;
     bench.expect("confirmed m2").await;
+}
+
+// CHAT-38
+#[tokio::test]
+async fn an_error_whose_connection_broke_comes_again() {
+    let mut bench = Bench::start().await;
+    let mut server = bench.accept().await;
+    bench.expect("up").await;
+    let from = Jid::parse("romeo%example.net@sip.example.com").unwrap();
+    let to = Jid::parse("juliet@example.com/balcony").unwrap();
+    let error = Outgoing::message_error(&from, &to, Some("e1"), StanzaError::default());
+    bench.link.send(error, None).unwrap();
+    server.read_until("id=\"sync-1\"").await;
+    drop(server);
+    bench.expect("down").await;
+
+    let mut server = bench.accept().await;
+    bench.expect("up").await;
+    let heard = server.read_until("id=\"sync-2\"").await;
+    assert!(heard.contains("id=\"e1\" type=\"error\""), "{heard}");
+    server
+        .write("<iq type='result' id='sync-2' from='sip.example.com' to='sip.example.com'/></stream:stream>")
+        .await;
+    bench.expect("down").await;
+    let mut server = bench.accept().await;
+    bench.expect("up").await;
+    bench.send("afterwards", Some("m1"));
+    let heard = server.read_until("id=\"sync-3\"").await;
+    assert!(!heard.contains("e1"), "{heard}");
 }
 
 // DISCO-01
@@ -282,7 +311,7 @@ async fn no_domain_no_link() {
     let config = LinkConfig::new("127.0.0.1:1", "not a domain", "secret");
     let link = spawn(config, Recorder(events.clone()));
     let refused = link.send(message("x"), Some(Witness("m1", events)));
-    assert!(refused.unwrap_err().0.is_some());
+    assert!(matches!(refused.unwrap_err(), LinkRefused::Closed(Some(_))));
     link.close(SECONDS).await;
     assert!(heard.try_recv().is_err());
 }

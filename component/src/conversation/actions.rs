@@ -205,7 +205,10 @@ impl Task {
         match self.ports.xmpp.send(stanza, confirm) {
             Ok(()) => None,
             // The stanza was not written, so its sender hears of it.
-            Err(_) => token.map(Event::Lost),
+            Err(refused) => {
+                info!(reason = %refused, "a stanza is not written");
+                token.map(Event::Lost)
+            }
         }
     }
 
@@ -221,11 +224,8 @@ impl Task {
                     origin.id.as_deref(),
                     (&fault).into(),
                 );
-                if self.ports.xmpp.send(error, None).is_err() {
-                    warn!(
-                        id = origin.id,
-                        "an error cannot be told: the queue to the XMPP server is full"
-                    );
+                if let Err(refused) = self.ports.xmpp.send(error, None) {
+                    warn!(id = origin.id, reason = %refused, "an error cannot be told");
                 }
             }
             (Ticket::Send { chat, incoming }, outcome) => {

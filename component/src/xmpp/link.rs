@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, interval};
-use tracing::error;
+use tracing::{error, warn};
 
-use super::outbox::{Outbox, OutboxLimits};
+use super::outbox::{LinkRefused, Outbox, OutboxLimits};
 use super::outgoing::Outgoing;
 use super::stanza::Stanza;
 use super::task::Task;
@@ -22,8 +22,14 @@ const TICK: Duration = Duration::from_secs(1);
 pub trait Confirmation: Send + 'static {
     /// The XMPP server has provably taken the stanza.
     fn confirmed(self);
-    /// The stanza is not known to have reached the server: its connection broke, or none came in time.
+    /// The stanza is not known to have reached the server: its connection broke, none came in time, or it was
+    /// withdrawn.
     fn lost(self);
+    /// Whether the stanza is not to be written any more. Asked right before it is written, with the link's queue
+    /// locked: it must neither block nor use the link.
+    fn is_withdrawn(&self) -> bool {
+        false
+    }
 }
 
 /// Takes what comes from the XMPP server. Called in the link's task: it must not block.
@@ -83,18 +89,6 @@ impl fmt::Debug for LinkConfig {
     }
 }
 
-/// The stanza was not taken: too many wait already, or the link is closed. Gives its confirmation back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkFull<C>(pub Option<C>);
-
-impl<C> fmt::Display for LinkFull<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the XMPP link takes no more stanzas")
-    }
-}
-
-impl<C: fmt::Debug> std::error::Error for LinkFull<C> {}
-
 /// A handle to the link. Clones are the same link, which lives until [`Link::close`].
 #[derive(Debug)]
 pub struct Link<C> {
@@ -133,11 +127,16 @@ pub fn spawn<C: Confirmation, H: Handler>(config: LinkConfig, handler: H) -> Lin
 }
 
 impl<C: Confirmation> Link<C> {
-    /// Writes a stanza as soon as possible. While there is no connection it waits for up to the grace time, and a
-    /// message with a body gets a `<delay/>` (CHAT-38).
+    /// Writes a stanza as soon as possible. While there is no connection it waits for up to the grace time, or for as
+    /// long as [`OutgoingMessage::within`](super::OutgoingMessage::within) says, and a message with a body gets a
+    /// `<delay/>` (CHAT-38).
     ///
-    /// With a confirmation, that is told when the server has taken the stanza, or that it may be lost.
-    pub fn send(&self, stanza: Outgoing, confirm: Option<C>) -> Result<(), LinkFull<C>> {
+    /// With a confirmation, that is told when the server has taken the stanza, or that it may be lost. A stanza of type
+    /// error is written again, on the next connection, until the server has provably taken it.
+    ///
+    /// # Errors
+    /// The queue is full, the stanza too large, or the link closed.
+    pub fn send(&self, stanza: Outgoing, confirm: Option<C>) -> Result<(), LinkRefused<C>> {
         self.shared.push(&stanza, confirm)
     }
 
@@ -170,30 +169,25 @@ pub(super) struct Shared<C> {
     ended: watch::Sender<bool>,
 }
 
-impl<C> Shared<C> {
+impl<C: Confirmation> Shared<C> {
     pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox<C>> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn push(&self, stanza: &Outgoing, confirm: Option<C>) -> Result<(), LinkFull<C>> {
+    pub(super) fn push(&self, stanza: &Outgoing, confirm: Option<C>) -> Result<(), LinkRefused<C>> {
         self.outbox()
-            .push(stanza, confirm, Instant::now(), SystemTime::now())
-            .map_err(LinkFull)?;
+            .push(stanza, confirm, Instant::now(), SystemTime::now())?;
         self.written.notify_one();
         Ok(())
     }
 
     /// Runs something while there is no connection; `None` when the link is to end instead.
-    pub(super) async fn unless_closing<T>(&self, work: impl Future<Output = T>) -> Option<T>
-    where
-        C: Confirmation,
-    {
+    pub(super) async fn unless_closing<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let expiry = async {
             let mut tick = interval(TICK);
             loop {
                 tick.tick().await;
-                let lost = self.outbox().handle_elapsed(Instant::now());
-                lost.into_iter().for_each(C::lost);
+                self.expire();
             }
         };
         tokio::select! {
@@ -203,10 +197,14 @@ impl<C> Shared<C> {
         }
     }
 
-    pub(super) fn end(&self)
-    where
-        C: Confirmation,
-    {
+    /// Gives up what may wait no longer. To be called every second or so.
+    pub(super) fn expire(&self) {
+        let lost = self.outbox().handle_elapsed(Instant::now());
+        lost.into_iter().for_each(C::lost);
+        self.report();
+    }
+
+    pub(super) fn end(&self) {
         let lost = {
             let mut outbox = self.outbox();
             let mut lost = outbox.close();
@@ -214,7 +212,21 @@ impl<C> Shared<C> {
             lost
         };
         lost.into_iter().for_each(C::lost);
+        self.report();
         self.ended.send_replace(true);
+    }
+
+    fn report(&self) {
+        let forgotten = self.outbox().poll_forgotten(Instant::now());
+        if let Some(forgotten) = forgotten {
+            warn!(
+                no_room = forgotten.no_room,
+                too_old = forgotten.too_old,
+                broken = forgotten.broken,
+                closed = forgotten.closed,
+                "errors to XMPP users are dropped: those users do not learn that a message came to nothing"
+            );
+        }
     }
 
     /// Returns when the link is to end.

@@ -28,8 +28,8 @@ mod task;
 mod trial;
 mod write;
 
-pub use link::{Confirmation, Handler, Link, LinkConfig, LinkEvent, LinkFull, spawn};
-pub use outbox::OutboxLimits;
+pub use link::{Confirmation, Handler, Link, LinkConfig, LinkEvent, spawn};
+pub use outbox::{LinkRefused, OutboxLimits};
 pub use outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence, Request};
 pub use stanza::{
     ChatState, Delay, Hints, Iq, IqType, Join, Message, MessageType, Payload, Presence,

@@ -4,15 +4,22 @@
 //! their order, so a stanza addressed to ourselves (the marker) that comes back proves that everything written before
 //! it was taken. At most one marker is under way: what is written meanwhile is covered by the next one, so that a busy
 //! link pays for one marker per round trip and not for one per write.
+//!
+//! Errors to users (`errors`) outlive a connection; of everything else, what is written and not proven is lost with it.
+
+mod errors;
 
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
+use thiserror::Error;
 use tokio::time::Instant;
 
+use self::errors::{Errors, Forgotten, is_withdrawn};
 use super::iq::Requests;
+use super::link::Confirmation;
 use super::outgoing::Outgoing;
 use super::stanza::Iq;
 use super::write;
@@ -30,20 +37,58 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Bounds of an [`Outbox`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxLimits {
+    /// Bytes of one stanza. Servers have a limit of their own (Prosody: 512 KiB) and end the stream, for everybody, of
+    /// a component that exceeds it.
+    pub stanza: usize,
     /// Stanzas that wait or are not yet confirmed.
     pub stanzas: usize,
     /// Bytes that wait.
     pub bytes: usize,
-    /// How long a stanza may wait for a connection.
+    /// How long a stanza may wait for a connection, unless it says so itself.
     pub grace: Duration,
+    /// Errors to users that are kept, besides the other stanzas; beyond that the oldest are dropped.
+    pub errors: usize,
+    /// Bytes of those errors.
+    pub error_bytes: usize,
+    /// How long such an error is kept.
+    pub error_grace: Duration,
 }
 
 impl Default for OutboxLimits {
     fn default() -> Self {
         OutboxLimits {
+            stanza: 256 * 1024,
             stanzas: 32 * 1024,
             bytes: 16 * 1024 * 1024,
             grace: Duration::from_secs(60),
+            errors: 16 * 1024,
+            error_bytes: 8 * 1024 * 1024,
+            error_grace: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// The stanza was not taken. Gives its confirmation back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LinkRefused<C> {
+    /// Too many wait already: a later one may be taken.
+    #[error("too many stanzas wait for the XMPP server")]
+    Full(Option<C>),
+    /// It is larger than [`OutboxLimits::stanza`]: the server might end the stream because of it.
+    #[error("the stanza is too large for the XMPP server")]
+    TooLarge(Option<C>),
+    /// The link is closed.
+    #[error("the XMPP link is closed")]
+    Closed(Option<C>),
+}
+
+impl<C> LinkRefused<C> {
+    /// The confirmation, which is told nothing any more.
+    pub fn into_confirmation(self) -> Option<C> {
+        match self {
+            LinkRefused::Full(confirmation)
+            | LinkRefused::TooLarge(confirmation)
+            | LinkRefused::Closed(confirmation) => confirmation,
         }
     }
 }
@@ -83,10 +128,21 @@ pub(super) enum Health {
 
 #[derive(Debug)]
 struct Waiting<C> {
+    /// Its place among all stanzas of the outbox.
+    place: u64,
     /// Bytes of it in the buffer.
     len: usize,
     since: Instant,
+    /// How long it may wait.
+    patience: Duration,
     confirmation: Option<C>,
+}
+
+impl<C: Confirmation> Waiting<C> {
+    fn is_over(&self, now: Instant) -> bool {
+        let waited = now.saturating_duration_since(self.since);
+        waited >= self.patience || is_withdrawn(self.confirmation.as_ref())
+    }
 }
 
 /// The queue of a link. `C` is told what became of a stanza.
@@ -98,6 +154,9 @@ pub(super) struct Outbox<C> {
     /// The bytes of `waiting`, one after the other.
     buffer: BytesMut,
     waiting: VecDeque<Waiting<C>>,
+    errors: Errors<C>,
+    /// The place of the next stanza.
+    next_place: u64,
     /// The last marker's number; numbers are never used twice, so that an old marker proves nothing.
     number: u64,
     /// When the marker under way was written.
@@ -111,7 +170,7 @@ pub(super) struct Outbox<C> {
     requests: Requests,
 }
 
-impl<C> Outbox<C> {
+impl<C: Confirmation> Outbox<C> {
     pub(super) fn new(domain: &str, limits: OutboxLimits) -> Outbox<C> {
         Outbox {
             domain: domain.to_owned(),
@@ -119,6 +178,8 @@ impl<C> Outbox<C> {
             state: State::Down,
             buffer: BytesMut::new(),
             waiting: VecDeque::new(),
+            errors: Errors::new(),
+            next_place: 0,
             number: 0,
             marker_since: None,
             covered: Vec::new(),
@@ -128,7 +189,7 @@ impl<C> Outbox<C> {
         }
     }
 
-    /// Takes a stanza. Gives the confirmation back when there is no room, or when the link is closed.
+    /// Takes a stanza, or says why not.
     ///
     /// `wall` is written into a message that has to wait for a connection.
     pub(super) fn push(
@@ -137,49 +198,119 @@ impl<C> Outbox<C> {
         confirmation: Option<C>,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<(), Option<C>> {
+    ) -> Result<(), LinkRefused<C>> {
         let held = match self.state {
             State::Up => None,
             State::Down => Some(wall),
-            State::Draining | State::Closed => return Err(confirmation),
+            State::Draining | State::Closed => return Err(LinkRefused::Closed(confirmation)),
         };
-        let count = self.waiting.len() + self.covered.len() + self.uncovered.len();
-        let before = self.buffer.len();
-        if count >= self.limits.stanzas || before >= self.limits.bytes {
-            return Err(confirmation);
+        if stanza.is_error() {
+            return self.push_error(stanza, confirmation, now, held);
         }
+        let count = self.waiting.len() + self.covered.len() + self.uncovered.len();
+        if count >= self.limits.stanzas || self.buffer.len() >= self.limits.bytes {
+            return Err(LinkRefused::Full(confirmation));
+        }
+        let Some(len) = self.append(stanza, held) else {
+            return Err(LinkRefused::TooLarge(confirmation));
+        };
         if let Outgoing::Iq(iq) = stanza {
             self.requests.sent(iq, now);
         }
-        write::write(&mut self.buffer, stanza, &self.domain, held);
+        let place = self.take_place();
         self.waiting.push_back(Waiting {
-            len: self.buffer.len() - before,
+            place,
+            len,
             since: now,
+            patience: stanza.patience().unwrap_or(self.limits.grace),
             confirmation,
         });
         Ok(())
     }
 
-    /// Appends what is to be written now to `round`; from here on it counts as written.
-    pub(super) fn poll_round(&mut self, now: Instant, round: &mut BytesMut) {
+    /// An error that is too large goes without the words it gives back, rather than not at all.
+    fn push_error(
+        &mut self,
+        stanza: &Outgoing,
+        confirmation: Option<C>,
+        now: Instant,
+        held: Option<SystemTime>,
+    ) -> Result<(), LinkRefused<C>> {
+        let len = self.append(stanza, held).or_else(|| {
+            let shorter = stanza.without_original()?;
+            self.append(&shorter, held)
+        });
+        let Some(len) = len else {
+            return Err(LinkRefused::TooLarge(confirmation));
+        };
+        let before = self.buffer.len().saturating_sub(len);
+        // A copy: a piece of the buffer would keep all of it alive.
+        let bytes = Bytes::copy_from_slice(self.buffer.get(before..).unwrap_or_default());
+        self.buffer.truncate(before);
+        let place = self.take_place();
+        self.errors
+            .push(bytes, place, confirmation, now, &self.limits)
+            .map_err(LinkRefused::Full)
+    }
+
+    /// Writes the stanza at the end of the buffer: its bytes, or `None` and nothing written when it is too large.
+    fn append(&mut self, stanza: &Outgoing, held: Option<SystemTime>) -> Option<usize> {
+        let before = self.buffer.len();
+        write::write(&mut self.buffer, stanza, &self.domain, held);
+        let len = self.buffer.len() - before;
+        if len > self.limits.stanza {
+            self.buffer.truncate(before);
+            return None;
+        }
+        Some(len)
+    }
+
+    fn take_place(&mut self) -> u64 {
+        self.next_place += 1;
+        self.next_place
+    }
+
+    /// Appends what is to be written now to `round`; from here on it counts as written. What may wait no longer is
+    /// dropped unwritten.
+    #[must_use = "these are lost"]
+    pub(super) fn poll_round(&mut self, now: Instant, round: &mut BytesMut) -> Vec<C> {
+        let mut lost = Vec::new();
         match self.state {
             State::Up | State::Draining => {}
-            State::Down | State::Closed => return,
+            State::Down | State::Closed => return lost,
         }
         while round.len() < ROUND {
-            let Some(next) = self.waiting.pop_front() else {
-                break;
-            };
-            round.put_slice(&self.buffer.split_to(next.len));
-            self.uncovered.extend(next.confirmation);
+            let waiting = self.waiting.front().map(|next| next.place);
+            match (self.errors.next_place(), waiting) {
+                (Some(error), Some(waiting)) if error < waiting => self.errors.write_next(round),
+                (Some(_), None) => self.errors.write_next(round),
+                (_, Some(_)) => self.write_next(now, round, &mut lost),
+                (None, None) => break,
+            }
         }
-        let wanted = self.probing || !self.uncovered.is_empty();
-        if wanted && self.marker_since.is_none() {
+        lost.append(&mut self.errors.take_lost());
+        let unproven = !self.uncovered.is_empty() || self.errors.want_marker();
+        if (self.probing || unproven) && self.marker_since.is_none() {
             self.probing = false;
             self.number += 1;
             self.marker_since = Some(now);
             self.covered.append(&mut self.uncovered);
+            self.errors.cover();
             put_marker(round, self.number, &self.domain);
+        }
+        lost
+    }
+
+    fn write_next(&mut self, now: Instant, round: &mut BytesMut, lost: &mut Vec<C>) {
+        let Some(next) = self.waiting.pop_front() else {
+            return;
+        };
+        let bytes = self.buffer.split_to(next.len);
+        if next.is_over(now) {
+            lost.extend(next.confirmation);
+        } else {
+            round.put_slice(&bytes);
+            self.uncovered.extend(next.confirmation);
         }
     }
 
@@ -194,7 +325,9 @@ impl<C> Outbox<C> {
             return match self.marker_since {
                 Some(_) if number.parse() == Ok(self.number) => {
                     self.marker_since = None;
-                    Answer::Marker(std::mem::take(&mut self.covered))
+                    let mut confirmed = std::mem::take(&mut self.covered);
+                    self.errors.confirm(&mut confirmed);
+                    Answer::Marker(confirmed)
                 }
                 _ => Answer::Unasked,
             };
@@ -224,20 +357,22 @@ impl<C> Outbox<C> {
         }
     }
 
-    /// The connection is gone. What was written without being confirmed is lost.
+    /// The connection is gone. What was written without being confirmed is lost, except for errors.
     #[must_use = "these are lost"]
     pub(super) fn handle_down(&mut self) -> Vec<C> {
         let mut lost = std::mem::take(&mut self.covered);
         lost.append(&mut self.uncovered);
         self.marker_since = None;
         self.probing = false;
+        self.errors.handle_down();
         self.state = match self.state {
             State::Up | State::Down => State::Down,
             State::Draining | State::Closed => State::Closed,
         };
         if self.state == State::Closed {
-            lost.extend(self.drop_waiting(|_| true));
+            lost.append(&mut self.drop_all());
         }
+        lost.append(&mut self.errors.take_lost());
         lost
     }
 
@@ -251,7 +386,7 @@ impl<C> Outbox<C> {
             }
             State::Down | State::Closed => {
                 self.state = State::Closed;
-                self.drop_waiting(|_| true)
+                self.drop_all()
             }
         }
     }
@@ -265,7 +400,7 @@ impl<C> Outbox<C> {
     pub(super) fn is_drained(&self) -> bool {
         let nothing =
             self.waiting.is_empty() && self.covered.is_empty() && self.uncovered.is_empty();
-        self.is_closing() && nothing
+        self.is_closing() && nothing && self.errors.is_empty()
     }
 
     /// Whether stanzas are written now.
@@ -273,22 +408,42 @@ impl<C> Outbox<C> {
         self.state == State::Up
     }
 
-    /// Drops what has waited for longer than the grace time.
+    /// Drops what may wait no longer; to be called every second or so.
     #[must_use = "these are lost"]
     pub(super) fn handle_elapsed(&mut self, now: Instant) -> Vec<C> {
-        let grace = self.limits.grace;
-        self.drop_waiting(|waiting| now.saturating_duration_since(waiting.since) >= grace)
+        self.errors.drop_older(now, self.limits.error_grace);
+        let mut lost = self.errors.take_lost();
+        if self.waiting.iter().any(|waiting| waiting.is_over(now)) {
+            lost.append(&mut self.drop_waiting(|waiting| waiting.is_over(now)));
+        }
+        lost
+    }
+
+    /// The errors that nobody will be told of and the log does not know of yet.
+    pub(super) fn poll_forgotten(&mut self, now: Instant) -> Option<Forgotten> {
+        self.errors.poll_forgotten(now, self.state == State::Closed)
+    }
+
+    fn drop_all(&mut self) -> Vec<C> {
+        let mut lost = self.drop_waiting(|_| true);
+        self.errors.close();
+        lost.append(&mut self.errors.take_lost());
+        lost
     }
 
     fn drop_waiting(&mut self, over: impl Fn(&Waiting<C>) -> bool) -> Vec<C> {
         let mut dropped = Vec::new();
-        while self.waiting.front().is_some_and(&over) {
-            let Some(waiting) = self.waiting.pop_front() else {
-                break;
-            };
-            self.buffer.advance(waiting.len);
-            dropped.extend(waiting.confirmation);
+        let mut kept = BytesMut::new();
+        for waiting in std::mem::take(&mut self.waiting) {
+            let bytes = self.buffer.split_to(waiting.len);
+            if over(&waiting) {
+                dropped.extend(waiting.confirmation);
+            } else {
+                kept.put_slice(&bytes);
+                self.waiting.push_back(waiting);
+            }
         }
+        self.buffer = kept;
         dropped
     }
 }

@@ -1,6 +1,6 @@
 //! Stanzas to be written: what they say, put together piece by piece.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::stanza::{
     ChatState, Iq, IqType, Message, MessageType, Presence, PresenceType, Receipt, Show, StanzaError,
@@ -49,6 +49,36 @@ impl Outgoing {
         refusal.lang = message.body().and_then(|body| body.lang.clone());
         Some(refusal.error(error).into())
     }
+
+    /// Whether it is of type error.
+    pub(super) fn is_error(&self) -> bool {
+        match self {
+            Outgoing::Message(message) => message.kind == MessageType::Error,
+            Outgoing::Presence(presence) => presence.kind == PresenceType::Error,
+            Outgoing::Iq(iq) => iq.kind == IqType::Error,
+        }
+    }
+
+    /// How long it may wait to be written, if it says so itself.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        match self {
+            Outgoing::Message(message) => message.within,
+            Outgoing::Presence(_) | Outgoing::Iq(_) => None,
+        }
+    }
+
+    /// The same error without the words it gives back, which it need not repeat. RFC 6120 §8.3.1.
+    pub(super) fn without_original(&self) -> Option<Outgoing> {
+        match self {
+            Outgoing::Message(message) if self.is_error() => {
+                let mut message = message.clone();
+                message.subject = None;
+                message.body = None;
+                Some(Outgoing::Message(message))
+            }
+            Outgoing::Message(_) | Outgoing::Presence(_) | Outgoing::Iq(_) => None,
+        }
+    }
 }
 
 /// A `<message/>` to be written.
@@ -67,6 +97,7 @@ pub struct OutgoingMessage {
     pub(super) delay: Option<SystemTime>,
     pub(super) nick: Option<String>,
     pub(super) error: Option<StanzaError>,
+    pub(super) within: Option<Duration>,
 }
 
 impl OutgoingMessage {
@@ -86,6 +117,7 @@ impl OutgoingMessage {
             delay: None,
             nick: None,
             error: None,
+            within: None,
         }
     }
 
@@ -166,6 +198,13 @@ impl OutgoingMessage {
     /// What went wrong; only in a message of type error.
     pub fn error(mut self, error: StanzaError) -> Self {
         self.error = Some(error);
+        self
+    }
+
+    /// How long it may wait to be written before it is lost, in place of the link's grace time: a sender who has been
+    /// told meanwhile that it failed must not find it delivered later. Errors wait for as long as errors do.
+    pub fn within(mut self, patience: Duration) -> Self {
+        self.within = Some(patience);
         self
     }
 }

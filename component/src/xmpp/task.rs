@@ -240,10 +240,14 @@ impl<C: Confirmation, H: Handler> Task<C, H> {
                     Ok(_) => heard = Instant::now(),
                     Err(error) => return error.into(),
                 },
-                _ = tick.tick() => match self.shared.outbox().handle_tick(Instant::now(), heard) {
-                    Health::Fine => self.shared.written.notify_one(),
-                    Health::Dead => return Ended::Silent,
-                },
+                _ = tick.tick() => {
+                    self.shared.expire();
+                    let health = self.shared.outbox().handle_tick(Instant::now(), heard);
+                    match health {
+                        Health::Fine => self.shared.written.notify_one(),
+                        Health::Dead => return Ended::Silent,
+                    }
+                }
             }
             // The kernel falls back to delayed acknowledgements by itself; a server with Nagle's algorithm, which is
             // Prosody's default, then waits 40 ms for each of them.
@@ -302,8 +306,8 @@ impl<C: Confirmation, H: Handler> Task<C, H> {
     }
 
     fn reply(&self, reply: Outgoing) {
-        if self.shared.push(&reply, None).is_err() {
-            debug!("no room for a reply");
+        if let Err(refused) = self.shared.push(&reply, None) {
+            debug!(reason = %refused, "no reply");
         }
     }
 }
@@ -333,11 +337,12 @@ async fn write_rounds<C: Confirmation>(shared: Arc<Shared<C>>, mut half: OwnedWr
     let mut round = BytesMut::with_capacity(BUFFER);
     loop {
         round.clear();
-        let drained = {
+        let (lost, drained) = {
             let mut outbox = shared.outbox();
-            outbox.poll_round(Instant::now(), &mut round);
-            outbox.is_drained()
+            let lost = outbox.poll_round(Instant::now(), &mut round);
+            (lost, outbox.is_drained())
         };
+        lost.into_iter().for_each(C::lost);
         if !round.is_empty() {
             match timeout(WRITE, half.write_all(&round)).await {
                 Ok(Ok(())) => continue,

@@ -1,9 +1,24 @@
+mod errors;
+
 use super::*;
 use crate::address::Jid;
-use crate::xmpp::stanza::{IqType, MessageType};
+use crate::xmpp::stanza::{IqType, MessageType, StanzaError};
 use crate::xmpp::{OutgoingIq, OutgoingMessage, Request};
 
 const H: &str = "sip.example.com";
+
+/// From this number on, confirmations are withdrawn.
+const WITHDRAWN: u32 = 900;
+
+impl Confirmation for u32 {
+    fn confirmed(self) {}
+
+    fn lost(self) {}
+
+    fn is_withdrawn(&self) -> bool {
+        *self >= WITHDRAWN
+    }
+}
 
 fn message(body: &str) -> Outgoing {
     let from = Jid::parse("romeo%example.net@sip.example.com").unwrap();
@@ -27,9 +42,27 @@ fn marker(number: u64) -> Iq {
 impl Outbox<u32> {
     /// Whether there is something to write, found out without writing it.
     fn has_round(&mut self) -> bool {
-        let marker = self.marker_since.is_none() && (self.probing || !self.uncovered.is_empty());
-        marker || !self.waiting.is_empty()
+        let unproven = !self.uncovered.is_empty() || self.errors.want_marker();
+        let marker = self.marker_since.is_none() && (self.probing || unproven);
+        marker || !self.waiting.is_empty() || self.errors.next_place().is_some()
     }
+}
+
+fn message_within(patience: Duration) -> Outgoing {
+    let from = Jid::parse("romeo%example.net@sip.example.com").unwrap();
+    OutgoingMessage::new(&from, &from, MessageType::Chat)
+        .body("x")
+        .within(patience)
+        .into()
+}
+
+fn message_error(id: &str, body: &str) -> Outgoing {
+    let from = Jid::parse("romeo%example.net@sip.example.com").unwrap();
+    OutgoingMessage::new(&from, &from, MessageType::Error)
+        .id(id)
+        .body(body)
+        .error(StanzaError::default())
+        .into()
 }
 
 struct Bench {
@@ -51,19 +84,51 @@ impl Bench {
         bench
     }
 
-    fn push(&mut self, confirmation: Option<u32>) -> Result<(), Option<u32>> {
-        self.outbox.push(
-            &message("x"),
-            confirmation,
-            self.now,
-            SystemTime::UNIX_EPOCH,
-        )
+    fn push(&mut self, confirmation: Option<u32>) -> Result<(), LinkRefused<u32>> {
+        self.push_this(&message("x"), confirmation)
+    }
+
+    fn push_this(
+        &mut self,
+        stanza: &Outgoing,
+        confirmation: Option<u32>,
+    ) -> Result<(), LinkRefused<u32>> {
+        self.outbox
+            .push(stanza, confirmation, self.now, SystemTime::UNIX_EPOCH)
+    }
+
+    fn push_error(&mut self, id: &str) {
+        self.push_this(&message_error(id, ""), None).unwrap();
+    }
+
+    /// What is written, as ids, and what is lost instead.
+    fn round_of_ids(&mut self) -> (Vec<String>, Vec<u32>) {
+        let mut round = BytesMut::new();
+        let lost = self.outbox.poll_round(self.now, &mut round);
+        let text = format!("<s>{}</s>", std::str::from_utf8(&round).unwrap());
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let ids = document.root_element().children();
+        let ids = ids.map(|node| node.attribute("id").unwrap_or("-").to_owned());
+        (ids.collect(), lost)
+    }
+
+    fn ids(&mut self) -> Vec<String> {
+        let (ids, lost) = self.round_of_ids();
+        assert_eq!(lost, Vec::<u32>::new());
+        ids
+    }
+
+    fn answer(&mut self, number: u64) -> Answer<u32> {
+        self.outbox.handle_answer(&marker(number))
     }
 
     /// Stanzas of the round, markers as their ids.
     fn round(&mut self) -> (usize, Vec<String>) {
         let mut round = BytesMut::new();
-        self.outbox.poll_round(self.now, &mut round);
+        assert_eq!(
+            self.outbox.poll_round(self.now, &mut round),
+            Vec::<u32>::new()
+        );
         let text = format!("<s>{}</s>", std::str::from_utf8(&round).unwrap());
         let document = roxmltree::Document::parse(&text).unwrap();
         let (mut messages, mut markers) = (0, Vec::new());
@@ -183,6 +248,62 @@ fn what_waits_too_long_is_lost() {
     assert_eq!(bench.round(), (1, vec!["sync-1".to_owned()]));
 }
 
+// IM-05: the sender of a MESSAGE that has timed out was told that it failed.
+#[test]
+fn a_stanza_with_less_patience_is_lost_sooner() {
+    let mut bench = Bench::new(OutboxLimits::default());
+    bench.push(Some(1)).unwrap();
+    bench
+        .push_this(&message_within(Duration::from_secs(25)), Some(2))
+        .unwrap();
+    bench.push(Some(3)).unwrap();
+    bench.now += Duration::from_secs(24);
+    assert_eq!(bench.outbox.handle_elapsed(bench.now), Vec::<u32>::new());
+    bench.now += Duration::from_secs(1);
+    assert_eq!(bench.outbox.handle_elapsed(bench.now), vec![2]);
+    bench.outbox.handle_up();
+    assert_eq!(bench.ids(), ["-", "-", "sync-1"]);
+    assert_eq!(bench.answer(1), Answer::Marker(vec![1, 3]));
+}
+
+// IM-05
+#[test]
+fn patience_is_looked_at_once_more_before_writing() {
+    let mut bench = Bench::new(OutboxLimits::default());
+    bench
+        .push_this(&message_within(Duration::from_secs(25)), Some(1))
+        .unwrap();
+    bench.now += Duration::from_secs(25);
+    bench.push(Some(2)).unwrap();
+    bench.outbox.handle_up();
+    assert_eq!(
+        bench.round_of_ids(),
+        (vec!["-".to_owned(), "sync-1".to_owned()], vec![1])
+    );
+}
+
+#[test]
+fn what_is_withdrawn_is_not_written() {
+    let mut bench = Bench::up();
+    bench.push(Some(WITHDRAWN)).unwrap();
+    bench.push(Some(1)).unwrap();
+    bench
+        .push_this(&message_error("e", ""), Some(WITHDRAWN + 1))
+        .unwrap();
+    bench.push_error("f");
+    assert_eq!(
+        bench.round_of_ids(),
+        (
+            vec!["-".to_owned(), "f".to_owned(), "sync-1".to_owned()],
+            vec![WITHDRAWN, WITHDRAWN + 1]
+        )
+    );
+    assert_eq!(bench.answer(1), Answer::Marker(vec![1]));
+    bench.push(Some(WITHDRAWN)).unwrap();
+    assert_eq!(bench.outbox.handle_elapsed(bench.now), vec![WITHDRAWN]);
+    assert!(!bench.outbox.has_round());
+}
+
 #[test]
 fn full_by_count_written_ones_included() {
     let mut bench = Bench::new(OutboxLimits {
@@ -193,7 +314,7 @@ fn full_by_count_written_ones_included() {
     bench.push(Some(1)).unwrap();
     bench.round();
     bench.push(Some(2)).unwrap();
-    assert_eq!(bench.push(Some(3)), Err(Some(3)));
+    assert_eq!(bench.push(Some(3)), Err(LinkRefused::Full(Some(3))));
     bench.outbox.handle_answer(&marker(1));
     bench.push(Some(4)).unwrap();
 }
@@ -205,7 +326,25 @@ fn full_by_bytes() {
         ..OutboxLimits::default()
     });
     bench.push(Some(1)).unwrap();
-    assert_eq!(bench.push(Some(2)), Err(Some(2)));
+    assert_eq!(bench.push(Some(2)), Err(LinkRefused::Full(Some(2))));
+}
+
+// A server ends the stream, for everybody, of a component that writes a stanza beyond its limit.
+#[test]
+fn a_stanza_too_large_for_servers_is_refused_and_harms_no_other() {
+    let mut bench = Bench::up();
+    bench.push(Some(1)).unwrap();
+    // As large as that only once it is escaped.
+    let large = message(&"&".repeat(256 * 1024 / 5));
+    let refused = bench.push_this(&large, Some(2)).unwrap_err();
+    assert_eq!(refused, LinkRefused::TooLarge(Some(2)));
+    assert_eq!(refused.into_confirmation(), Some(2));
+    bench.push(Some(3)).unwrap();
+    bench
+        .push_this(&message(&"x".repeat(255 * 1024)), Some(4))
+        .unwrap();
+    assert_eq!(bench.ids(), ["-", "-", "-", "sync-1"]);
+    assert_eq!(bench.answer(1), Answer::Marker(vec![1, 3, 4]));
 }
 
 #[test]
@@ -228,7 +367,7 @@ fn closing_drains() {
     let mut bench = Bench::up();
     bench.push(Some(1)).unwrap();
     assert_eq!(bench.outbox.close(), Vec::<u32>::new());
-    assert_eq!(bench.push(Some(2)), Err(Some(2)));
+    assert_eq!(bench.push(Some(2)), Err(LinkRefused::Closed(Some(2))));
     assert!(!bench.outbox.is_drained());
     bench.round();
     assert!(!bench.outbox.is_drained());
@@ -296,4 +435,60 @@ fn answers_are_taken_for_questions_only() {
     };
     assert_eq!(bench.outbox.handle_answer(&answer), Answer::Expected);
     assert_eq!(bench.outbox.handle_answer(&answer), Answer::Unasked);
+}
+
+// Every confirmation is told once, whatever happens.
+#[test]
+fn random_schedules() {
+    for seed in 0..100 {
+        random_schedule(seed);
+    }
+}
+
+fn random_schedule(seed: u64) {
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut bench = Bench::new(OutboxLimits {
+        stanzas: 20,
+        errors: 5,
+        ..OutboxLimits::default()
+    });
+    let mut told = Vec::new();
+    let mut taken = 0;
+    for step in 0..200 {
+        match rng.random_range(0..10) {
+            0..=2 => match bench.push(Some(step)) {
+                Ok(()) => taken += 1,
+                Err(refused) => assert_eq!(refused, LinkRefused::Full(Some(step))),
+            },
+            3..=4 => {
+                let error = message_error("e", "");
+                bench.push_this(&error, Some(step)).unwrap();
+                taken += 1;
+            }
+            5..=6 => told.extend(bench.round_of_ids().1),
+            7 => {
+                if let Answer::Marker(confirmed) = bench.answer(bench.outbox.number) {
+                    told.extend(confirmed);
+                }
+            }
+            8 => match rng.random_bool(0.5) {
+                true => bench.outbox.handle_up(),
+                false => told.extend(bench.outbox.handle_down()),
+            },
+            _ => {
+                bench.now += Duration::from_secs(rng.random_range(0..1000));
+                told.extend(bench.outbox.handle_elapsed(bench.now));
+            }
+        }
+    }
+    told.extend(bench.outbox.close());
+    told.extend(bench.outbox.handle_down());
+    let count = told.len();
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!((told.len(), count), (taken, taken), "seed {seed}");
+    assert!(bench.outbox.is_drained(), "seed {seed}");
+    assert!(bench.outbox.buffer.is_empty(), "seed {seed}");
 }
