@@ -4,11 +4,13 @@ mod dns;
 
 use std::fmt;
 use std::io;
+use std::time::SystemTime;
 
 use stox_sip::Transport;
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::config::{Config, Listener};
+use crate::config::{Certificates, Config, Listener};
+use crate::stamp;
 use crate::xmpp::{self, LinkConfig};
 
 /// Tries everything, prints one line per check to stdout as soon as it is made, and says whether all hold.
@@ -35,10 +37,10 @@ pub async fn check(config: &Config) -> bool {
             Err(error) => Finding::failing(key, listener, error),
         });
     }
-    found(Finding::skipped(
-        "sip.tls",
-        "no certificates are configured",
-    ));
+    found(match &config.certificates {
+        Some(own) => certificates(own, SystemTime::now()),
+        None => Finding::skipped("sip.tls", "no certificates are configured"),
+    });
     for finding in dns::findings(config).await {
         found(finding);
     }
@@ -158,6 +160,20 @@ async fn bind(listener: &Listener) -> io::Result<Bound> {
     })
 }
 
+/// Whoever has a `Config` has found the files readable and matching; what is left is the time.
+fn certificates(own: &Certificates, now: SystemTime) -> Finding {
+    let files = format!("{} and {}", own.certificate.display(), own.key.display());
+    let Some(expires) = own.expires else {
+        return Finding::failing("sip.tls", files, "no expiry date can be read");
+    };
+    let time = stamp::format(expires);
+    let day = time.split('T').next().unwrap_or(&time);
+    match expires > now {
+        true => Finding::holding("sip.tls", format!("{files} match, valid until {day}")),
+        false => Finding::failing("sip.tls", files, format!("expired on {day}")),
+    }
+}
+
 /// Logs in as the component and closes the stream again.
 async fn xmpp_server(config: &Config) -> Finding {
     let server = config.xmpp.server.to_string();
@@ -182,6 +198,37 @@ mod tests {
         let bound = bind(&listener).await.unwrap();
         assert!(bind(&listener).await.is_err());
         drop(bound);
+    }
+
+    #[test]
+    fn certificates_hold_until_they_expire() {
+        let directory = std::env::temp_dir().join(format!("stox-check-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut params = rcgen::CertificateParams::new(["example.com".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2030, 6, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let write = |file, text: String| std::fs::write(directory.join(file), text).unwrap();
+        write("cert.pem", certificate.pem());
+        write("key.pem", key.serialize_pem());
+        let text = "[xmpp]\nserver = \"127.0.0.1:1\"\ndomain = \"a.example\"\nsecret = \"s\"\n\
+                    [sip.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n";
+        write("stox.toml", text.to_owned());
+        let config = Config::load_with(&directory.join("stox.toml"), Default::default());
+        std::fs::remove_dir_all(&directory).unwrap();
+        let own = config.unwrap().certificates.unwrap();
+        for (now, holds, end) in [
+            (
+                "2030-05-31T23:59:59Z",
+                true,
+                "match, valid until 2030-06-01",
+            ),
+            ("2030-06-01T00:00:01Z", false, ": expired on 2030-06-01"),
+        ] {
+            let finding = certificates(&own, stamp::parse(now).unwrap());
+            assert_eq!(finding.holds(), holds);
+            assert!(finding.to_string().ends_with(end), "{finding}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use stox_msrp::node::NodeConfig;
-use stox_sip::{DriverConfig, Sip, Transport};
+use stox_sip::{DriverConfig, Sip, SipsRequests, Transport};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
@@ -157,8 +157,11 @@ fn sip_config(config: &Config) -> DriverConfig {
             .map(|public| (public.host.to_string(), public.port))
             .or_else(|| Some((outward(&config.sip.listen)?, None))),
         outbound_proxy: config.sip.outbound_proxy.clone(),
+        tls: config.certificates.as_ref().map(|own| own.sip.clone()),
         dns_server: config.sip.dns_server,
         trusted: config.sip.trusted.clone(),
+        // Nothing says that the way on to the XMPP user is secure (SEC-06).
+        sips: SipsRequests::Refused,
         user_agent: concat!("stox/", env!("CARGO_PKG_VERSION")).to_owned(),
         supported: vec!["gruu".to_owned()],
         ..DriverConfig::default()

@@ -14,6 +14,8 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 fn main() -> ExitCode {
+    // The one cryptography of the whole process; nothing else is in it that could have been installed before.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     ExitCode::from(match cli::parse() {
         Command::Run(file) => with_config(&file, run),
         Command::Check(file) => with_config(&file, check),

@@ -60,8 +60,8 @@ pub use endpoint::{
     AuthenticatedUser, Authentication, ConnectionId, CredentialScope, Credentials, Demand,
     Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId, IpNetwork,
     IpNetworkError, Limits, Listener, LocalContact, Originator, OutgoingRequest, QuestionId, Refer,
-    ReferPlace, Reply, RequestId, ServerTransactionId, Source, Subscribe, SubscriptionId, Timers,
-    Transmit, User,
+    ReferPlace, Reply, RequestId, ServerTransactionId, SipsRequests, Source, Subscribe,
+    SubscriptionId, Timers, Transmit, User,
 };
 pub use framing::{Frame, FrameError, FrameLimits, KeepAlive, PONG, StreamFramer};
 pub use header::{

@@ -8,8 +8,8 @@ use rand::rngs::StdRng;
 use stox_sip::{
     Authentication, CredentialScope, Credentials, Demand, Destination, EndCause, Endpoint,
     EndpointConfig, Event, Invite, InviteId, Limits, Listener, LocalContact, Message, Method, Name,
-    NameAddr, Originator, OutgoingRequest, Reply, Request, RequestId, Response, Secret, Source,
-    Status, Timers, Transport, Uri, User,
+    NameAddr, Originator, OutgoingRequest, Reply, Request, RequestId, Response, Secret,
+    SipsRequests, Source, Status, Timers, Transport, Uri, User,
 };
 
 const JULIET: &str = "192.0.2.1:5060";
@@ -948,6 +948,7 @@ fn config(address: &str, adjust: impl FnOnce(&mut EndpointConfig)) -> EndpointCo
         trusted: Vec::new(),
         authentication: Vec::new(),
         credentials: Vec::new(),
+        sips: SipsRequests::default(),
         user_agent: "test".into(),
         supported: Vec::new(),
         timers: Timers::default(),

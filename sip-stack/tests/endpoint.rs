@@ -9,7 +9,8 @@ use rand::rngs::StdRng;
 use stox_sip::{
     Answer, ConnectionId, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite,
     InviteId, Limits, Listener, LocalContact, Message, Method, Name, NameAddr, OutgoingRequest,
-    Question, Reply, Request, RequestId, Response, Source, Srv, Status, Timers, Transport, Uri,
+    Question, Reply, Request, RequestId, Response, SipsRequests, Source, Srv, Status, Timers,
+    Transport, Uri,
 };
 
 /// SIP-03. A lost request is repeated; a lost answer brings the same answer again; it is told once.
@@ -1032,6 +1033,7 @@ impl Agent {
             trusted: Vec::new(),
             authentication: Vec::new(),
             credentials: Vec::new(),
+            sips: SipsRequests::default(),
             user_agent: "test".into(),
             supported: Vec::new(),
             timers: Timers::default(),

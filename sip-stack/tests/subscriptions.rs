@@ -9,7 +9,7 @@ use stox_sip::{
     Destination, Document, Endpoint, EndpointConfig, Event, EventPackage, Invite, InviteId, Limits,
     Listener, LocalContact, Message, Method, Name, NameAddr, Next, Notice, Occasion, Package,
     Refer, ReferPlace, ReferSub, ReferTo, ReferredBy, Reply, Request, Response,
-    ServerTransactionId, Source, Status, Subscribe, SubscriptionEnd, SubscriptionId,
+    ServerTransactionId, SipsRequests, Source, Status, Subscribe, SubscriptionEnd, SubscriptionId,
     TerminationReason, Timers, Transport, Uri, sipfrag, sipfrag_status,
 };
 
@@ -620,6 +620,7 @@ fn endpoint(address: &str, seed: u64) -> Endpoint {
         trusted: Vec::new(),
         authentication: Vec::new(),
         credentials: Vec::new(),
+        sips: SipsRequests::default(),
         user_agent: "test".into(),
         supported: Vec::new(),
         timers: Timers::default(),

@@ -10,8 +10,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::PrivateKeyDer;
 use stox_sip::{
     BindError, ClientCertificates, ConnectionId, DriverConfig, EndCause, Event, Failure, Invite,
-    LocalContact, Method, NameAddr, OutgoingRequest, Reply, Sip, Status, TlsError, TlsSettings,
-    Transport, bind,
+    LocalContact, Method, Name, NameAddr, OutgoingRequest, Reply, Sip, SipsRequests, Status,
+    TlsError, TlsSettings, Transport, bind,
 };
 use tokio::sync::mpsc;
 
@@ -203,7 +203,11 @@ async fn sessions_live_over_tls() {
 #[tokio::test]
 async fn nothing_falls_back_to_the_clear() {
     let authority = Authority::new();
-    let mut clear = agent_with(Transport::Tcp, None).await;
+    let mut clear = agent_of(DriverConfig {
+        listen: vec![(Transport::Tcp, any())],
+        ..DriverConfig::default()
+    })
+    .await;
     let mut tls = agent(&authority.settings(&["DNS:example.net"], NotAsked)).await;
     clear.message(&tls.uri("example.net")).await;
     let to_clear = format!("sip:romeo@{};transport=tcp", clear.address());
@@ -221,6 +225,30 @@ async fn nothing_falls_back_to_the_clear() {
             "{failed:?}"
         );
     }
+}
+
+/// SEC-06, RFC 5630 §5.2: who does not vouch for the rest of the way refuses `sips`, and takes `sip` over the same TLS.
+#[tokio::test]
+async fn sips_is_refused_where_the_rest_of_the_way_may_not_be_secure() {
+    let authority = Authority::new();
+    let config = DriverConfig {
+        sips: SipsRequests::Refused,
+        ..over(&authority.settings(&["DNS:example.net"], NotAsked))
+    };
+    let mut romeo = agent_of(config).await;
+    let mut juliet = agent(&authority.settings(&["DNS:example.com"], NotAsked)).await;
+    let secure = romeo.uri("example.net");
+    juliet.message(&secure).await;
+    let Event::Responded { response, .. } = juliet.next().await else {
+        panic!()
+    };
+    assert_eq!(response.status, Status::TEMPORARILY_UNAVAILABLE);
+    let warning = response.headers.first(&Name::Warning).unwrap();
+    assert!(warning.starts_with("380 127.0.0.1 "), "{warning}");
+    let insecure = secure.replace("sips:", "sip:") + ";transport=tls";
+    juliet.message(&insecure).await;
+    romeo.accept().await;
+    assert!(matches!(juliet.next().await, Event::Responded { .. }));
 }
 
 /// What cannot work is said at once.
@@ -336,16 +364,19 @@ impl Agent {
 }
 
 async fn agent(tls: &TlsSettings) -> Agent {
-    agent_with(Transport::Tls, Some(tls.clone())).await
+    agent_of(over(tls)).await
 }
 
-async fn agent_with(transport: Transport, tls: Option<TlsSettings>) -> Agent {
-    let (sender, events) = mpsc::unbounded_channel();
-    let config = DriverConfig {
-        listen: vec![(transport, any())],
-        tls,
+fn over(tls: &TlsSettings) -> DriverConfig {
+    DriverConfig {
+        listen: vec![(Transport::Tls, any())],
+        tls: Some(tls.clone()),
         ..DriverConfig::default()
-    };
+    }
+}
+
+async fn agent_of(config: DriverConfig) -> Agent {
+    let (sender, events) = mpsc::unbounded_channel();
     let handler = move |event| {
         let _ = sender.send(event);
         Ok(())

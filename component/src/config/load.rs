@@ -10,7 +10,7 @@ use serde::Deserialize;
 use stox_sip::{Scheme, Transport};
 
 use super::error::{ConfigError, Place};
-use super::{Admin, Chat, Config, Msrp, Secret, Server, Sip, Xmpp, value};
+use super::{Admin, Certificates, Chat, Config, Listener, Msrp, Secret, Server, Sip, Xmpp, value};
 use crate::address::AddressStyle;
 
 /// What every environment variable of ours begins with.
@@ -82,7 +82,9 @@ impl Config {
         let reader = Reader { file, environment };
         let sections = reader.sections(&text)?;
         reader.refuse_unsupported(&sections)?;
+        reader.check_transports(&sections)?;
         Ok(Config {
+            certificates: reader.certificates(&sections.sip)?,
             xmpp: reader.xmpp(sections.xmpp)?,
             sip: sections.sip,
             msrp: sections.msrp,
@@ -146,10 +148,7 @@ impl Reader<'_> {
 
     /// Reads a secret's file, named relative to the configuration file. A line end behind the secret is none of it.
     fn secret_from(&self, file: &Path) -> Result<Secret, ConfigError> {
-        let path = match self.file.parent() {
-            Some(directory) => directory.join(file),
-            None => file.to_owned(),
-        };
+        let path = self.directory().join(file);
         let text = fs::read_to_string(&path).map_err(|error| {
             self.invalid(
                 "xmpp.secret_file",
@@ -170,31 +169,51 @@ impl Reader<'_> {
         })
     }
 
-    /// Features that the file format knows already and the program does not: ignoring them would be a lie.
-    fn refuse_unsupported(&self, sections: &Sections) -> Result<(), ConfigError> {
-        let is_tls = |listener: &super::Listener| listener.transport == Transport::Tls;
-        let proxy = sections.sip.outbound_proxy.as_ref();
-        let is_secure_proxy = proxy.is_some_and(|uri| {
-            *uri.scheme() == Scheme::Sips
-                || uri
-                    .transport()
-                    .is_some_and(|transport| transport == Ok(Transport::Tls))
+    /// What files are named relative to: where the configuration file is.
+    fn directory(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+
+    fn certificates(&self, sip: &Sip) -> Result<Option<Certificates>, ConfigError> {
+        let Some(table) = &sip.tls else {
+            return Ok(None);
+        };
+        Certificates::read(table, self.directory())
+            .map(Some)
+            .map_err(|unusable| self.invalid(unusable.key, unusable.problem))
+    }
+
+    /// What is listened for and sent to over TLS needs a certificate, and who listens for TLS alone sends nothing in the
+    /// clear (SEC-01).
+    fn check_transports(&self, sections: &Sections) -> Result<(), ConfigError> {
+        let sip = &sections.sip;
+        let proxy = sip.outbound_proxy.as_ref();
+        let proxy_transport = proxy.and_then(|uri| match uri.scheme() {
+            Scheme::Sips => Some(Transport::Tls),
+            _ => uri.transport()?.ok(),
         });
-        if sections.sip.listen.iter().any(is_tls) {
-            return Err(self.unsupported("sip.listen", "a tls listener", "udp or tcp"));
+        let wants_tls = sip.listen.iter().any(is_tls) || proxy_transport == Some(Transport::Tls);
+        if wants_tls && sip.tls.is_none() {
+            return Err(ConfigError::Missing {
+                place: self.place("sip.tls"),
+                key: "sip.tls".to_owned(),
+                expected: "a table [sip.tls] with certificate and key, which tls listeners and sips: need",
+            });
         }
-        if sections.msrp.listen.iter().any(is_tls) {
-            return Err(self.unsupported("msrp.listen", "a tls listener", "tcp"));
-        }
-        if is_secure_proxy {
-            return Err(self.unsupported(
+        let is_in_the_clear = matches!(proxy_transport, Some(Transport::Udp | Transport::Tcp));
+        if is_in_the_clear && sip.listen.iter().all(is_tls) {
+            return Err(self.invalid(
                 "sip.outbound_proxy",
-                "SIP over TLS",
-                "a sip: URI without transport=tls",
+                "expected a proxy reached over TLS, because all sip.listen listens for is TLS",
             ));
         }
-        if sections.sip.tls.is_some() {
-            return Err(self.unsupported("sip.tls", "TLS", "no such table"));
+        Ok(())
+    }
+
+    /// Features that the file format knows already and the program does not: ignoring them would be a lie.
+    fn refuse_unsupported(&self, sections: &Sections) -> Result<(), ConfigError> {
+        if sections.msrp.listen.iter().any(is_tls) {
+            return Err(self.unsupported("msrp.listen", "a tls listener", "tcp"));
         }
         Ok(())
     }
@@ -312,6 +331,10 @@ impl Reader<'_> {
             expected,
         }
     }
+}
+
+fn is_tls(listener: &Listener) -> bool {
+    listener.transport == Transport::Tls
 }
 
 /// Names only the kind of the value that was found (`string "x"`): the value itself may be a secret.

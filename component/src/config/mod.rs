@@ -3,8 +3,10 @@
 //! Every key has a type here and is checked when the file is read; a mistake is one message that names the place, the
 //! key and what was expected. `STOX_XMPP__SECRET` in the environment is the key `xmpp.secret`.
 
+mod certificates;
 mod error;
 mod load;
+mod validity;
 mod value;
 
 use std::fmt;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use stox_sip::{Host, IpNetwork, Transport, Uri};
 
+pub use certificates::Certificates;
 pub use error::ConfigError;
 
 use crate::address::AddressStyle;
@@ -28,6 +31,8 @@ pub struct Config {
     pub sip: Sip,
     /// MSRP sessions.
     pub msrp: Msrp,
+    /// What the files of `[sip.tls]` hold; SIP and MSRP use the same.
+    pub certificates: Option<Certificates>,
     /// One-to-one chat.
     pub chat: Chat,
     /// The listener for health and metrics, if one is wanted.
@@ -72,7 +77,7 @@ pub struct Sip {
     /// Networks that SIP requests are taken from; empty: every network.
     #[serde(deserialize_with = "value::networks")]
     pub trusted: Vec<IpNetwork>,
-    /// Certificates.
+    /// The files of certificates.
     pub tls: Option<Tls>,
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::endpoint::{
     Authentication, Credentials, Event, Invite, InviteId, IpNetwork, Limits, OutgoingRequest,
-    Reply, RequestId, ServerTransactionId, Timers,
+    Reply, RequestId, ServerTransactionId, SipsRequests, Timers,
 };
 use crate::{Method, Name, Status, Transport, Uri};
 
@@ -47,6 +47,8 @@ pub struct DriverConfig {
     pub authentication: Vec<Authentication>,
     /// What challenges to requests of ours are answered with (SIP-15).
     pub credentials: Vec<Credentials>,
+    /// Whether requests to `sips` URIs are taken.
+    pub sips: SipsRequests,
     /// User-Agent in requests and Server in responses.
     pub user_agent: String,
     /// Option tags the user of the stack understands: told in Supported, accepted in Require.
@@ -68,6 +70,7 @@ impl Default for DriverConfig {
             trusted: Vec::new(),
             authentication: Vec::new(),
             credentials: Vec::new(),
+            sips: SipsRequests::default(),
             user_agent: concat!("stox-sip/", env!("CARGO_PKG_VERSION")).to_owned(),
             supported: Vec::new(),
             timers: Timers::default(),

@@ -75,6 +75,7 @@ pub(super) async fn start(
         trusted: config.trusted,
         authentication: config.authentication,
         credentials: config.credentials,
+        sips: config.sips,
         user_agent: config.user_agent,
         supported: config.supported,
         timers: config.timers,

@@ -1,7 +1,7 @@
 //! What is checked before a request is acted on. RFC 3261 §8.2; SIP-06, SIP-07.
 
 use super::compose::ALLOWED;
-use super::config::EndpointConfig;
+use super::config::{EndpointConfig, SipsRequests};
 use crate::{Method, Name, Request, Scheme, Status};
 
 /// Accepted in Require without being listed in Supported: we send no provisional responses to such
@@ -17,6 +17,8 @@ pub(super) enum Refusal {
     Scheme,
     /// 483.
     TooManyHops,
+    /// 480 with Warning 380.
+    Sips,
     /// 420 with these in Unsupported.
     Extensions(Vec<String>),
 }
@@ -27,6 +29,7 @@ impl Refusal {
             Refusal::Method => Status::METHOD_NOT_ALLOWED,
             Refusal::Scheme => Status::UNSUPPORTED_URI_SCHEME,
             Refusal::TooManyHops => Status::TOO_MANY_HOPS,
+            Refusal::Sips => Status::TEMPORARILY_UNAVAILABLE,
             Refusal::Extensions(_) => Status::BAD_EXTENSION,
         }
     }
@@ -42,6 +45,13 @@ pub(super) fn check(request: &Request, config: &EndpointConfig) -> Result<(), Re
         Scheme::Sip | Scheme::Sips | Scheme::Im | Scheme::Pres
     ) {
         return Err(Refusal::Scheme);
+    }
+    let to = request.to().ok();
+    let is_outside = to.as_ref().is_none_or(|to| to.tag().is_none());
+    let is_sips = *request.uri.scheme() == Scheme::Sips
+        || to.is_some_and(|to| *to.uri.scheme() == Scheme::Sips);
+    if is_outside && is_sips && config.sips == SipsRequests::Refused {
+        return Err(Refusal::Sips);
     }
     // OPTIONS may ask who stands at the last hop. RFC 3261 §11.
     let hops = request.headers.first(&Name::MaxForwards).map(str::trim);

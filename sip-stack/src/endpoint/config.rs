@@ -124,6 +124,16 @@ pub struct Listener {
     pub advertised: SocketAddr,
 }
 
+/// What becomes of requests from outside of dialogs that are to be secure all the way: to a `sips` URI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SipsRequests {
+    /// They are told like others.
+    #[default]
+    Taken,
+    /// Refused with 480 and Warning 380: what stands behind us may not be secure (SEC-06). RFC 5630 §5.2.
+    Refused,
+}
+
 /// What an [`Endpoint`](crate::Endpoint) is told once.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
@@ -144,6 +154,8 @@ pub struct EndpointConfig {
     pub authentication: Vec<Authentication>,
     /// What challenges to requests of ours are answered with (SIP-15).
     pub credentials: Vec<Credentials>,
+    /// Whether requests to `sips` URIs are taken.
+    pub sips: SipsRequests,
     /// User-Agent in requests and Server in responses.
     pub user_agent: String,
     /// Option tags we understand: told in Supported, accepted in Require.

@@ -82,6 +82,11 @@ impl Endpoint {
             let status = refusal.status();
             let header = match refusal {
                 Refusal::Extensions(unknown) => Some((Name::Unsupported, unknown.join(", "))),
+                Refusal::Sips => {
+                    let (host, _) = self.advertised_to(source.transport, source.remote.ip());
+                    let warning = format!("380 {host} \"SIPS Not Allowed\"");
+                    Some((Name::Warning, warning))
+                }
                 Refusal::Method | Refusal::Scheme | Refusal::TooManyHops => None,
             };
             return self.refuse_statelessly(&request, via, &source, status, header);

@@ -39,7 +39,9 @@ pub use authentication::{AuthenticatedUser, Authentication, Demand, Originator, 
 pub use command::{
     Invite, InviteId, LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId,
 };
-pub use config::{EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, Timers};
+pub use config::{
+    EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, SipsRequests, Timers,
+};
 pub use credentials::{CredentialScope, Credentials};
 pub use event::{EndCause, Event, Failure, Pending, Source};
 pub use flows::{ConnectionId, Destination, Transmit};

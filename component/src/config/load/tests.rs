@@ -185,16 +185,12 @@ fn mistakes_are_told_with_key_and_expectation() {
             "sip.tls.key is missing",
         ),
         (
-            "[sip.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"",
-            "sip.tls: TLS is not supported yet",
-        ),
-        (
             "[sip.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\nfoo = 1",
             "unknown key sip.tls.foo",
         ),
         (
             "[sip]\nlisten = [\"tls:127.0.0.1:5061\"]",
-            "sip.listen: a tls listener is not supported yet; expected udp or tcp",
+            "sip.tls is missing; expected a table [sip.tls] with certificate and key",
         ),
         (
             "[msrp]\nlisten = [\"tls:127.0.0.1:2855\"]",
@@ -202,7 +198,11 @@ fn mistakes_are_told_with_key_and_expectation() {
         ),
         (
             "[sip]\noutbound_proxy = \"sips:proxy.example.net\"",
-            "sip.outbound_proxy: SIP over TLS is not supported yet",
+            "sip.tls is missing; expected a table [sip.tls] with certificate and key",
+        ),
+        (
+            "[sip]\noutbound_proxy = \"sip:proxy.example.net;transport=tls\"",
+            "sip.tls is missing; expected a table [sip.tls] with certificate and key",
         ),
         (
             "[chat]\nmode = \"xmpp\"",
@@ -321,6 +321,83 @@ fn a_secret_may_stand_in_a_file() {
     assert!(told.contains("is empty"), "{told}");
 }
 
+// SEC-01, SEC-02
+#[test]
+fn certificates_are_read_from_their_files() {
+    let scratch = Scratch::with_tls("");
+    let config = scratch.load(&[]).unwrap();
+    let own = config.certificates.unwrap();
+    assert_eq!(own.certificate, scratch.directory.join("cert.pem"));
+    assert!(own.expires.is_some());
+    assert!(!config.sip.tls.unwrap().verify_client);
+
+    let scratch = Scratch::with_tls("ca = \"cert.pem\"\nverify_client = true");
+    assert!(scratch.load(&[]).unwrap().sip.tls.unwrap().verify_client);
+    let listen = [("STOX_SIP__LISTEN", "tls:127.0.0.1:0")];
+    assert!(scratch.load(&listen).is_ok());
+    let told = |variables: &[(&str, &str)]| scratch.load(variables).unwrap_err().to_string();
+    let proxy = ("STOX_SIP__OUTBOUND_PROXY", "sip:192.0.2.1;transport=tcp");
+    let told = told(&[listen[0], proxy]);
+    assert!(
+        told.contains("sip.outbound_proxy: expected a proxy reached over TLS"),
+        "{told}"
+    );
+}
+
+/// Each message names the file of the key beside the key itself; a private key is in none of them.
+#[test]
+fn unusable_certificates_are_told_with_file_and_key() {
+    let (other, _) = certificate();
+    for (file, text, key, message) in [
+        (
+            "cert.pem",
+            None,
+            "certificate",
+            "expected a PEM file with a certificate, but",
+        ),
+        ("cert.pem", Some("x"), "certificate", "has no certificate"),
+        (
+            "key.pem",
+            None,
+            "key",
+            "expected a PEM file with the certificate's private key, but",
+        ),
+        ("key.pem", Some("x"), "key", "has no private key"),
+        (
+            "cert.pem",
+            Some(other.as_str()),
+            "key",
+            "is that of another certificate",
+        ),
+        (
+            "ca.pem",
+            None,
+            "ca",
+            "expected a PEM file with trust roots, but",
+        ),
+        ("ca.pem", Some("x"), "ca", "has no certificate"),
+        (
+            "cert.pem",
+            Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            "certificate",
+            "expected a certificate and key for TLS",
+        ),
+    ] {
+        let scratch = Scratch::with_tls("ca = \"ca.pem\"");
+        let path = scratch.directory.join(file);
+        match text {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let told = scratch.load(&[]).unwrap_err().to_string();
+        let begin = format!("{}: sip.tls.{key}: ", scratch.file.display());
+        assert!(told.starts_with(&begin), "{told}\nwanted: {begin}");
+        assert!(told.contains(message), "{told}\nwanted: {message}");
+        assert!(told.contains(&path.display().to_string()), "{told}");
+        assert!(!told.contains('\n') && !told.contains("PRIVATE"), "{told}");
+    }
+}
+
 // SEC-08
 #[test]
 fn secrets_are_never_shown() {
@@ -371,6 +448,12 @@ fn shown(listeners: &[crate::config::Listener]) -> Vec<String> {
     listeners.iter().map(ToString::to_string).collect()
 }
 
+/// A self-signed certificate and its key, both PEM.
+fn certificate() -> (String, String) {
+    let certified = rcgen::generate_simple_self_signed(["example.com".to_owned()]).unwrap();
+    (certified.cert.pem(), certified.signing_key.serialize_pem())
+}
+
 /// A directory with one configuration file, removed afterwards.
 struct Scratch {
     directory: PathBuf,
@@ -387,6 +470,19 @@ impl Scratch {
         let file = directory.join("stox.toml");
         fs::write(&file, text).unwrap();
         Scratch { directory, file }
+    }
+
+    /// With `[sip.tls]`, these keys in it, and the files it names.
+    fn with_tls(keys: &str) -> Scratch {
+        let scratch = Scratch::new(&format!(
+            "{MINIMAL}\n[sip.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n{keys}\n"
+        ));
+        let (certificate, key) = certificate();
+        let write = |file, text: &str| fs::write(scratch.directory.join(file), text).unwrap();
+        write("cert.pem", &certificate);
+        write("ca.pem", &certificate);
+        write("key.pem", &key);
+        scratch
     }
 
     fn load(&self, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
