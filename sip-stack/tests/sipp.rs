@@ -1,4 +1,4 @@
-//! Calls from and to SIPp with its built-in scenarios, where it is installed.
+//! Calls from and to SIPp with its built-in scenarios, and messages that have to be proven, where it is installed.
 
 #![cfg(feature = "tokio")]
 
@@ -7,8 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stox_sip::{
-    DriverConfig, EndCause, Event, Invite, LocalContact, NameAddr, Reply, Sip, Status, Transport,
-    Uri, bind,
+    Algorithm, Authentication, CredentialScope, Credentials, Demand, DriverConfig, EndCause, Event,
+    Invite, LocalContact, Method, NameAddr, OutgoingRequest, Reply, Secret, Sip, Status, Transport,
+    Uri, User, bind,
 };
 use tokio::sync::mpsc;
 
@@ -65,11 +66,7 @@ async fn we_call_sipp() {
             return;
         }
         let (sip, mut events) = agent(transport).await;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let calls = CALLS.to_string();
         let mut sipp = start(&[
             "-sn",
@@ -118,6 +115,118 @@ async fn we_call_sipp() {
         }
         assert!(wait(&mut sipp).await, "SIPp is content over {transport}");
     }
+}
+
+/// SIP-16. SIPp proves who it is, over each transport.
+#[tokio::test]
+async fn sipp_is_challenged() {
+    for (transport, mode) in [(Transport::Udp, "u1"), (Transport::Tcp, "t1")] {
+        if !is_installed() {
+            return;
+        }
+        let juliet = User {
+            name: "juliet".into(),
+            secret: Secret::new("wherefore"),
+        };
+        let mut guard = Authentication::new("example.net", Demand::Everyone, vec![juliet]);
+        // It knows no other, and does not look further than the first challenge.
+        guard.algorithms = vec![Algorithm::Md5];
+        let (sip, mut events) =
+            agent_with(transport, |config| config.authentication = vec![guard]).await;
+        let address = sip.local_addresses()[0].1.to_string();
+        let scenario = scenario("challenged_uac.xml");
+        let calls = CALLS.to_string();
+        let mut sipp = start(&[
+            "-sf",
+            &scenario,
+            &address,
+            // By default it names nobody there.
+            "-auth_uri",
+            "romeo@example.net",
+            "-m",
+            &calls,
+            "-r",
+            "100",
+            "-t",
+            mode,
+        ]);
+        for _ in 0..CALLS {
+            match next(&mut events).await {
+                Event::Requested {
+                    transaction,
+                    originator,
+                    ..
+                } => {
+                    assert_eq!(originator.user.unwrap().name, "juliet");
+                    sip.respond(transaction, Reply::new(Status::OK)).await;
+                }
+                event => panic!("{event:?}"),
+            }
+        }
+        assert!(wait(&mut sipp).await, "SIPp is content over {transport}");
+    }
+}
+
+/// SIP-15. SIPp asks us who we are, and verifies the answer.
+#[tokio::test]
+async fn sipp_challenges_us() {
+    for (transport, mode) in [(Transport::Udp, "u1"), (Transport::Tcp, "t1")] {
+        if !is_installed() {
+            return;
+        }
+        let credentials = Credentials {
+            scope: CredentialScope::Realm("example.net".into()),
+            user: "juliet".into(),
+            secret: Secret::new("wherefore"),
+        };
+        let (sip, mut events) =
+            agent_with(transport, |config| config.credentials = vec![credentials]).await;
+        let port = free_port();
+        let scenario = scenario("challenging_uas.xml");
+        let (calls, listen) = (CALLS.to_string(), port.to_string());
+        let mut sipp = start(&[
+            "-sf",
+            &scenario,
+            "-i",
+            "127.0.0.1",
+            "-p",
+            &listen,
+            "-m",
+            &calls,
+            "-t",
+            mode,
+        ]);
+        wait_for_listener(port, transport).await;
+        for _ in 0..CALLS {
+            let target: Uri = format!(
+                "sip:romeo@127.0.0.1:{port};transport={}",
+                transport.as_param()
+            )
+            .parse()
+            .unwrap();
+            let from = NameAddr::new("sip:juliet@example.com".parse().unwrap());
+            let to = NameAddr::new(target.clone());
+            let mut request = OutgoingRequest::new(Method::Message, target, from, to);
+            (request.content_type, request.body) = ("text/plain".into(), "hi".into());
+            sip.request(sip.reserve_request(), request).await;
+        }
+        for _ in 0..CALLS {
+            match next(&mut events).await {
+                Event::Responded { response, .. } => assert_eq!(response.status, Status::OK),
+                event => panic!("{event:?}"),
+            }
+        }
+        assert!(wait(&mut sipp).await, "SIPp is content over {transport}");
+    }
+}
+
+fn scenario(name: &str) -> String {
+    format!("{}/tests/sipp/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 fn is_installed() -> bool {
@@ -180,16 +289,24 @@ async fn wait_for_listener(port: u16, transport: Transport) {
 }
 
 async fn agent(transport: Transport) -> (Sip, mpsc::UnboundedReceiver<Event>) {
+    agent_with(transport, |_| ()).await
+}
+
+async fn agent_with(
+    transport: Transport,
+    adjust: impl FnOnce(&mut DriverConfig),
+) -> (Sip, mpsc::UnboundedReceiver<Event>) {
     let (sender, events) = mpsc::unbounded_channel();
     let handler = move |event| {
         let _ = sender.send(event);
         Ok(())
     };
     let listen = vec![(transport, "127.0.0.1:0".parse().unwrap())];
-    let config = DriverConfig {
+    let mut config = DriverConfig {
         listen,
         ..DriverConfig::default()
     };
+    adjust(&mut config);
     (bind(config, handler).await.unwrap(), events)
 }
 
