@@ -31,7 +31,7 @@ use crate::address::{Aor, device_of};
 use crate::config::ChatMode;
 use crate::fault::{Condition, Fault};
 use promise::{Ledger, Promise, Ticket};
-use tracing::info;
+use tracing::debug;
 
 /// How long a conversation without sessions keeps what it knows of its threads (T23, `corr.ttl`).
 const LINGER: Duration = Duration::from_secs(3600);
@@ -270,7 +270,7 @@ impl Conversation {
         let (chats, _, mut cx) = self.context(now, out);
         match chats.iter_mut().find(|chat| chat.wrote(id)) {
             Some(chat) => chat.handle(ChatInput::Bounced(id.to_owned(), fault.clone()), &mut cx),
-            None => info!(id, %fault, "an error came for a message that was answered long ago"),
+            None => debug!(id, %fault, "an error came for a message that was answered long ago"),
         }
     }
 }
