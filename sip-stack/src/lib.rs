@@ -46,6 +46,7 @@ mod message;
 mod params;
 mod refer;
 mod resolve;
+mod session_timer;
 mod subscription;
 mod text;
 mod transaction;

@@ -4,8 +4,8 @@ use super::compose::ALLOWED;
 use super::config::{EndpointConfig, SipsRequests};
 use crate::{Method, Name, Request, Scheme, Status};
 
-/// Accepted in Require without being listed in Supported: we send no provisional responses to such
-/// an INVITE, so there are none to be made reliable. RFC 3262 §3.
+/// Accepted in Require without being listed in Supported: provisional responses are made reliable for
+/// peers that require it, and for no others. RFC 3262 §3.
 pub(super) const RELIABLE_PROVISIONALS: &str = "100rel";
 
 /// Why a request is refused.

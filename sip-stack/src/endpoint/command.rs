@@ -27,9 +27,16 @@ impl InviteId {
 pub struct RequestId(u64);
 
 impl RequestId {
+    /// The refresh that the endpoint sends by itself; of which nobody is told.
+    pub(crate) const REFRESH: Self = Self(OF_THE_PEER);
+
     /// The id of a request of ours. The caller counts `number` up and never uses one twice.
     pub fn ours(number: u64) -> Self {
-        Self(number)
+        Self(number & !OF_THE_PEER)
+    }
+
+    pub(crate) fn is_refresh(self) -> bool {
+        self == Self::REFRESH
     }
 }
 

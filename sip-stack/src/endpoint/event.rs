@@ -204,6 +204,8 @@ pub enum EndCause {
     Unacknowledged,
     /// A request of ours inside the dialog got 481 or 408, or nobody answered it (CHAT-29).
     PeerGone,
+    /// Nobody refreshed it in the time agreed on; BYE is sent (CHAT-30).
+    Expired,
     /// The 2xx crossed our CANCEL; ACK and BYE are sent (CHAT-10).
     CancelCrossed,
 }

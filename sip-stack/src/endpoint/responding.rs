@@ -139,13 +139,20 @@ impl Endpoint {
             return;
         }
         let (invite, status) = (server.invite, reply.status);
+        let changes_session = matches!(server.method, Method::Invite | Method::Update);
         // For INVITE and UPDATE inside a session the Contact is that of the session.
         if let Some(invite) = invite
-            && matches!(server.method, Method::Invite | Method::Update)
+            && changes_session
             && reply.contact.is_none()
             && status.code() < 300
         {
             reply.contact = self.session_contact(invite);
+        }
+        if let Some(invite) = invite
+            && changes_session
+            && status.is_success()
+        {
+            self.add_agreement(invite, &mut reply, now);
         }
         if let (Some(response), Some(invite)) = (self.reply(transaction, reply, now), invite)
             && status.is_final()
@@ -221,7 +228,7 @@ impl Endpoint {
         }
     }
 
-    fn send_response(&mut self, id: ServerTransactionId) {
+    pub(super) fn send_response(&mut self, id: ServerTransactionId) {
         let Some(server) = self.servers.by_id.get(&id) else {
             return;
         };

@@ -114,6 +114,10 @@ impl Endpoint {
             }
             return;
         }
+        if self.wants_longer(client.attempt.owner, &response) {
+            let attempt = self.detach(key, client);
+            return self.invite_longer(attempt, now);
+        }
         client.attempt.request.body = Bytes::new();
         self.pending_clients = self.pending_clients.saturating_sub(1);
         let owner = client.attempt.owner;
@@ -144,20 +148,17 @@ impl Endpoint {
         if !self.keyring.answer(request, response, proofs, random) {
             return false;
         }
+        let last = request.cseq().map(|cseq| cseq.number);
+        let following = || last.ok()?.checked_add(1);
         let number = match *owner {
             Owner::InSession(id, _) | Owner::Bye(id) => self
                 .sessions
                 .established(id)
                 .map(|established| established.dialog.next_cseq()),
-            Owner::Invite(_)
-            | Owner::Request(_)
-            | Owner::Subscription(_)
-            | Owner::Notify(_)
-            | Owner::Nobody
-            | Owner::Ack(..) => request
-                .cseq()
-                .ok()
-                .and_then(|cseq| cseq.number.checked_add(1)),
+            Owner::Subscription(id) | Owner::Notify(id) => {
+                self.next_cseq_of_subscription(id).or_else(following)
+            }
+            Owner::Invite(_) | Owner::Request(_) | Owner::Nobody | Owner::Ack(..) => following(),
         };
         let Some(number) = number else { return false };
         let cseq = CSeq::new(number, request.method.clone());

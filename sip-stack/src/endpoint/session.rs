@@ -11,10 +11,12 @@ use super::client::ClientKey;
 use super::command::{InviteId, LocalContact, RequestId, ServerTransactionId};
 use super::event::Source;
 use super::flows::Transmit;
+use super::session_changes::Changes;
 use super::timer_queue::Scheduled;
 use super::{EndCause, Endpoint, Event, Owner, QuestionId, Reply, TimerKey, compose};
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::Repeat;
+use crate::transaction::reliable_provisional::ReliableProvisionals;
 use crate::{Method, Name, Request, Status, Text};
 
 /// Most ACKs kept to be sent again.
@@ -48,6 +50,7 @@ pub(super) enum Session {
 pub(super) struct Inviting {
     pub(super) stage: Stage,
     pub(super) contact: LocalContact,
+    pub(super) changes: Box<Changes>,
     /// When ringing has lasted too long, or when the CANCEL has had no effect.
     pub(super) deadline: Instant,
 }
@@ -74,15 +77,18 @@ pub(super) struct Invited {
     pub(super) contact: LocalContact,
     pub(super) peer: Peer,
     pub(super) provisionals: Provisionals,
+    pub(super) changes: Box<Changes>,
     /// When ringing has lasted too long.
     pub(super) deadline: Instant,
 }
 
-/// Whether the peer takes provisional responses that are not made reliable. RFC 3262 §3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How provisional responses are sent. RFC 3262 §3.
+#[derive(Debug)]
 pub(super) enum Provisionals {
+    /// Once.
     Sent,
-    Withheld,
+    /// Until a PRACK comes.
+    Reliable(Box<ReliableProvisionals<Reply>>),
 }
 
 #[derive(Debug)]
@@ -99,6 +105,7 @@ pub(super) struct Established {
     /// The peer's re-INVITE or UPDATE under way.
     pub(super) theirs: Option<ServerTransactionId>,
     pub(super) ending: Ending,
+    pub(super) changes: Box<Changes>,
 }
 
 /// The ACK for a 2xx to an INVITE of ours.
@@ -136,11 +143,18 @@ impl Session {
     fn deadline(&self) -> Option<Instant> {
         match self {
             Session::Inviting(inviting) => Some(inviting.deadline),
-            Session::Invited(invited) => Some(invited.deadline),
-            Session::Established(established) => established
-                .awaited
-                .as_ref()
-                .map(|awaited| awaited.repeat.at().min(awaited.end)),
+            Session::Invited(invited) => match &invited.provisionals {
+                Provisionals::Sent => Some(invited.deadline),
+                Provisionals::Reliable(reliable) => reliable
+                    .deadline()
+                    .map_or(Some(invited.deadline), |at| Some(at.min(invited.deadline))),
+            },
+            Session::Established(established) => {
+                let awaited = established.awaited.as_ref();
+                let awaited = awaited.map(|awaited| awaited.repeat.at().min(awaited.end));
+                let changes = established.changes.deadline();
+                awaited.into_iter().chain(changes).min()
+            }
         }
     }
 
@@ -163,7 +177,12 @@ impl Session {
 }
 
 impl Established {
-    pub(super) fn new(dialog: Dialog, contact: LocalContact, peer: Peer) -> Self {
+    pub(super) fn new(
+        dialog: Dialog,
+        contact: LocalContact,
+        peer: Peer,
+        changes: Box<Changes>,
+    ) -> Self {
         Self {
             dialog,
             contact,
@@ -173,6 +192,7 @@ impl Established {
             ours: None,
             theirs: None,
             ending: Ending::No,
+            changes,
         }
     }
 
@@ -282,7 +302,10 @@ impl Endpoint {
             match &entry.session {
                 Session::Inviting(_) => self.handle_inviting_time(id, now),
                 Session::Invited(_) => self.handle_invited_time(id, now),
-                Session::Established(_) => self.handle_awaited_time(id, now),
+                Session::Established(_) => {
+                    self.handle_awaited_time(id, now);
+                    self.handle_changes_time(id, now);
+                }
             }
         }
         self.schedule_session(id);
@@ -301,8 +324,9 @@ impl Endpoint {
         cause: EndCause,
         now: Instant,
     ) -> Option<Session> {
-        let session = self.sessions.remove(id)?;
+        let mut session = self.sessions.remove(id)?;
         self.leave_dialog(&session);
+        self.give_up_change(&mut session);
         tracing::debug!(?id, ?cause, "session ended");
         self.events.push_back(Event::Ended { invite: id, cause });
         // What the peer still waits for in this session is over too. RFC 3261 §15.1.2.

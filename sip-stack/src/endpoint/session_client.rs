@@ -9,7 +9,9 @@ use super::client::{Client, ClientKey};
 use super::command::{Invite, InviteId, RequestId};
 use super::flows::Transmit;
 use super::session::{Ending, Established, Inviting, Session, Stage, tag_of};
-use super::{EndCause, Endpoint, Event, Failure, Owner, Phase, QuestionId, compose};
+use super::{
+    EndCause, Endpoint, Event, Failure, Owner, Phase, QuestionId, compose, session_changes,
+};
 use crate::dialog::{self, Dialog};
 use crate::{Method, Name, Response, Status, Uri};
 
@@ -36,11 +38,13 @@ impl Endpoint {
             from_tag: &from_tag,
             cseq: invite.cseq.unwrap_or(1),
         };
-        let (request, contact) = compose::invite(invite, &identity, &self.config);
+        let (mut request, contact) = compose::invite(invite, &identity, &self.config);
+        let changes = self.changes_of_inviting(&mut request);
         let deadline = now + self.config.limits.ringing;
         let inviting = Inviting {
             stage: Stage::Starting,
             contact: contact.clone(),
+            changes,
             deadline,
         };
         self.sessions.insert(id, Session::Inviting(inviting));
@@ -208,10 +212,13 @@ impl Endpoint {
             self.end_session(id, EndCause::CancelCrossed, now);
             return;
         }
-        let mut established = Established::new(dialog, inviting.contact.clone(), Peer::Called);
+        let changes = std::mem::take(&mut inviting.changes);
+        let contact = inviting.contact.clone();
+        let mut established = Established::new(dialog, contact, Peer::Called, changes);
         established.expect_ack(&client.attempt.request);
         self.sessions
             .insert(id, Session::Established(Box::new(established)));
+        self.note_accepted(id, &response, now);
         self.events.push_back(Event::Answered {
             invite: id,
             response,
@@ -232,6 +239,7 @@ impl Endpoint {
         let next_hop = established.dialog.next_hop().clone();
         compose::add_user_headers(&mut request, Vec::new(), &self.config);
         if let Some((content_type, body)) = body {
+            established.changes.note_description(&content_type, &body);
             request = request.with_body(content_type, body);
         }
         self.start(request, Owner::Ack(id, cseq), None, &next_hop, now);
@@ -346,6 +354,17 @@ impl Endpoint {
                 .events
                 .push_back(Event::RequestFailed { request: id, cause });
         }
+        let mut fields = Vec::new();
+        if changes_session {
+            let proposal = (
+                method.clone(),
+                headers.clone(),
+                content_type.clone(),
+                body.clone(),
+            );
+            self.note_proposed(invite, id, proposal);
+            fields = self.timer_fields(invite);
+        }
         let Some(established) = self.sessions.established(invite) else {
             return;
         };
@@ -358,6 +377,7 @@ impl Endpoint {
         let mut request = established.dialog.request(method);
         let next_hop = established.dialog.next_hop().clone();
         compose::add_user_headers(&mut request, headers, &self.config);
+        session_changes::add_missing(&mut request, fields);
         if !body.is_empty() {
             request = request.with_body(content_type, body);
         }
@@ -410,8 +430,10 @@ impl Endpoint {
                 established.dialog.refresh(target);
             }
         }
-        self.events
-            .push_back(Event::Responded { request, response });
+        if self.settle_change(id, request, &response, now) {
+            self.events
+                .push_back(Event::Responded { request, response });
+        }
         match status {
             Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST => {
                 self.end_session(id, EndCause::PeerGone, now);
@@ -433,8 +455,10 @@ impl Endpoint {
         {
             established.ours = None;
         }
-        self.events
-            .push_back(Event::RequestFailed { request, cause });
+        if self.settle_failed_change(id, request, now) {
+            self.events
+                .push_back(Event::RequestFailed { request, cause });
+        }
         // Nobody answering is as good as 408. RFC 3261 §12.2.1.2.
         if cause == Failure::Timeout {
             self.end_with_bye(id, EndCause::PeerGone, now);
@@ -453,7 +477,7 @@ impl Endpoint {
 }
 
 fn is_changing(established: &Established) -> bool {
-    established.ours.is_some() || established.theirs.is_some()
+    established.ours.is_some() || established.theirs.is_some() || established.changes.is_waiting()
 }
 
 fn cseq_of(client: &Client) -> u32 {

@@ -4,15 +4,15 @@
 use std::time::Instant;
 
 use super::authentication::{AuthenticatedUser, Peer, RealmId};
-use super::checks::RELIABLE_PROVISIONALS;
 use super::command::{InviteId, LocalContact, Reply, ServerTransactionId};
 use super::event::Source;
 use super::server;
 use super::session::{AwaitedAck, Ending, Established, Invited, Provisionals, Session};
+use super::session_changes::Changes;
 use super::{EndCause, Endpoint, Event};
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::Repeat;
-use crate::{Method, Name, Request, Status, Via};
+use crate::{Method, Request, Status, Via};
 
 /// The request is answered already.
 struct Refused;
@@ -37,19 +37,17 @@ impl Endpoint {
                 headers,
             );
         }
+        if let Some(least) = self.too_brief(&request) {
+            let status = Status::SESSION_INTERVAL_TOO_SMALL;
+            return self.refuse_statelessly(&request, via, &source, status, [least]);
+        }
         let tag = self.new_tag();
         let Ok(dialog) = Dialog::of_server(&request, &tag) else {
             return self.refuse_statelessly(&request, via, &source, Status::BAD_REQUEST, None);
         };
         let invite = self.sessions.new_id();
         let transaction = self.begin(&request, via, source, Some(invite), &tag, now);
-        let provisionals = match request
-            .headers
-            .contains(&Name::Require, RELIABLE_PROVISIONALS)
-        {
-            true => Provisionals::Withheld,
-            false => Provisionals::Sent,
-        };
+        let provisionals = self.provisionals_of(&request);
         let deadline = now + self.config.limits.ringing;
         let user = proof.as_ref().map(|(_, user)| user.clone());
         let originator = self.originator(&request, &source, user);
@@ -62,6 +60,7 @@ impl Endpoint {
                 proof,
             },
             provisionals,
+            changes: Changes::of_invited(&request),
             deadline,
         };
         self.sessions
@@ -77,17 +76,27 @@ impl Endpoint {
 
     /// Answers the INVITE told by `Invited`. A 2xx is repeated until its ACK comes; after a response
     /// of 300 and above the invitation is over and nothing more is told of it.
-    pub fn answer(&mut self, id: InviteId, mut reply: Reply, now: Instant) {
+    pub fn answer(&mut self, id: InviteId, reply: Reply, now: Instant) {
         let Some(Session::Invited(invited)) = self.sessions.get_mut(id) else {
             return;
         };
         if let Some(contact) = &reply.contact {
             invited.contact = contact.clone();
         }
-        let (transaction, status) = (invited.transaction, reply.status);
-        if status.is_provisional() && invited.provisionals == Provisionals::Withheld {
-            return;
+        match invited.provisionals {
+            Provisionals::Reliable(_) if reply.status.code() < 300 => {
+                self.answer_reliably(id, reply, now);
+            }
+            Provisionals::Reliable(_) | Provisionals::Sent => self.finish(id, reply, now),
         }
+    }
+
+    /// Sends a response to an INVITE.
+    pub(super) fn finish(&mut self, id: InviteId, mut reply: Reply, now: Instant) {
+        let Some(Session::Invited(invited)) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let (transaction, status) = (invited.transaction, reply.status);
         if status.code() < 300 {
             reply.contact = Some(invited.contact.clone());
         }
@@ -96,9 +105,16 @@ impl Endpoint {
         if status.is_provisional() {
             self.reply(transaction, reply, now);
         } else if status.is_success() {
-            let established = Established::new(dialog, contact, peer);
+            let mut changes = std::mem::take(&mut invited.changes);
+            changes.unacknowledged = match &invited.provisionals {
+                Provisionals::Reliable(provisionals) => provisionals.unacknowledged(),
+                Provisionals::Sent => None,
+            }
+            .zip(self.servers.get(transaction).map(|server| server.cseq));
+            let established = Established::new(dialog, contact, peer, changes);
             self.sessions
                 .insert(id, Session::Established(Box::new(established)));
+            self.add_agreement(id, &mut reply, now);
             self.accept(id, transaction, reply, now);
         } else {
             self.forget_invited(id);
@@ -145,6 +161,11 @@ impl Endpoint {
 
     /// Ringing has lasted too long.
     pub(super) fn handle_invited_time(&mut self, id: InviteId, now: Instant) {
+        if let Some(Session::Invited(invited)) = self.sessions.get(id)
+            && invited.deadline > now
+        {
+            return self.handle_provisionals_time(id, now);
+        }
         self.answer(id, Reply::new(Status::TEMPORARILY_UNAVAILABLE), now);
         self.events.push_back(Event::Cancelled { invite: id });
     }
@@ -283,11 +304,7 @@ impl Endpoint {
         match request.method {
             Method::Bye => self.handle_bye(id, request, via, source, now),
             Method::Invite | Method::Update => self.handle_change(id, request, via, source, now),
-            // We make no provisional response reliable, so there is none to acknowledge. RFC 3262 §3.
-            Method::Prack => {
-                let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
-                self.refuse_statelessly(&request, via, &source, status, None);
-            }
+            Method::Prack => self.handle_prack(id, request, via, source, user, now),
             Method::Subscribe | Method::Notify => {
                 self.handle_in_dialog(&dialog, Some(id), request, via, source, user, now);
             }
@@ -355,6 +372,13 @@ impl Endpoint {
         source: Source,
         now: Instant,
     ) {
+        if let Some(least) = self.too_brief(&request) {
+            let status = Status::SESSION_INTERVAL_TOO_SMALL;
+            return self.refuse_statelessly(&request, via, &source, status, [least]);
+        }
+        if request.method == Method::Update && request.body.is_empty() {
+            return self.handle_bare_update(id, &request, via, source, now);
+        }
         let Some(established) = self.sessions.established(id) else {
             let headers = [server::retry_after()];
             return self.refuse_statelessly(
@@ -383,6 +407,7 @@ impl Endpoint {
         if let Some(established) = self.sessions.established(id) {
             established.theirs = Some(transaction);
         }
+        self.note_asked(id, &request);
         self.events.push_back(Event::Reinvited {
             invite: id,
             transaction,

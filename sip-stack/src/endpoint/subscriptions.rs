@@ -514,6 +514,18 @@ impl Endpoint {
         });
     }
 
+    /// The CSeq of a SUBSCRIBE, REFER or NOTIFY that is sent once more; none: the subscription is over.
+    pub(super) fn next_cseq_of_subscription(&mut self, id: SubscriptionId) -> Option<u32> {
+        let dialog = match &mut self.subscriptions.by_id.get_mut(&id)?.place {
+            Place::Dialog(dialog) => dialog.clone(),
+            Place::Opening(opening) => {
+                opening.cseq = opening.cseq.saturating_add(1);
+                return Some(opening.cseq);
+            }
+        };
+        self.dialog_mut(&dialog).map(Dialog::next_cseq)
+    }
+
     pub(super) fn handle_subscription_failure(
         &mut self,
         id: SubscriptionId,

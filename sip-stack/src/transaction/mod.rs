@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) mod client_invite;
 pub(crate) mod client_non_invite;
+pub(crate) mod reliable_provisional;
 pub(crate) mod server_invite;
 pub(crate) mod server_non_invite;
 
