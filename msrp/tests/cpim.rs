@@ -172,6 +172,7 @@ fn addresses_in_all_shapes() {
         "",
         "\"open <sip:a@b>",
         "<sip:a\0@b>",
+        "<<>",
         "<>",
         "<sip:a b>",
         "<sip:a@b",

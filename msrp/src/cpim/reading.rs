@@ -209,7 +209,7 @@ fn address(value: &str) -> Result<Address, CpimError> {
     };
     let uri = uri.strip_prefix('<').ok_or(malformed)?;
     let (uri, after) = uri.split_once('>').ok_or(malformed)?;
-    if uri.is_empty() || !uri.chars().all(is_name_char) {
+    if uri.is_empty() || uri.contains('<') || !uri.chars().all(is_name_char) {
         return Err(malformed);
     }
     // Some write the URI's parameters behind the bracket.
