@@ -191,11 +191,13 @@ fn write_and_read(chunk: &Chunk) {
             put_end_line(&mut out, id, flag, content_type.is_some());
         }
         (Start::Request(Method::Report), Some(message_id)) => {
-            let Some(status) = head.status() else { return };
+            let Some(status @ 100..) = head.status() else {
+                return;
+            };
             let range = head.byte_range().unwrap_or(ByteRange::WHOLE);
             put_report(&mut out, id, &paths, message_id, range, status);
         }
-        (Start::Response(status), _) => {
+        (Start::Response(status @ 100..), _) => {
             let to: Vec<String> = to.iter().map(MsrpUri::to_string).collect();
             let to = to.join(" ");
             put_response(
