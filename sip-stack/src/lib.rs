@@ -12,6 +12,10 @@
 //! It answers challenges with our [`Credentials`], and challenges others as [`Authentication`] says; who a sender has
 //! proven to be is told as the [`Originator`].
 //!
+//! Subscriptions are the endpoint's too: one of ours ([`Subscribe`], [`Refer`]) is refreshed until it ends, and its end says
+//! what comes [`Next`]; one of a peer is served from what its user says by a [`Notice`]. They live in dialogs of their own or
+//! share one with a session. Session timers run where `timer` is among what is supported.
+//!
 //! **Driver** (feature `tokio`). [`bind`] opens the sockets and runs an endpoint in a task; [`Sip`] is the handle to it, a
 //! [`Handler`] is told the events. [`TlsSettings`] let it speak TLS, with the identities of RFC 5922.
 

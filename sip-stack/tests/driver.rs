@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use stox_sip::{
-    BindError, DriverConfig, EndCause, Event, Failure, Invite, LocalContact, Method, Name,
-    NameAddr, OutgoingRequest, Reply, Sip, Status, Timers, Transport, Uri, bind,
+    BindError, DriverConfig, EndCause, Event, EventPackage, Failure, Invite, LocalContact, Method,
+    Name, NameAddr, Notice, OutgoingRequest, Package, Reply, Sip, Status, Subscribe, Timers,
+    Transport, Uri, bind,
 };
 use tokio::sync::mpsc;
 
@@ -52,6 +53,55 @@ async fn messages_are_answered() {
         };
         assert_eq!((request, response.status), (id, Status::ACCEPTED));
         assert!(response.headers.first(&Name::Server).is_some());
+    }
+}
+
+/// SIP-12. A subscription over real sockets, asked for once.
+#[tokio::test]
+async fn a_state_is_asked_for_once() {
+    let (mut juliet, mut romeo) = (agent().await, agent().await);
+    romeo
+        .sip
+        .serve_events(vec![Package::new("presence", [])])
+        .await;
+    let ours = juliet.sip.reserve_subscription();
+    let mut subscribe = Subscribe::new(
+        romeo.uri(Transport::Tcp),
+        address("juliet"),
+        address("romeo"),
+        contact("juliet"),
+        EventPackage::new("presence"),
+    );
+    subscribe.expires = 0;
+    juliet.sip.subscribe(ours, subscribe).await;
+    let Event::Requested {
+        transaction,
+        request,
+        ..
+    } = romeo.next().await
+    else {
+        panic!()
+    };
+    let theirs = romeo.sip.reserve_subscription();
+    romeo
+        .sip
+        .accept_subscription(theirs, transaction, request, contact("romeo"))
+        .await;
+    romeo.sip.notify(theirs, Notice::Active(None)).await;
+    let Event::Notified {
+        subscription,
+        state,
+        ..
+    } = juliet.next().await
+    else {
+        panic!()
+    };
+    assert_eq!((subscription, state.is_terminated()), (ours, true));
+    for agent in [&mut juliet, &mut romeo] {
+        assert!(matches!(
+            agent.next().await,
+            Event::SubscriptionEnded { .. }
+        ));
     }
 }
 

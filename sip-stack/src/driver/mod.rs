@@ -21,6 +21,7 @@ mod connection;
 mod identity;
 mod run;
 mod sockets;
+mod subscriptions;
 mod tls;
 
 pub use tls::{ClientCertificates, TlsError, TlsSettings};
@@ -160,6 +161,7 @@ enum Command {
         String,
         Bytes,
     ),
+    Subscription(Box<subscriptions::SubscriptionCommand>),
     Close(oneshot::Sender<()>),
 }
 

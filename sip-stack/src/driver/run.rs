@@ -221,6 +221,7 @@ impl Driver {
                 self.endpoint
                     .request_in(invite, id, method, headers, content_type, body, now);
             }
+            Command::Subscription(command) => command.carry_out(&mut self.endpoint, now),
             Command::Close(done) => {
                 self.endpoint.close();
                 for task in self.accepting.drain(..) {

@@ -33,7 +33,9 @@ mod session_changes;
 mod session_client;
 mod session_prack;
 mod session_server;
+mod subscription_client;
 mod subscription_command;
+mod subscription_server;
 mod subscriptions;
 mod timer_queue;
 

@@ -1,23 +1,19 @@
-//! Subscriptions at work: which dialogs they are in, and what they send and get there.
-//! RFC 6665 §4; RFC 3515 §2.4; RFC 5057.
+//! Every subscription there is, and the dialogs they are in, alone or beside a session. RFC 6665 §4.4; RFC 5057.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use super::authentication::AuthenticatedUser;
-use super::command::{LocalContact, OutgoingRequest, Reply, ServerTransactionId};
+use super::command::{LocalContact, OutgoingRequest};
 use super::event::Source;
 use super::session::Session;
-use super::subscription_command::{Refer, ReferPlace, Subscribe, SubscriptionId};
+use super::subscription_command::SubscriptionId;
 use super::timer_queue::Scheduled;
-use super::{Endpoint, Event, Failure, InviteId, Owner, Phase, TimerKey, compose, server};
+use super::{Endpoint, Event, Failure, InviteId, Owner, Phase, TimerKey, compose};
 use crate::dialog::{self, Dialog, DialogId};
-use crate::refer::{self, ReferSub};
-use crate::subscription::{
-    self, Admission, Answer, Document, Next, Notice, Notifier, Package, Subscriber,
-    SubscriptionEnd, notifier, subscriber,
-};
-use crate::{EventPackage, Method, Name, Request, Response, Status, SubscriptionState, Text, Via};
+use crate::refer;
+use crate::subscription::{Document, Next, Notifier, Package, Subscriber, SubscriptionEnd};
+use crate::{EventPackage, Method, Name, Request, Status, Text, Via};
 
 /// Most subscriptions that share one dialog.
 const MOST_IN_A_DIALOG: usize = 16;
@@ -25,27 +21,27 @@ const MOST_IN_A_DIALOG: usize = 16;
 /// Every subscription there is.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    by_id: HashMap<SubscriptionId, Entry>,
-    usages_by_dialog: HashMap<DialogId, Usages>,
+    pub(super) by_id: HashMap<SubscriptionId, Entry>,
+    pub(super) usages_by_dialog: HashMap<DialogId, Usages>,
     /// Those of ours that were begun outside of dialogs.
-    id_by_half: HashMap<Half, SubscriptionId>,
-    packages: Vec<Package>,
+    pub(super) id_by_half: HashMap<Half, SubscriptionId>,
+    pub(super) packages: Vec<Package>,
 }
 
 /// What is known of a dialog before the peer's first NOTIFY: Call-ID and our tag.
 type Half = (Text, Text);
 
 #[derive(Debug)]
-struct Entry {
-    side: Side,
-    place: Place,
-    event: EventPackage,
-    contact: LocalContact,
-    scheduled: Scheduled,
+pub(super) struct Entry {
+    pub(super) side: Side,
+    pub(super) place: Place,
+    pub(super) event: EventPackage,
+    pub(super) contact: LocalContact,
+    pub(super) scheduled: Scheduled,
 }
 
 #[derive(Debug)]
-enum Side {
+pub(super) enum Side {
     /// Ours, with the fields that each SUBSCRIBE of it has.
     Ours(Subscriber, Vec<(Name, String)>),
     /// The peer's.
@@ -53,7 +49,7 @@ enum Side {
 }
 
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     /// No NOTIFY has come yet.
     Opening(Box<Opening>),
     Dialog(DialogId),
@@ -61,263 +57,25 @@ enum Place {
 
 /// A SUBSCRIBE or REFER of ours outside of dialogs.
 #[derive(Debug)]
-struct Opening {
+pub(super) struct Opening {
     /// To be sent again after 423.
-    request: OutgoingRequest,
-    half: Half,
+    pub(super) request: OutgoingRequest,
+    pub(super) half: Half,
     /// CSeq of the last one.
-    cseq: u32,
+    pub(super) cseq: u32,
 }
 
 /// The subscriptions in one dialog.
 #[derive(Debug, Default)]
-struct Usages {
+pub(super) struct Usages {
     /// None while a session is in the dialog too, which has it then.
-    dialog: Option<Dialog>,
-    ids: Vec<SubscriptionId>,
+    pub(super) dialog: Option<Dialog>,
+    pub(super) ids: Vec<SubscriptionId>,
     /// How many REFER were accepted in it.
-    refers: u32,
+    pub(super) refers: u32,
 }
 
 impl Endpoint {
-    /// Which event packages peers may subscribe to. From then on a SUBSCRIBE to any other is refused by the endpoint, as is
-    /// one that asks for too little time or for other documents; what is left is told as `Requested`, to be accepted by
-    /// `accept_subscription` or refused by `respond`. Without this every SUBSCRIBE outside of known subscriptions is told.
-    pub fn serve_events(&mut self, packages: Vec<Package>) {
-        self.subscriptions.packages = packages;
-    }
-
-    /// Subscribes. What comes of it is told by `Notified` and, once, `SubscriptionEnded`; it is refreshed until then.
-    pub fn subscribe(&mut self, id: SubscriptionId, subscribe: Subscribe, now: Instant) {
-        let Subscribe {
-            target,
-            from,
-            to,
-            contact,
-            event,
-            expires,
-            headers,
-        } = subscribe;
-        let mut request = OutgoingRequest::new(Method::Subscribe, target, from, to);
-        request.contact = Some(contact.clone());
-        let mut actions = Vec::new();
-        let timer_n = self.config.timers.transaction();
-        let subscriber = Subscriber::new(expires, timer_n, now, &mut actions);
-        let place = self.opening(request);
-        self.begin_subscription(id, Side::Ours(subscriber, headers), place, event, contact);
-        self.carry_out_of_ours(id, actions, now);
-    }
-
-    /// Sends a REFER. What comes of it is told by `Notified` and, once, `SubscriptionEnded`.
-    pub fn refer(&mut self, id: SubscriptionId, refer: Refer, now: Instant) {
-        let subscriber = Subscriber::of_refer(self.config.timers.transaction(), now);
-        let side = Side::Ours(subscriber, Vec::new());
-        let headers = refer.fields();
-        match refer.place {
-            ReferPlace::In(invite) => {
-                let Some(established) = self.sessions.established(invite) else {
-                    return self.fail_subscription(id, Failure::SessionEnded);
-                };
-                let contact = established.contact.clone();
-                let dialog = established.dialog.id();
-                let mut request = established.dialog.request(Method::Refer);
-                let next_hop = established.dialog.next_hop().clone();
-                let event = event_of_refer(&request);
-                let place = Place::Dialog(dialog);
-                if !self.begin_subscription(id, side, place, event, contact.clone()) {
-                    return;
-                }
-                compose::add_user_headers(&mut request, headers, &self.config);
-                let owner = Owner::Subscription(id);
-                self.start(request, owner, Some(contact), &next_hop, now);
-            }
-            ReferPlace::Outside {
-                target,
-                from,
-                to,
-                contact,
-            } => {
-                let mut request = OutgoingRequest::new(Method::Refer, target, from, to);
-                (request.contact, request.headers) = (Some(contact.clone()), headers);
-                let event = EventPackage::new(refer::PACKAGE).with_id("1");
-                let place = self.opening(request);
-                if self.begin_subscription(id, side, place, event, contact) {
-                    self.send_opening(id, Vec::new(), now);
-                }
-            }
-        }
-    }
-
-    /// Ends a subscription of ours. RFC 6665 §4.1.2.3.
-    pub fn unsubscribe(&mut self, id: SubscriptionId, now: Instant) {
-        self.on_ours(id, now, |ours, out| ours.unsubscribe(now, out));
-    }
-
-    /// Asks for the present state of a subscription of ours before it is due.
-    pub fn refresh_subscription(&mut self, id: SubscriptionId, now: Instant) {
-        self.on_ours(id, now, |ours, out| ours.refresh(now, out));
-    }
-
-    /// Accepts the SUBSCRIBE that `Requested` told of: 200 with the time granted. The caller says by `notify` what the state
-    /// is, within two seconds; otherwise an empty NOTIFY is sent. PRES-15, PRES-19, RS-15.
-    pub fn accept_subscription(
-        &mut self,
-        id: SubscriptionId,
-        transaction: ServerTransactionId,
-        request: &Request,
-        contact: LocalContact,
-        now: Instant,
-    ) {
-        let packages = self.subscriptions.packages.iter();
-        let admission = match subscription::admit(packages, request) {
-            Ok(admission) => admission,
-            Err(refusal) => {
-                let mut reply = Reply::new(refusal.status());
-                reply.headers.extend(refusal.header());
-                return self.refuse_subscription(id, transaction, reply, now);
-            }
-        };
-        let is_same = |package: &&Package| package.name == admission.event.name;
-        let Some(package) = self.subscriptions.packages.iter().find(is_same).cloned() else {
-            return;
-        };
-        let mut reply = Reply::new(Status::OK);
-        let expires = admission.granted.to_string();
-        reply.headers.push((Name::Expires, expires));
-        self.accept_usage(
-            id,
-            transaction,
-            request,
-            (admission, package),
-            contact,
-            reply,
-            now,
-        );
-    }
-
-    /// Accepts the REFER that `Requested` told of: 202, and a subscription if it wants one. The caller says by `notify` what
-    /// comes of it, with a [`sipfrag`](crate::sipfrag); the last one ends it (`NoResource`). RS-30.
-    pub fn accept_refer(
-        &mut self,
-        id: SubscriptionId,
-        transaction: ServerTransactionId,
-        request: &Request,
-        contact: LocalContact,
-        now: Instant,
-    ) {
-        let mut reply = Reply::new(Status::ACCEPTED);
-        if ReferSub::of(&request.headers) == ReferSub::Unwanted {
-            reply.headers.push((Name::ReferSub, "false".into()));
-            reply.contact = Some(contact);
-            self.respond(transaction, reply, now);
-            return self.tell_end(id, SubscriptionEnd::NotWanted, Next::Never);
-        }
-        let mut event = EventPackage::new(refer::PACKAGE);
-        let dialog = DialogId::of_incoming(request);
-        // The first in a dialog is told without id, for peers that know of none. RFC 3515 §2.4.6.
-        if let Some(usages) = dialog.and_then(|id| self.subscriptions.usages_by_dialog.get(&id))
-            && usages.refers > 0
-        {
-            event = event_of_refer(request);
-        }
-        let package = Package::new(refer::PACKAGE, []);
-        let admission = Admission {
-            event,
-            granted: package.max_expires,
-        };
-        self.accept_usage(
-            id,
-            transaction,
-            request,
-            (admission, package),
-            contact,
-            reply,
-            now,
-        );
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the request, what is granted of it, and the time"
-    )]
-    fn accept_usage(
-        &mut self,
-        id: SubscriptionId,
-        transaction: ServerTransactionId,
-        request: &Request,
-        (admission, package): (Admission, Package),
-        contact: LocalContact,
-        mut reply: Reply,
-        now: Instant,
-    ) {
-        let Some(to) = self.servers.get(transaction).and_then(|server| server.to()) else {
-            return self.fail_subscription(id, Failure::Timeout);
-        };
-        let dialog = match DialogId::of_incoming(request) {
-            Some(dialog) if self.dialog_mut(&dialog).is_some() => dialog,
-            Some(_) => {
-                let reply = Reply::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
-                return self.refuse_subscription(id, transaction, reply, now);
-            }
-            None => {
-                let tag = crate::NameAddr::parse(&to).map(|to| super::session::tag_of(&to));
-                match Dialog::of_server(request, &tag.unwrap_or_default()) {
-                    Ok(dialog) => self.keep_dialog(dialog),
-                    Err(_) => {
-                        let reply = Reply::new(Status::BAD_REQUEST);
-                        return self.refuse_subscription(id, transaction, reply, now);
-                    }
-                }
-            }
-        };
-        let notifier = Notifier::new(admission.granted, package.interval, now);
-        let side = Side::Theirs(notifier, package);
-        let is_refer = admission.event.name == refer::PACKAGE;
-        let place = Place::Dialog(dialog.clone());
-        if !self.begin_subscription(id, side, place, admission.event, contact.clone()) {
-            let mut reply = Reply::new(Status::SERVICE_UNAVAILABLE);
-            reply.headers.push(server::retry_after());
-            return self.respond(transaction, reply, now);
-        }
-        if let Some(usages) = self.subscriptions.usages_by_dialog.get_mut(&dialog) {
-            usages.refers = usages.refers.saturating_add(is_refer.into());
-        }
-        reply.contact = Some(contact);
-        self.reply(transaction, reply, now);
-        self.refresh_target(&dialog, request.headers.all(&Name::Contact));
-        self.schedule_subscription(id);
-    }
-
-    /// Tells the peer what the state is.
-    pub fn notify(&mut self, id: SubscriptionId, notice: Notice, now: Instant) {
-        self.on_theirs(id, now, |theirs, out| theirs.notify(notice, now, out));
-    }
-
-    /// Says that what is watched has changed: `StateAsked` follows when a NOTIFY may be sent (RS-18).
-    pub fn report_change(&mut self, id: SubscriptionId, now: Instant) {
-        self.on_theirs(id, now, |theirs, out| theirs.report_change(now, out));
-    }
-
-    /// A SUBSCRIBE that is for no subscription there is: refused, or told.
-    pub(super) fn handle_subscribe(
-        &mut self,
-        request: Request,
-        via: &Via,
-        source: Source,
-        user: Option<AuthenticatedUser>,
-        invite: Option<InviteId>,
-        now: Instant,
-    ) {
-        let packages = &self.subscriptions.packages;
-        if !packages.is_empty()
-            && let Err(refusal) = subscription::admit(packages.iter(), &request)
-        {
-            let (status, header) = (refusal.status(), refusal.header());
-            return self.refuse_statelessly(&request, via, &source, status, header);
-        }
-        self.tell(request, via, source, user, invite, now);
-    }
-
     /// A SUBSCRIBE or NOTIFY with a To tag, in a dialog that has no session.
     pub(super) fn handle_beside_sessions(
         &mut self,
@@ -344,41 +102,6 @@ impl Endpoint {
         match opened.filter(|_| request.method == Method::Notify) {
             Some(id) => self.handle_first_notify(id, request, via, source, now),
             None => self.tell(request, via, source, user, None, now),
-        }
-    }
-
-    /// The NOTIFY that makes the dialog of a SUBSCRIBE. One from another fork is refused. PRES-03.
-    fn handle_first_notify(
-        &mut self,
-        id: SubscriptionId,
-        request: Request,
-        via: &Via,
-        source: Source,
-        now: Instant,
-    ) {
-        let refused = match self.subscriptions.by_id.get(&id) {
-            Some(entry) if !is_for(entry, request.event().ok().as_ref()) => {
-                Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST)
-            }
-            Some(Entry {
-                place: Place::Opening(opening),
-                ..
-            }) => Dialog::of_notify(&request, opening.cseq).map_err(|_| Status::BAD_REQUEST),
-            Some(_) | None => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
-        };
-        match refused {
-            Ok(dialog) => {
-                let dialog = self.keep_dialog(dialog);
-                if let Some(usages) = self.subscriptions.usages_by_dialog.get_mut(&dialog) {
-                    usages.ids.push(id);
-                }
-                if let Some(entry) = self.subscriptions.by_id.get_mut(&id) {
-                    entry.place = Place::Dialog(dialog.clone());
-                    entry.event = request.event().unwrap_or(entry.event.clone());
-                }
-                self.handle_notify(id, &dialog, request, via, source, now);
-            }
-            Err(status) => self.refuse_statelessly(&request, via, &source, status, None),
         }
     }
 
@@ -412,108 +135,6 @@ impl Endpoint {
         }
     }
 
-    /// A NOTIFY of a subscription of ours: answered at once, and told.
-    fn handle_notify(
-        &mut self,
-        id: SubscriptionId,
-        dialog: &DialogId,
-        request: Request,
-        via: &Via,
-        source: Source,
-        now: Instant,
-    ) {
-        let Ok(state) = request.subscription_state() else {
-            let status = Status::BAD_REQUEST;
-            return self.refuse_statelessly(&request, via, &source, status, None);
-        };
-        let transaction = self.begin(&request, via, source, None, "", now);
-        self.reply(transaction, Reply::new(Status::OK), now);
-        self.refresh_target(dialog, request.headers.all(&Name::Contact));
-        self.events.push_back(Event::Notified {
-            subscription: id,
-            state: state.clone(),
-            request,
-        });
-        self.on_ours(id, now, |ours, out| ours.handle_notified(&state, now, out));
-    }
-
-    /// A SUBSCRIBE in a subscription of the peer: more time, or no more. PRES-17, PRES-18.
-    fn handle_refresh(
-        &mut self,
-        id: SubscriptionId,
-        dialog: &DialogId,
-        request: Request,
-        via: &Via,
-        source: Source,
-        now: Instant,
-    ) {
-        let Some(Entry {
-            side: Side::Theirs(_, package),
-            contact,
-            ..
-        }) = self.subscriptions.by_id.get(&id)
-        else {
-            return;
-        };
-        let granted = subscription::expires(&request).and_then(|expires| package.grant(expires));
-        let granted = match granted {
-            Ok(granted) => granted,
-            Err(refusal) => {
-                let (status, header) = (refusal.status(), refusal.header());
-                return self.refuse_statelessly(&request, via, &source, status, header);
-            }
-        };
-        let mut reply = Reply::new(Status::OK);
-        reply.contact = Some(contact.clone());
-        reply.headers.push((Name::Expires, granted.to_string()));
-        let transaction = self.begin(&request, via, source, None, "", now);
-        self.reply(transaction, reply, now);
-        self.refresh_target(dialog, request.headers.all(&Name::Contact));
-        self.on_theirs(id, now, |theirs, out| {
-            theirs.handle_refreshed(granted, now, out);
-        });
-    }
-
-    /// The final answer to a SUBSCRIBE or REFER of ours.
-    pub(super) fn handle_subscription_response(
-        &mut self,
-        id: SubscriptionId,
-        response: &Response,
-        now: Instant,
-    ) {
-        let Ok(cseq) = response.cseq() else { return };
-        let dialog = match self.subscriptions.by_id.get_mut(&id).map(|e| &mut e.place) {
-            // Credentials may have taken a number of their own.
-            Some(Place::Opening(opening)) => {
-                opening.cseq = opening.cseq.max(cseq.number);
-                None
-            }
-            Some(Place::Dialog(dialog)) => Some(dialog.clone()),
-            None => return,
-        };
-        if let Some(dialog) = dialog {
-            if let Some(dialog) = self.dialog_mut(&dialog) {
-                dialog.note_local(cseq.number);
-            }
-            if response.status.is_success() {
-                self.refresh_target(&dialog, response.headers.all(&Name::Contact));
-            }
-        }
-        let answer = Answer {
-            status: response.status,
-            expires: response.headers.expires().ok(),
-            min_expires: response.headers.min_expires().ok(),
-            retry_after: response.headers.retry_after().ok(),
-        };
-        let is_over = cseq.method == Method::Refer
-            && response.status.is_success()
-            && refer::is_without_subscription(response);
-        self.on_ours(id, now, |ours, out| match is_over {
-            true => ours.end(SubscriptionEnd::NotWanted, Next::Never, out),
-            false => ours.handle_answered(answer, now, out),
-        });
-    }
-
     /// The CSeq of a SUBSCRIBE, REFER or NOTIFY that is sent once more; none: the subscription is over.
     pub(super) fn next_cseq_of_subscription(&mut self, id: SubscriptionId) -> Option<u32> {
         let dialog = match &mut self.subscriptions.by_id.get_mut(&id)?.place {
@@ -524,36 +145,6 @@ impl Endpoint {
             }
         };
         self.dialog_mut(&dialog).map(Dialog::next_cseq)
-    }
-
-    pub(super) fn handle_subscription_failure(
-        &mut self,
-        id: SubscriptionId,
-        cause: Failure,
-        now: Instant,
-    ) {
-        self.on_ours(id, now, |ours, out| ours.handle_failed(cause, now, out));
-    }
-
-    pub(super) fn handle_notify_response(
-        &mut self,
-        id: SubscriptionId,
-        response: &Response,
-        now: Instant,
-    ) {
-        let status = response.status;
-        self.on_theirs(id, now, |theirs, out| {
-            theirs.handle_answered(status, now, out);
-        });
-    }
-
-    pub(super) fn handle_notify_failure(
-        &mut self,
-        id: SubscriptionId,
-        cause: Failure,
-        now: Instant,
-    ) {
-        self.on_theirs(id, now, |theirs, out| theirs.handle_failed(cause, out));
     }
 
     pub(super) fn handle_subscription_time(
@@ -597,167 +188,11 @@ impl Endpoint {
         usages.dialog = Some(dialog);
     }
 
-    fn on_ours(
-        &mut self,
-        id: SubscriptionId,
-        now: Instant,
-        act: impl FnOnce(&mut Subscriber, &mut Vec<subscriber::Action>),
-    ) {
-        let mut actions = Vec::new();
-        if let Some(Entry {
-            side: Side::Ours(ours, _),
-            ..
-        }) = self.subscriptions.by_id.get_mut(&id)
-        {
-            act(ours, &mut actions);
-        }
-        self.carry_out_of_ours(id, actions, now);
-    }
-
-    fn carry_out_of_ours(
-        &mut self,
-        id: SubscriptionId,
-        actions: Vec<subscriber::Action>,
-        now: Instant,
-    ) {
-        for action in actions {
-            match action {
-                subscriber::Action::Subscribe { expires } => {
-                    self.send_subscribe(id, expires, now);
-                }
-                subscriber::Action::End { cause, next } => {
-                    self.end_subscription(id, cause, next);
-                }
-            }
-        }
-        self.schedule_subscription(id);
-    }
-
-    fn on_theirs(
-        &mut self,
-        id: SubscriptionId,
-        now: Instant,
-        act: impl FnOnce(&mut Notifier, &mut Vec<notifier::Action>),
-    ) {
-        let mut actions = Vec::new();
-        if let Some(Entry {
-            side: Side::Theirs(theirs, _),
-            ..
-        }) = self.subscriptions.by_id.get_mut(&id)
-        {
-            act(theirs, &mut actions);
-        }
-        for action in actions {
-            match action {
-                notifier::Action::Notify(state, document) => {
-                    self.send_notify(id, &state, document, now);
-                }
-                notifier::Action::AskState(occasion) => {
-                    self.events.push_back(Event::StateAsked {
-                        subscription: id,
-                        occasion,
-                    });
-                }
-                notifier::Action::End(cause) => self.end_subscription(id, cause, Next::Never),
-            }
-        }
-        self.schedule_subscription(id);
-    }
-
-    fn send_subscribe(&mut self, id: SubscriptionId, expires: u32, now: Instant) {
-        let Some(Entry {
-            side: Side::Ours(_, headers),
-            place,
-            event,
-            contact,
-            ..
-        }) = self.subscriptions.by_id.get(&id)
-        else {
-            return;
-        };
-        let mut fields = vec![
-            (Name::Event, event.to_string()),
-            (Name::Expires, expires.to_string()),
-        ];
-        fields.extend(headers.iter().cloned());
-        match place {
-            Place::Opening(_) => self.send_opening(id, fields, now),
-            Place::Dialog(dialog) => {
-                let (dialog, contact) = (dialog.clone(), contact.clone());
-                let owner = Owner::Subscription(id);
-                self.send_in_dialog(
-                    &dialog,
-                    Method::Subscribe,
-                    owner,
-                    fields,
-                    None,
-                    contact,
-                    now,
-                );
-            }
-        }
-    }
-
-    /// Sends the SUBSCRIBE or REFER of a dialog that is not made yet.
-    fn send_opening(&mut self, id: SubscriptionId, fields: Vec<(Name, String)>, now: Instant) {
-        let Some(Entry {
-            place: Place::Opening(opening),
-            ..
-        }) = self.subscriptions.by_id.get_mut(&id)
-        else {
-            return;
-        };
-        opening.cseq = opening.cseq.saturating_add(1);
-        let mut request = opening.request.clone();
-        request.headers.extend(fields);
-        let identity = compose::Identity {
-            call_id: &opening.half.0,
-            from_tag: &opening.half.1,
-            cseq: opening.cseq,
-        };
-        let (request, contact) = compose::request(request, &identity, &self.config);
-        let next_hop = self.next_hop(&request);
-        self.start(request, Owner::Subscription(id), contact, &next_hop, now);
-    }
-
-    fn send_notify(
-        &mut self,
-        id: SubscriptionId,
-        state: &SubscriptionState,
-        document: Option<Document>,
-        now: Instant,
-    ) {
-        let Some(Entry {
-            place: Place::Dialog(dialog),
-            event,
-            contact,
-            ..
-        }) = self.subscriptions.by_id.get(&id)
-        else {
-            return;
-        };
-        let fields = vec![
-            (Name::Event, event.to_string()),
-            (Name::SubscriptionState, state.to_string()),
-        ];
-        let (dialog, contact) = (dialog.clone(), contact.clone());
-        let owner = Owner::Notify(id);
-        self.send_in_dialog(
-            &dialog,
-            Method::Notify,
-            owner,
-            fields,
-            document,
-            contact,
-            now,
-        );
-    }
-
     #[expect(
         clippy::too_many_arguments,
         reason = "the parts of one request, and the time"
     )]
-    fn send_in_dialog(
+    pub(super) fn send_in_dialog(
         &mut self,
         dialog: &DialogId,
         method: Method,
@@ -779,17 +214,8 @@ impl Endpoint {
         self.start(request, owner, Some(contact), &next_hop, now);
     }
 
-    fn opening(&mut self, request: OutgoingRequest) -> Place {
-        let half = (Text::from(self.new_call_id()), Text::from(self.new_tag()));
-        Place::Opening(Box::new(Opening {
-            request,
-            half,
-            cseq: 0,
-        }))
-    }
-
     /// Keeps a new subscription; if there is no room for it, says so, and it is not kept.
-    fn begin_subscription(
+    pub(super) fn begin_subscription(
         &mut self,
         id: SubscriptionId,
         side: Side,
@@ -836,7 +262,12 @@ impl Endpoint {
         true
     }
 
-    fn end_subscription(&mut self, id: SubscriptionId, cause: SubscriptionEnd, next: Next) {
+    pub(super) fn end_subscription(
+        &mut self,
+        id: SubscriptionId,
+        cause: SubscriptionEnd,
+        next: Next,
+    ) {
         let Some(entry) = self.subscriptions.by_id.remove(&id) else {
             return;
         };
@@ -859,7 +290,7 @@ impl Endpoint {
         self.tell_end(id, cause, next);
     }
 
-    fn forget_dialog_if_unused(&mut self, place: &Place) {
+    pub(super) fn forget_dialog_if_unused(&mut self, place: &Place) {
         if let Place::Dialog(dialog) = place
             && self.sessions.find(dialog).is_none()
             && let Some(usages) = self.subscriptions.usages_by_dialog.get(dialog)
@@ -869,23 +300,11 @@ impl Endpoint {
         }
     }
 
-    fn fail_subscription(&mut self, id: SubscriptionId, cause: Failure) {
+    pub(super) fn fail_subscription(&mut self, id: SubscriptionId, cause: Failure) {
         self.tell_end(id, SubscriptionEnd::Failed(cause), Next::Never);
     }
 
-    fn refuse_subscription(
-        &mut self,
-        id: SubscriptionId,
-        transaction: ServerTransactionId,
-        reply: Reply,
-        now: Instant,
-    ) {
-        let cause = SubscriptionEnd::Refused(reply.status);
-        self.respond(transaction, reply, now);
-        self.tell_end(id, cause, Next::Never);
-    }
-
-    fn tell_end(&mut self, id: SubscriptionId, cause: SubscriptionEnd, next: Next) {
+    pub(super) fn tell_end(&mut self, id: SubscriptionId, cause: SubscriptionEnd, next: Next) {
         self.events.push_back(Event::SubscriptionEnded {
             subscription: id,
             cause,
@@ -893,7 +312,7 @@ impl Endpoint {
         });
     }
 
-    fn schedule_subscription(&mut self, id: SubscriptionId) {
+    pub(super) fn schedule_subscription(&mut self, id: SubscriptionId) {
         if let Some(entry) = self.subscriptions.by_id.get_mut(&id) {
             let deadline = match &entry.side {
                 Side::Ours(ours, _) => ours.poll_timeout(),
@@ -904,7 +323,7 @@ impl Endpoint {
         }
     }
 
-    fn keep_dialog(&mut self, dialog: Dialog) -> DialogId {
+    pub(super) fn keep_dialog(&mut self, dialog: Dialog) -> DialogId {
         let id = dialog.id();
         let usages = self.subscriptions.usages_by_dialog.entry(id.clone());
         usages.or_default().dialog = Some(dialog);
@@ -912,7 +331,7 @@ impl Endpoint {
     }
 
     /// The dialog: that of the session in it, if there is one.
-    fn dialog_mut(&mut self, id: &DialogId) -> Option<&mut Dialog> {
+    pub(super) fn dialog_mut(&mut self, id: &DialogId) -> Option<&mut Dialog> {
         let session = self.sessions.find(id);
         match session.and_then(|session| self.sessions.get_mut(session)) {
             Some(Session::Invited(invited)) => Some(&mut invited.dialog),
@@ -924,7 +343,11 @@ impl Endpoint {
         }
     }
 
-    fn refresh_target<'a>(&mut self, id: &DialogId, contacts: impl Iterator<Item = &'a str>) {
+    pub(super) fn refresh_target<'a>(
+        &mut self,
+        id: &DialogId,
+        contacts: impl Iterator<Item = &'a str>,
+    ) {
         if let Ok(target) = dialog::contact(contacts)
             && let Some(dialog) = self.dialog_mut(id)
         {
@@ -948,7 +371,7 @@ impl Subscriptions {
 }
 
 /// Whether a request with this Event is for that subscription. RFC 6665 §8.2.1; RFC 3515 §2.4.6.
-fn is_for(entry: &Entry, event: Option<&EventPackage>) -> bool {
+pub(super) fn is_for(entry: &Entry, event: Option<&EventPackage>) -> bool {
     event.is_some_and(|event| {
         // Its number may have changed on the way to us, because of credentials.
         let is_opening = matches!(entry.place, Place::Opening(_));
@@ -957,7 +380,7 @@ fn is_for(entry: &Entry, event: Option<&EventPackage>) -> bool {
     })
 }
 
-fn event_of_refer(request: &Request) -> EventPackage {
+pub(super) fn event_of_refer(request: &Request) -> EventPackage {
     let number = request.cseq().map_or(0, |cseq| cseq.number);
     EventPackage::new(refer::PACKAGE).with_id(number.to_string())
 }

@@ -534,7 +534,7 @@ mod tests {
         assert_eq!(test.out(), []);
         test.notified("terminated;reason=timeout");
         let over = ended(SubscriptionEnd::Unsubscribed, Next::Never);
-        assert_eq!(test.out(), [over.clone()]);
+        assert_eq!(test.out(), std::slice::from_ref(&over));
 
         let mut test = Test::subscribe(3600);
         test.unsubscribe();
@@ -543,7 +543,7 @@ mod tests {
         test.answered(200, None);
         assert_eq!(test.out(), [Action::Subscribe { expires: 0 }]);
         test.answered(481, None);
-        assert_eq!(test.out(), [over.clone()]);
+        assert_eq!(test.out(), std::slice::from_ref(&over));
 
         let mut test = Test::subscribed();
         test.unsubscribe();
