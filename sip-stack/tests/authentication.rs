@@ -291,6 +291,30 @@ fn proxies_are_answered_within_their_dialog() {
     }
 }
 
+/// SIP-15. Requests that were challenged together count the uses of one nonce together.
+#[test]
+fn one_nonce_for_several_requests() {
+    let credentials = vec![credentials(CredentialScope::Realm("r".into()), "x")];
+    let mut net = Net::new(|config| config.credentials = credentials, |_| ());
+    for id in [1, 2] {
+        net.juliet
+            .endpoint
+            .request(RequestId::ours(id), message(), net.now);
+    }
+    for (request, expected) in net.juliet_sends().iter().zip(["r n 1", "r n 2"]) {
+        net.juliet_hears(challenge(
+            request,
+            Status::UNAUTHORIZED,
+            Name::WwwAuthenticate,
+            &[r#"Digest realm="r", nonce="n", qop="auth""#],
+        ));
+        assert_eq!(
+            summary(&net.juliet_sends()[0]),
+            format!("MESSAGE 2 {expected}")
+        );
+    }
+}
+
 /// SIP-15. Stale nonces are renewed, but not for ever, and not with the nonce that was stale.
 #[test]
 fn a_peer_that_always_says_stale_is_given_up() {

@@ -167,6 +167,19 @@ mod tests {
         assert_eq!(format!("{:?}", Secret::new("xyzzy")), "Secret(..)");
     }
 
+    proptest::proptest! {
+        /// SEC-14. Nothing that stands in a field breaks its readers, and what they read they write.
+        #[test]
+        fn whatever_is_read_is_written(text in r#"(Digest realm="r", nonce="n", uri="", username="u", response="x", )?(Digest |[a-z]{1,9}=|"|\\|[ ,=a-z<]|realm="r"|nonce="n"|qop="?auth"?|nc=00000001|cnonce=|username=|uri=|response=|algorithm=MD5-sess){0,24}"#) {
+            for challenge in Challenge::read_all(&text) {
+                proptest::prop_assert_eq!(Challenge::read_all(&challenge.to_string()), [challenge]);
+            }
+            for answer in Answer::read_all(&text) {
+                proptest::prop_assert_eq!(Answer::read_all(&answer.to_string()), [answer]);
+            }
+        }
+    }
+
     #[test]
     fn texts_are_compared_as_a_whole() {
         assert!(is_same("abc", "abc") && is_same("", ""));

@@ -289,9 +289,11 @@ fn is_from(domains: &[String], request: &Request) -> bool {
     let host = from
         .and_then(|uri| uri.host().map(ToString::to_string))
         .unwrap_or_default();
+    // The same domain, written in full.
+    let host = host.strip_suffix('.').unwrap_or(&host);
     domains
         .iter()
-        .any(|domain| domain.eq_ignore_ascii_case(&host))
+        .any(|domain| domain.eq_ignore_ascii_case(host))
 }
 
 /// Whether a proof for a request to `proven` is one for a request to `target`: proxies change the host, but must not make

@@ -250,8 +250,16 @@ impl Keyring {
         })
     }
 
-    fn keep(&mut self, request: &Request, session: Session) {
-        self.forget(request, session.challenger, &session.challenge.realm);
+    /// Goes on with this challenge from now on. Several requests may be challenged with one nonce, whose uses are then
+    /// counted together.
+    fn keep(&mut self, request: &Request, mut session: Session) {
+        let known = self.forget(request, session.challenger, &session.challenge.realm);
+        let same = known
+            .into_iter()
+            .find(|known| known.challenge.nonce == session.challenge.nonce);
+        if let Some(same) = same {
+            (session.count, session.cnonce) = (same.count, same.cnonce);
+        }
         let is_configured = self
             .credentials
             .get(session.credentials)
@@ -279,14 +287,16 @@ impl Keyring {
         }
     }
 
-    fn forget(&mut self, request: &Request, challenger: Challenger, realm: &str) {
+    fn forget(&mut self, request: &Request, challenger: Challenger, realm: &str) -> Vec<Session> {
+        let mut forgotten = Vec::new();
         for area in areas_of(request) {
             if let Some(sessions) = self.sessions_by_area.get_mut(&area) {
-                sessions.retain(|session| {
-                    session.challenger != challenger || session.challenge.realm != realm
-                });
+                forgotten.extend(sessions.extract_if(.., |session| {
+                    session.challenger == challenger && session.challenge.realm == realm
+                }));
             }
         }
+        forgotten
     }
 }
 
