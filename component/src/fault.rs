@@ -219,9 +219,10 @@ impl Fault {
     /// For messages whose MSRP connection did not come about, or is gone (T9, local causes).
     pub fn from_lost(cause: LostCause) -> Fault {
         let condition = match cause {
-            LostCause::NoAddress | LostCause::Unreachable | LostCause::UnusablePath => {
-                Condition::RemoteServerNotFound
-            }
+            LostCause::NoAddress
+            | LostCause::Unreachable
+            | LostCause::Untrusted
+            | LostCause::UnusablePath => Condition::RemoteServerNotFound,
             LostCause::NobodyCame | LostCause::BindUnanswered => Condition::RemoteServerTimeout,
             LostCause::BindRefused { status } => return Fault::from_msrp(status),
             LostCause::ConnectionEnded

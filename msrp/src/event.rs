@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{ByteRange, MsrpUri};
+use crate::{ByteRange, MsrpUri, sdp::Fingerprint};
 
 /// Who opens the connection. RFC 6135 §4.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub struct SessionConfig {
     pub role: Role,
     /// Bytes of the biggest message taken; bigger ones are refused with 413.
     pub max_size: u64,
+    /// From the peer's description: over TLS it must show the certificate with this fingerprint. `None`: one for its
+    /// host's name.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// A complete message waiting for its final response; unique within its session.
@@ -118,7 +121,10 @@ pub enum LostCause {
     /// None of the peer's addresses took the connection.
     #[error("no connection to the peer")]
     Unreachable,
-    /// The peer's path asks for something this node does not do (TLS, another transport).
+    /// The peer has not shown the certificate it should have (SEC-07).
+    #[error("the peer's certificate is not the one that was expected")]
+    Untrusted,
+    /// The peer's path asks for something this node does not do (another transport, or TLS where it is not set up).
     #[error("the peer's path cannot be used")]
     UnusablePath,
     /// Passive, and nobody connected in time.

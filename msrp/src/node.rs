@@ -6,8 +6,12 @@ mod connector;
 mod door;
 mod listener;
 mod lookups;
+mod outlet;
 mod reading;
 mod registry;
+mod tls;
+
+pub use tls::{ClientCertificates, TlsError, TlsSettings};
 
 use std::{
     io,
@@ -18,6 +22,7 @@ use std::{
 
 use thiserror::Error;
 use tokio::{
+    net::TcpListener,
     runtime::Handle,
     sync::{Notify, watch},
 };
@@ -31,20 +36,44 @@ use self::{
 };
 use crate::{
     Incoming, IncomingId, Limits, LostCause, MsrpUri, Outgoing, Report, Role, SendError,
-    SessionConfig, SessionEvent, session::SessionCore, uri::Scheme,
+    SessionConfig, SessionEvent, sdp::Fingerprint, session::SessionCore, uri::Scheme,
 };
 
 /// How a node listens and what it allows.
 #[derive(Debug, Clone, Default)]
 pub struct NodeConfig {
-    /// Addresses to listen on; port 0 takes a free one. May be empty for a node that only connects.
+    /// Addresses to listen on in the clear; port 0 takes a free one. May be empty for a node that only connects.
     pub listen: Vec<SocketAddr>,
-    /// Host and port put in our URIs; default: the first listener's. Needed if that one is `0.0.0.0` or `[::]`.
+    /// What TLS needs, and where it is listened for; `None`: no TLS.
+    pub tls: Option<Tls>,
+    /// What `mint` gives where both are listened for; the other is taken from peers that offer it.
+    pub preference: Preference,
+    /// Host and port put in our URIs; default: the first listener's. Needed if that one is `0.0.0.0` or `[::]`. Where
+    /// both are listened for the port is that of what is preferred.
     pub public: Option<(String, u16)>,
     /// Bytes of body per chunk, at least 2048. `None`: every message in one chunk, which some peers need.
     pub chunk_size: Option<usize>,
     /// Bounds on peers.
     pub limits: Limits,
+}
+
+/// TLS at a node.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Certificates.
+    pub settings: TlsSettings,
+    /// Addresses to listen on; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+}
+
+/// What a node that listens both in the clear and for TLS gives to peers that have not chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Preference {
+    /// `msrp`
+    #[default]
+    Clear,
+    /// `msrps`
+    Tls,
 }
 
 /// A node could not listen.
@@ -76,21 +105,22 @@ pub struct Node {
 impl Node {
     /// Listens. Must be called within a tokio runtime, which then runs the connections.
     pub async fn bind(config: NodeConfig) -> Result<Node, BindError> {
-        let listeners = listener::bind_all(&config.listen)?;
-        let local_addresses: Vec<SocketAddr> =
-            listeners.iter().map(|(_, address)| *address).collect();
-        let public = config.public.unwrap_or_else(|| {
-            let first = local_addresses.first();
-            first.map_or_else(
-                || ("localhost".to_owned(), DEFAULT_PORT),
-                |address| (address.ip().to_string(), address.port()),
-            )
+        let clear = listener::bind_all(&config.listen)?;
+        let (tls, secure) = match config.tls {
+            Some(tls) => (Some(tls.settings), listener::bind_all(&tls.listen)?),
+            None => (None, Vec::new()),
+        };
+        let authorities = Authorities::new(&clear, &secure, config.preference, config.public);
+        let local_addresses = [&clear, &secure].map(|listeners| {
+            let addresses = listeners.iter().map(|(_, address)| *address);
+            addresses.collect::<Vec<SocketAddr>>()
         });
         let shared = Arc::new(Shared {
             chunk_size: config.chunk_size,
             lookups: Lookups::new(config.limits.lookups),
             limits: Arc::new(config.limits),
-            public,
+            authorities,
+            tls,
             runtime: Handle::current(),
             registry: Registry::default(),
             waiting: Waiting::default(),
@@ -99,8 +129,11 @@ impl Node {
             sources: Arc::default(),
             closing: watch::Sender::new(false),
         });
-        for (listener, _) in listeners {
-            tokio::spawn(listener::run(listener, shared.clone()));
+        for (listener, _) in clear {
+            tokio::spawn(listener::run(listener, None, shared.clone()));
+        }
+        for (listener, _) in secure {
+            tokio::spawn(listener::run(listener, shared.tls.clone(), shared.clone()));
         }
         tokio::spawn(door::run(shared.clone()));
         let owner = Arc::new(Owner {
@@ -110,22 +143,49 @@ impl Node {
         Ok(Node { owner })
     }
 
-    /// What is listened on, real ports in place of 0.
+    /// What is listened on, real ports in place of 0: first in the clear, then for TLS.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
-        self.owner.local_addresses.clone()
+        self.owner.local_addresses.concat()
     }
 
-    /// A fresh URI for a session at this node (MSRP-01). Its id is reserved until the session is opened, for
+    /// What peers can connect with, the preferred first; never empty.
+    pub fn schemes(&self) -> Vec<Scheme> {
+        let authorities = &self.owner.shared.authorities;
+        [Some(&authorities.first), authorities.second.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|authority| authority.scheme)
+            .collect()
+    }
+
+    /// Of the certificate we show over TLS, for our descriptions (SEC-07).
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        let tls = self.owner.shared.tls.as_ref();
+        tls.map(TlsSettings::fingerprint)
+    }
+
+    /// A fresh URI of the preferred scheme for a session at this node (MSRP-01). Its id is reserved until the session is opened, for
     /// `Limits::reservation` at most: a peer that is told the URI and connects before `open` waits for it instead of
     /// getting 481.
     pub fn mint(&self) -> MsrpUri {
+        self.mint_at(&self.owner.shared.authorities.first)
+    }
+
+    /// As `mint`, for a peer that has chosen the scheme; `None`: we do not listen for it, so the peer's offer is to be
+    /// refused (SEC-07).
+    pub fn mint_for(&self, scheme: Scheme) -> Option<MsrpUri> {
+        let Authorities { first, second } = &self.owner.shared.authorities;
+        let mut both = [Some(first), second.as_ref()].into_iter().flatten();
+        let authority = both.find(|authority| authority.scheme == scheme)?;
+        Some(self.mint_at(authority))
+    }
+
+    fn mint_at(&self, authority: &Authority) -> MsrpUri {
         let Shared {
-            public: (host, port),
-            registry,
-            limits,
-            ..
+            registry, limits, ..
         } = &*self.owner.shared;
-        let uri = MsrpUri::mint(Scheme::Msrp, host, *port, &mut rand::rng());
+        let Authority { scheme, host, port } = authority;
+        let uri = MsrpUri::mint(*scheme, host, *port, &mut rand::rng());
         registry.reserve(uri.session_id(), now(), limits);
         uri
     }
@@ -140,13 +200,14 @@ impl Node {
     pub fn open(&self, session: SessionConfig, inbox: impl Inbox) -> Session {
         let shared = &self.owner.shared;
         let (role, target) = (session.role, session.remote.first().cloned());
+        let fingerprint = session.fingerprint;
         let core = SessionCore::new(
             session,
             shared.limits.clone(),
             shared.chunk_size,
             &mut rand::rng(),
         );
-        let door = Arc::new(Door::new(core, Box::new(inbox)));
+        let door = Arc::new(Door::new(core, fingerprint, Box::new(inbox)));
         shared.registry.register(door.clone());
         match role {
             Role::Passive => shared.wait(&door, now() + shared.limits.first_request),
@@ -213,7 +274,8 @@ const DEFAULT_PORT: u16 = 2855;
 
 struct Owner {
     shared: Arc<Shared>,
-    local_addresses: Vec<SocketAddr>,
+    /// In the clear, for TLS.
+    local_addresses: [Vec<SocketAddr>; 2],
 }
 
 impl Drop for Owner {
@@ -226,7 +288,8 @@ impl Drop for Owner {
 struct Shared {
     limits: Arc<Limits>,
     chunk_size: Option<usize>,
-    public: (String, u16),
+    authorities: Authorities,
+    tls: Option<TlsSettings>,
     runtime: Handle,
     registry: Registry,
     lookups: Lookups,
@@ -236,6 +299,63 @@ struct Shared {
     sources: Arc<Sources>,
     /// Every task holds a receiver and ends when it says so.
     closing: watch::Sender<bool>,
+}
+
+/// Where peers reach us, the preferred way first.
+struct Authorities {
+    first: Authority,
+    second: Option<Authority>,
+}
+
+struct Authority {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+}
+
+impl Authorities {
+    fn new(
+        clear: &[(TcpListener, SocketAddr)],
+        secure: &[(TcpListener, SocketAddr)],
+        preference: Preference,
+        public: Option<(String, u16)>,
+    ) -> Authorities {
+        let of = |scheme, listeners: &[(TcpListener, SocketAddr)]| {
+            let (_, address) = listeners.first()?;
+            Some(Authority {
+                scheme,
+                host: address.ip().to_string(),
+                port: address.port(),
+            })
+        };
+        let (clear, secure) = (of(Scheme::Msrp, clear), of(Scheme::Msrps, secure));
+        let (first, second) = match (clear, secure, preference) {
+            (Some(clear), Some(secure), Preference::Clear) => (clear, Some(secure)),
+            (Some(clear), Some(secure), Preference::Tls) => (secure, Some(clear)),
+            (Some(only), None, _) | (None, Some(only), _) => (only, None),
+            (None, None, _) => {
+                let nowhere = Authority {
+                    scheme: Scheme::Msrp,
+                    host: "localhost".to_owned(),
+                    port: DEFAULT_PORT,
+                };
+                (nowhere, None)
+            }
+        };
+        let Some((host, port)) = public else {
+            return Authorities { first, second };
+        };
+        let second = second.map(|second| Authority {
+            host: host.clone(),
+            ..second
+        });
+        let first = Authority {
+            host,
+            port,
+            ..first
+        };
+        Authorities { first, second }
+    }
 }
 
 impl Shared {

@@ -1,9 +1,11 @@
 //! MSRP in session descriptions: offers and answers. RFC 4975 §8, RFC 6135, RFC 3264 §6.
 
 mod description;
+mod fingerprint;
 mod writing;
 
 pub use description::{MediaLine, SdpError, SessionDescription};
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use writing::{LocalMedia, Origin, answer, offer};
 
 use crate::{MsrpUri, Role};
@@ -52,6 +54,8 @@ pub struct MsrpMedia {
     pub direction: Direction,
     /// Of the media line; 9 if the peer connects.
     pub port: u16,
+    /// Of the certificate the peer shows over TLS; `None` also if it is made in a way we cannot compare.
+    pub fingerprint: Option<Fingerprint>,
     /// As written: `TCP/MSRP` or `TCP/TLS/MSRP`.
     pub proto: String,
     /// From the media's or session's `c=`; the path decides, not this.

@@ -45,6 +45,7 @@ fn an_address_of_six_and_a_room() {
     let media = LocalMedia {
         setup: Setup::Active,
         chatroom: Some(features.into()),
+        fingerprint: None,
         accept_wrapped_types: vec![],
         max_size: None,
         ..media()
@@ -202,5 +203,6 @@ fn media() -> LocalMedia {
         accept_wrapped_types: vec!["text/html".to_owned()],
         max_size: Some(20_000),
         chatroom: None,
+        fingerprint: None,
     }
 }

@@ -608,6 +608,7 @@ impl Side {
             remote: vec![THEIRS.parse().unwrap()],
             role,
             max_size: 1000,
+            fingerprint: None,
         };
         let mut side = Side {
             core: SessionCore::new(config, Arc::new(limits), chunk_size, &mut rng),

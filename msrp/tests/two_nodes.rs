@@ -555,6 +555,7 @@ fn open(node: &Node, local: MsrpUri, remote: MsrpUri, role: Role) -> End {
         remote: vec![remote],
         role,
         max_size: 1_000_000,
+        fingerprint: None,
     };
     End {
         session: node.open(config, Door(sender)),

@@ -58,6 +58,7 @@ impl Task {
                     remote: path,
                     role,
                     max_size: self.ports.max_size,
+                    fingerprint: None,
                 };
                 wire.session = Some(self.ports.msrp.open(config, inbox));
             }

@@ -160,6 +160,7 @@ fn media(max_size: u64) -> LocalMedia {
         max_size: Some(max_size),
         setup: Setup::ActPass,
         chatroom: None,
+        fingerprint: None,
     }
 }
 

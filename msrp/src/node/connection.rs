@@ -1,4 +1,4 @@
-//! Shell: one TCP connection. Reads, hands what came to the sessions' cores, writes what they have queued; one write
+//! Shell: one connection, over TCP or TLS. Reads, hands what came to the sessions' cores, writes what they have queued; one write
 //! for everything that waits. While nothing is under way it holds no buffer.
 
 use std::{
@@ -12,27 +12,29 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
-    net::{
-        TcpStream,
-        tcp::{ReadHalf, WriteHalf},
-    },
+    io::AsyncRead,
+    net::TcpStream,
     sync::{Notify, watch},
-    time::sleep_until,
+    time::{sleep_until, timeout},
 };
+use tokio_rustls::TlsStream;
 use tracing::{debug, info, trace};
 
 use super::{
-    Shared,
+    Shared, TlsSettings,
     door::Door,
     listener::Place,
     lock, now,
+    outlet::Outlet,
     reading::read,
     registry::{Found, Hold},
+    tls::Shown,
 };
 use crate::{
     Limits, LostCause, Outgoing, Role, SendError, SessionEvent,
     codec::{Decoder, Flag, Head, Method, Part, Start},
     session::{Outbound, Output, refuse},
+    uri::Scheme,
 };
 
 /// Segments per write.
@@ -47,6 +49,29 @@ pub(super) struct Connection {
     inner: Mutex<Inner>,
     something_waits: Notify,
     limits: Arc<Limits>,
+    security: Security,
+}
+
+/// What a connection's bytes travel on.
+pub(super) enum Wire {
+    Clear(TcpStream),
+    /// With what the peer has shown of itself.
+    Tls(Box<TlsStream<TcpStream>>, Shown),
+}
+
+/// What is known of who is at the other end.
+enum Security {
+    Clear,
+    Tls(Shown),
+}
+
+/// Whether a session may use a connection that its peer has made.
+enum Suitability {
+    Suits,
+    /// It is for the other scheme; nothing more is known.
+    WrongScheme,
+    /// The certificate is not the one in the peer's description (SEC-07).
+    Impostor,
 }
 
 struct Inner {
@@ -69,12 +94,40 @@ enum Life {
 
 /// A peer has connected.
 pub(super) fn accept(stream: TcpStream, peer: SocketAddr, place: Place, shared: &Arc<Shared>) {
-    start(stream, peer, Some(place), shared);
+    start(Wire::Clear(stream), peer, Some(place), shared);
+}
+
+/// A peer has connected and has the time for its first request to agree on TLS.
+pub(super) async fn accept_tls(
+    tls: TlsSettings,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+    shared: Arc<Shared>,
+) {
+    let mut closing = shared.closing.subscribe();
+    let handshake = timeout(shared.limits.first_request, tls.accept(stream));
+    let outcome = tokio::select! {
+        outcome = handshake => outcome,
+        _ = closing.wait_for(|closing| *closing) => return,
+    };
+    match outcome {
+        Ok(Ok((stream, shown))) => {
+            start(
+                Wire::Tls(Box::new(stream), shown),
+                peer,
+                Some(place),
+                &shared,
+            );
+        }
+        Ok(Err(error)) => debug!(%peer, %error, "no TLS with a peer that connected"),
+        Err(_) => debug!(%peer, "no TLS in time"),
+    }
 }
 
 /// Runs the connection in a task of its own.
 pub(super) fn start(
-    stream: TcpStream,
+    wire: Wire,
     peer: SocketAddr,
     place: Option<Place>,
     shared: &Arc<Shared>,
@@ -90,11 +143,15 @@ pub(super) fn start(
         }),
         something_waits: Notify::new(),
         limits: shared.limits.clone(),
+        security: match &wire {
+            Wire::Clear(_) => Security::Clear,
+            Wire::Tls(_, shown) => Security::Tls(*shown),
+        },
     });
     let closing = shared.closing.subscribe();
     let task = run(
         connection.clone(),
-        stream,
+        wire,
         peer,
         place,
         closing,
@@ -166,7 +223,7 @@ impl Connection {
 
 async fn run(
     connection: Arc<Connection>,
-    mut stream: TcpStream,
+    wire: Wire,
     peer: SocketAddr,
     place: Option<Place>,
     mut closing: watch::Receiver<bool>,
@@ -186,18 +243,15 @@ async fn run(
             events: Vec::new(),
             blocked_since: None,
             is_ours: place.is_none(),
+            has_impostor: false,
         };
-        // Sends nothing that waits for an acknowledgement first; failing that, it is merely slower.
-        let _ = stream.set_nodelay(true);
-        let (reader, writer) = stream.split();
-        let work = pin!(work.run(reader, writer));
+        let work = pin!(work.run_over(wire));
         tokio::select! {
             biased;
             _ = closing.wait_for(|closing| *closing) => LostCause::Closed,
             cause = work => cause,
         }
     };
-    drop(stream);
     debug!(%peer, %cause, "disconnected");
     end(&connection, cause, &shared);
     drop(place);
@@ -241,6 +295,8 @@ struct Task<'a> {
     blocked_since: Option<Instant>,
     /// We have connected, the peer has not.
     is_ours: bool,
+    /// The peer has named a session that is not its own: nothing more is heard of it.
+    has_impostor: bool,
 }
 
 /// A request from its start, or the beginning of one.
@@ -259,6 +315,8 @@ struct Early {
 /// Whom a request or response is for.
 enum Addressee {
     Session(Arc<Door>),
+    /// A session whose peer this is not.
+    Betrayed(Arc<Door>),
     /// Nobody yet.
     Reserved(Hold),
     /// Nobody; the status is for requests.
@@ -272,13 +330,36 @@ enum Woken {
 }
 
 impl Task<'_> {
-    async fn run(mut self, mut reader: ReadHalf<'_>, writer: WriteHalf<'_>) -> LostCause {
+    async fn run_over(self, wire: Wire) -> LostCause {
+        // Sends nothing that waits for an acknowledgement first; failing that, it is merely slower.
+        match wire {
+            Wire::Clear(mut stream) => {
+                let _ = stream.set_nodelay(true);
+                let (reader, writer) = stream.split();
+                self.run(reader, writer).await
+            }
+            Wire::Tls(stream, _) => {
+                let _ = stream.get_ref().0.set_nodelay(true);
+                let (reader, writer) = tokio::io::split(*stream);
+                self.run(reader, writer).await
+            }
+        }
+    }
+
+    async fn run(
+        mut self,
+        mut reader: impl AsyncRead + Unpin,
+        mut writer: impl Outlet,
+    ) -> LostCause {
         let mut timer = pin!(sleep_until(tokio::time::Instant::now()));
         loop {
             if let Err(cause) = self.resume() {
                 return cause;
             }
-            if let Err(error) = self.write(&writer) {
+            if self.has_impostor {
+                return LostCause::Untrusted;
+            }
+            if let Err(error) = self.write(&mut writer) {
                 debug!(peer = %self.peer, %error, "cannot write");
                 return LostCause::ConnectionEnded;
             }
@@ -317,14 +398,23 @@ impl Task<'_> {
     }
 
     /// Writes what waits, as far as the socket takes it.
-    fn write(&mut self, writer: &WriteHalf<'_>) -> io::Result<()> {
+    fn write(&mut self, writer: &mut impl Outlet) -> io::Result<()> {
         let mut guard = lock(&self.connection.inner);
         let inner = &mut *guard;
         loop {
             inner.make_chunks();
             if inner.outbound.is_empty() {
-                self.blocked_since = None;
-                return Ok(());
+                return match writer.try_flush() {
+                    Ok(()) => {
+                        self.blocked_since = None;
+                        Ok(())
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.blocked_since.get_or_insert_with(now);
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
             }
             let mut slices = [io::IoSlice::new(&[]); SLICES];
             let used = inner.outbound.slices(&mut slices);
@@ -373,7 +463,7 @@ impl Task<'_> {
         let inner = &mut *guard;
         let now = now();
         let mut out = Vec::new();
-        while self.held_back.is_none() {
+        while self.held_back.is_none() && !self.has_impostor {
             let part = match self.decoder.decode(&mut self.buffer) {
                 Ok(Some(part)) => part,
                 Ok(None) => break,
@@ -480,6 +570,18 @@ impl Task<'_> {
                     .extend(out.drain(..).map(|output| (door.clone(), output)));
                 end.is_none().then_some(door)
             }
+            Addressee::Betrayed(door) => {
+                info!(peer = %self.peer, "connection closed: its certificate is not the session's");
+                let mut core = lock(door.core());
+                if !door.is_settled() {
+                    core.handle_lost(LostCause::Untrusted, &mut inner.outbound, out);
+                }
+                drop(core);
+                self.events
+                    .extend(out.drain(..).map(|output| (door.clone(), output)));
+                self.has_impostor = true;
+                None
+            }
             Addressee::Reserved(hold) => {
                 let is_alone = matches!(inner.life, Life::Unused { .. }) && !self.is_ours;
                 let can_stand_aside =
@@ -535,14 +637,31 @@ impl Task<'_> {
             }
             // The peer connects to us only if we are passive.
             Found::Session(door) if door.role() == Role::Passive && !door.is_settled() => {
-                match self.connection.attach_within(inner, &door) {
-                    true => Addressee::Session(door),
-                    false => Addressee::Nobody(481),
+                match self.suitability(&door) {
+                    Suitability::Suits if self.connection.attach_within(inner, &door) => {
+                        Addressee::Session(door)
+                    }
+                    Suitability::Suits | Suitability::WrongScheme => Addressee::Nobody(481),
+                    Suitability::Impostor => Addressee::Betrayed(door),
                 }
             }
             Found::Session(_) => Addressee::Nobody(506),
             Found::Reserved(hold) => Addressee::Reserved(hold),
             Found::Nothing => Addressee::Nobody(481),
+        }
+    }
+
+    fn suitability(&self, door: &Door) -> Suitability {
+        let (scheme, tls) = (door.local().scheme(), self.shared.tls.as_ref());
+        match (scheme, &self.connection.security, tls) {
+            (Scheme::Msrp, Security::Clear, _) => Suitability::Suits,
+            (Scheme::Msrps, Security::Tls(shown), Some(tls)) => {
+                match tls.suits(shown, door.fingerprint()) {
+                    true => Suitability::Suits,
+                    false => Suitability::Impostor,
+                }
+            }
+            (Scheme::Msrp | Scheme::Msrps, _, _) => Suitability::WrongScheme,
         }
     }
 

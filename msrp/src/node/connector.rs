@@ -6,19 +6,29 @@ use std::{
 };
 
 use tokio::{net::TcpStream, time::timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{
     Shared,
-    connection::{self, Connection},
+    connection::{self, Connection, Wire},
     door::Door,
     lock,
 };
-use crate::{LostCause, MsrpUri, uri::Scheme};
+use crate::{LostCause, MsrpUri, sdp::Fingerprint, uri::Scheme};
 
-/// Connections we made, by the peer's host and port.
+/// Connections we made, by whom they lead to.
 #[derive(Default)]
-pub(super) struct Peers(Mutex<HashMap<(String, u16), Arc<Peer>>>);
+pub(super) struct Peers(Mutex<HashMap<Address, Arc<Peer>>>);
+
+/// Where to, how, and over TLS whose certificate: a connection is used again only where all are the same.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Address {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+    /// `None` also for a certificate that is valid for the host's name.
+    fingerprint: Option<Fingerprint>,
+}
 
 /// One connection at a time is made to a peer; sessions that want it meanwhile wait for that one.
 #[derive(Default)]
@@ -44,11 +54,19 @@ async fn connect(
     door: &Arc<Door>,
     shared: &Arc<Shared>,
 ) -> Result<(), LostCause> {
-    let (host, port) = target
-        .filter(|uri| uri.scheme() == Scheme::Msrp && uri.is_tcp())
-        .and_then(|uri| Some((uri.host().to_owned(), uri.port()?)))
+    // A session that is to be secure does not go on in the clear (SEC-07).
+    let scheme = door.local().scheme();
+    let key = target
+        .filter(|uri| uri.scheme() == scheme && uri.is_tcp())
+        .and_then(|uri| {
+            Some(Address {
+                scheme,
+                host: uri.host().to_owned(),
+                port: uri.port()?,
+                fingerprint: door.fingerprint().filter(|_| scheme == Scheme::Msrps),
+            })
+        })
         .ok_or(LostCause::UnusablePath)?;
-    let key = (host, port);
     let peer = lock(&shared.peers.0)
         .entry(key.clone())
         .or_default()
@@ -72,12 +90,15 @@ async fn connect(
     outcome
 }
 
-async fn open(
-    (host, port): &(String, u16),
-    shared: &Arc<Shared>,
-) -> Result<Arc<Connection>, LostCause> {
+async fn open(peer: &Address, shared: &Arc<Shared>) -> Result<Arc<Connection>, LostCause> {
     let patience = shared.limits.connect;
-    let addresses = match timeout(patience, shared.lookups.addresses(host, *port)).await {
+    let tls = match (peer.scheme, &shared.tls) {
+        (Scheme::Msrp, _) => None,
+        (Scheme::Msrps, Some(tls)) => Some(tls),
+        (Scheme::Msrps, None) => return Err(LostCause::UnusablePath),
+    };
+    let lookup = shared.lookups.addresses(&peer.host, peer.port);
+    let addresses = match timeout(patience, lookup).await {
         Ok(Ok(addresses)) => addresses,
         Ok(Err(_)) | Err(_) => return Err(LostCause::NoAddress),
     };
@@ -87,8 +108,26 @@ async fn open(
     for address in addresses {
         match timeout(patience, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                let connection = connection::start(stream, address, None, shared);
-                return Ok(connection);
+                let Some(tls) = tls else {
+                    return Ok(connection::start(
+                        Wire::Clear(stream),
+                        address,
+                        None,
+                        shared,
+                    ));
+                };
+                let handshake = tls.connect(stream, &peer.host, peer.fingerprint);
+                return match timeout(patience, handshake).await {
+                    Ok(Ok((stream, shown))) => {
+                        let wire = Wire::Tls(Box::new(stream), shown);
+                        Ok(connection::start(wire, address, None, shared))
+                    }
+                    Ok(Err(error)) => {
+                        warn!(host = peer.host, %address, %error, "no TLS with the peer");
+                        Err(LostCause::Untrusted)
+                    }
+                    Err(_) => Err(LostCause::Unreachable),
+                };
             }
             Ok(Err(error)) => debug!(%address, %error, "cannot connect"),
             Err(_) => debug!(%address, "no connection in time"),

@@ -9,6 +9,7 @@ use std::{
 use super::{Inbox, Shared, connection::Connection, lock, now};
 use crate::{
     IncomingId, LostCause, MsrpUri, Outgoing, Report, Role, SendError,
+    sdp::Fingerprint,
     session::{Outbound, Output, SessionCore},
 };
 
@@ -17,16 +18,23 @@ use crate::{
 pub(super) struct Door {
     local: MsrpUri,
     role: Role,
+    /// Of the certificate its peer must show over TLS.
+    fingerprint: Option<Fingerprint>,
     core: Mutex<SessionCore>,
     inbox: Mutex<Option<Box<dyn Inbox>>>,
     connection: OnceLock<Arc<Connection>>,
 }
 
 impl Door {
-    pub(super) fn new(core: SessionCore, inbox: Box<dyn Inbox>) -> Door {
+    pub(super) fn new(
+        core: SessionCore,
+        fingerprint: Option<Fingerprint>,
+        inbox: Box<dyn Inbox>,
+    ) -> Door {
         Door {
             local: core.local().clone(),
             role: core.role(),
+            fingerprint,
             core: Mutex::new(core),
             inbox: Mutex::new(Some(inbox)),
             connection: OnceLock::new(),
@@ -35,6 +43,10 @@ impl Door {
 
     pub(super) fn local(&self) -> &MsrpUri {
         &self.local
+    }
+
+    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.fingerprint
     }
 
     pub(super) fn role(&self) -> Role {

@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tracing::{debug, warn};
 
-use super::{BindError, Shared, connection, lock};
+use super::{BindError, Shared, TlsSettings, connection, lock};
 use crate::Limits;
 
 /// Thousands of peers may come at once; each that finds the queue full waits a second.
@@ -50,7 +50,8 @@ fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
+/// `tls`: what connections begin with; `None`: they are in the clear.
+pub(super) async fn run(listener: TcpListener, tls: Option<TlsSettings>, shared: Arc<Shared>) {
     let mut closing = shared.closing.subscribe();
     loop {
         let accepted = tokio::select! {
@@ -59,9 +60,13 @@ pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
         };
         match accepted {
             Ok((stream, peer)) => match shared.sources.admit(peer.ip(), &shared.limits) {
-                Some(place) => {
-                    connection::accept(stream, peer, place, &shared);
-                }
+                Some(place) => match tls.clone() {
+                    Some(tls) => {
+                        let task = connection::accept_tls(tls, stream, peer, place, shared.clone());
+                        shared.runtime.spawn(task);
+                    }
+                    None => connection::accept(stream, peer, place, &shared),
+                },
                 None => debug!(%peer, "connection refused: too many"),
             },
             Err(error) if is_of_one_connection(&error) => {}

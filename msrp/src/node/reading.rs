@@ -3,10 +3,7 @@
 use std::{cell::RefCell, future::poll_fn, io, pin::Pin, task::Poll};
 
 use bytes::BytesMut;
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::tcp::ReadHalf,
-};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// Bytes per read; one buffer per thread serves all connections.
 const READ: usize = 64 << 10;
@@ -16,7 +13,10 @@ thread_local! {
 }
 
 /// Appends what there is to the buffer, which so never holds more memory than was read. 0 at the end of the stream.
-pub(super) async fn read(reader: &mut ReadHalf<'_>, buffer: &mut BytesMut) -> io::Result<usize> {
+pub(super) async fn read(
+    reader: &mut (impl AsyncRead + Unpin),
+    buffer: &mut BytesMut,
+) -> io::Result<usize> {
     poll_fn(|context| {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut filled = ReadBuf::new(scratch);

@@ -3,8 +3,8 @@
 use sdp_types::{Attribute, Media, Session};
 use thiserror::Error;
 
-use super::{Direction, MsrpMedia, Setup, TCP_MSRP, TLS_MSRP};
-use crate::MsrpUri;
+use super::{Direction, Fingerprint, MsrpMedia, Setup, TCP_MSRP, TLS_MSRP};
+use crate::{MsrpUri, uri::Scheme};
 
 /// A session description as received. All its media lines are kept, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,13 +58,24 @@ impl SessionDescription {
     /// The first media line for MSRP over TCP that can be used, with its place among all: not declined, with a path,
     /// and not for a file transfer (MSRP-27).
     pub fn msrp(&self) -> Option<(usize, MsrpMedia)> {
+        self.msrp_over(&[Scheme::Msrp])
+    }
+
+    /// As `msrp`, over what is among `schemes`: a media line for TLS is taken as such or not at all (SEC-07).
+    pub fn msrp_over(&self, schemes: &[Scheme]) -> Option<(usize, MsrpMedia)> {
         let mut medias = self.session.medias.iter().enumerate();
         medias.find_map(|(index, media)| {
-            let is_usable = media.proto.eq_ignore_ascii_case(TCP_MSRP)
+            let scheme = if media.proto.eq_ignore_ascii_case(TLS_MSRP) {
+                Scheme::Msrps
+            } else {
+                Scheme::Msrp
+            };
+            let is_usable = schemes.contains(&scheme)
                 && media.port != 0
                 && self.value(media, "file-selector").is_none();
             let msrp = self.msrp_of(media).filter(|_| is_usable)?;
-            Some((index, msrp))
+            let is_secure = msrp.path.iter().all(|uri| uri.scheme() == Scheme::Msrps);
+            (scheme == Scheme::Msrp || is_secure).then_some((index, msrp))
         })
     }
 
@@ -132,9 +143,23 @@ impl SessionDescription {
                 .map(|features| words(features).map(str::to_owned).collect()),
             direction: self.direction(media),
             port: media.port,
+            fingerprint: self.fingerprint(media),
             proto: media.proto.clone(),
             host: connection.map(|connection| connection.connection_address.clone()),
         })
+    }
+
+    /// The first that can be compared: the media's, else the session's.
+    fn fingerprint(&self, media: &Media) -> Option<Fingerprint> {
+        let attributes = media.attributes.iter().chain(&self.session.attributes);
+        attributes
+            .filter(|attribute| {
+                attribute
+                    .attribute
+                    .trim()
+                    .eq_ignore_ascii_case("fingerprint")
+            })
+            .find_map(|attribute| attribute.value.as_deref()?.parse().ok())
     }
 
     /// The media's attribute, else the session's.

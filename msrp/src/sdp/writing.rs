@@ -5,7 +5,7 @@ use std::{
     net::Ipv6Addr,
 };
 
-use super::{SessionDescription, Setup, TCP_MSRP, TLS_MSRP, answer_role};
+use super::{Fingerprint, SessionDescription, Setup, TCP_MSRP, TLS_MSRP, answer_role};
 use crate::{MsrpUri, Role, uri::Scheme};
 
 /// RFC 4145 §4.1: the port of a side that connects itself.
@@ -33,6 +33,8 @@ pub struct LocalMedia {
     pub max_size: Option<u64>,
     /// Features of our chat room, or, towards one, those we know. `None`: no room (RFC 7701 §8).
     pub chatroom: Option<Vec<String>>,
+    /// Of the certificate we show; written only beside an `msrps` URI.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// An offer with one MSRP session.
@@ -111,6 +113,9 @@ fn msrp_media(text: &mut String, local: &MsrpUri, media: &LocalMedia, setup: Set
         put(text, format_args!("a=accept-wrapped-types:{types}\r\n"));
     }
     put(text, format_args!("a=setup:{setup}\r\n"));
+    if let (Scheme::Msrps, Some(fingerprint)) = (local.scheme(), media.fingerprint) {
+        put(text, format_args!("a=fingerprint:{fingerprint}\r\n"));
+    }
     if let Some(size) = media.max_size {
         put(text, format_args!("a=max-size:{size}\r\n"));
     }

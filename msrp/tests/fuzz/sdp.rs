@@ -32,6 +32,7 @@ pub fn run(data: &[u8]) {
         accept_wrapped_types: vec!["text/plain".to_owned()],
         max_size: Some(1000),
         chatroom: Some(Vec::new()),
+        fingerprint: None,
     };
     let Some((index, msrp)) = offered.msrp() else {
         return;

@@ -132,6 +132,7 @@ impl Play {
                 remote: vec![THEIRS.parse().unwrap()],
                 role: choices.of(&[Role::Passive, Role::Active]),
                 max_size: MAX_SIZE,
+                fingerprint: None,
             };
             Side {
                 core: SessionCore::new(config, Arc::clone(&limits), chunk_size, &mut rng),

@@ -112,6 +112,7 @@ fn ours() -> LocalMedia {
         max_size: Some(MAX_SIZE),
         setup: Setup::ActPass,
         chatroom: None,
+        fingerprint: None,
     }
 }
 

@@ -248,6 +248,7 @@ impl User {
             remote: peer.path,
             role: peer.role,
             max_size: media::MAX_SIZE,
+            fingerprint: None,
         };
         let inbox = ChatInbox {
             chat: id,
