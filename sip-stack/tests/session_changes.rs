@@ -1,10 +1,11 @@
 //! What changes and refreshes a session, and reliable provisional responses, in virtual time. Nothing sleeps.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use stox_sip::{
     Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId, Limits,
     Listener, LocalContact, Message, Method, Name, NameAddr, Reply, Request, RequestId, Response,
@@ -309,6 +310,63 @@ fn a_session_that_ends_after_glare() {
     net.ends_with_nothing_left();
 }
 
+/// SIP-11, CHAT-30. Both change the session whenever they like, and messages are lost: each change ends once, and the
+/// session too.
+#[test]
+fn every_change_ends_once() {
+    let mut glares = 0;
+    for seed in 0..40 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut net = Net::new(&["timer"], &["timer"]);
+        let theirs = net.establish();
+        net.loss = Some(StdRng::seed_from_u64(seed + 1000));
+        let mut ended = HashMap::new();
+        for number in 0..60 {
+            let request = RequestId::ours(number);
+            let (agent, session) = match random.random_bool(0.5) {
+                true => (&mut net.juliet, InviteId::ours(1)),
+                false => (&mut net.romeo, theirs),
+            };
+            ended.insert(request, 0);
+            let method = match random.random_bool(0.5) {
+                true => Method::Invite,
+                false => Method::Update,
+            };
+            let body = "v=0 changed".into();
+            agent.request_in(
+                session,
+                request,
+                method,
+                vec![],
+                "a/b".into(),
+                body,
+                net.now,
+            );
+            if random.random_bool(0.5) {
+                net.elapse(random.random_range(0..4));
+            }
+            if random.random_bool(0.1) {
+                net.elapse(random.random_range(0..1000));
+            }
+            net.settle(&mut ended);
+        }
+        net.elapse(100);
+        net.settle(&mut ended);
+        net.juliet.bye(InviteId::ours(1), vec![], net.now);
+        for _ in 0..40 {
+            net.elapse(100);
+            net.settle(&mut ended);
+        }
+        assert!(
+            ended.values().all(|times| *times == 1),
+            "seed {seed}: {ended:?}"
+        );
+        glares += net.log.iter().filter(|line| line.contains(" 491 ")).count();
+        net.ends_with_nothing_left();
+    }
+    assert!(glares > 20, "{glares}");
+}
+
 // ---- the stage ----
 
 struct Net {
@@ -318,6 +376,8 @@ struct Net {
     log: Vec<String>,
     /// All that was sent.
     sent: Vec<Message>,
+    /// Loses two in ten.
+    loss: Option<StdRng>,
 }
 
 const JULIET: &str = "192.0.2.1:5060";
@@ -331,6 +391,7 @@ impl Net {
             now: Instant::now(),
             log: Vec::new(),
             sent: Vec::new(),
+            loss: None,
         }
     }
 
@@ -369,6 +430,27 @@ impl Net {
             .unwrap_or_default()
     }
 
+    /// Both accept whatever they are asked; ends are counted.
+    fn settle(&mut self, ended: &mut HashMap<RequestId, u32>) {
+        self.run();
+        let now = self.now;
+        for agent in [&mut self.juliet, &mut self.romeo] {
+            while let Some(event) = agent.poll_event() {
+                match event {
+                    Event::Reinvited { transaction, .. } => {
+                        agent.respond(transaction, Reply::new(Status::OK), now);
+                    }
+                    Event::Responded { request, .. } | Event::RequestFailed { request, .. } => {
+                        *ended.entry(request).or_insert(0) += 1;
+                    }
+                    Event::Acknowledged { .. } | Event::Ended { .. } => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        self.run();
+    }
+
     fn both_have_ended(&mut self) {
         for agent in [&mut self.juliet, &mut self.romeo] {
             assert!(matches!(agent.poll_event(), Some(Event::Ended { .. })));
@@ -393,6 +475,9 @@ impl Net {
                 let Destination::Datagram { local, remote } = destination else {
                     panic!()
                 };
+                if self.loss.as_mut().is_some_and(|l| l.random_bool(0.2)) {
+                    continue;
+                }
                 let to = match name {
                     "juliet" => &mut self.romeo,
                     _ => &mut self.juliet,

@@ -82,7 +82,8 @@ pub enum Event {
         /// The ACK.
         request: Request,
     },
-    /// A re-INVITE or UPDATE came inside the dialog. Answer it with `respond`.
+    /// A re-INVITE, or an UPDATE with a session description, came inside the dialog. Answer it with `respond`. An UPDATE
+    /// without is answered by the endpoint.
     Reinvited {
         /// The session it changes.
         invite: InviteId,

@@ -101,6 +101,13 @@ impl Endpoint {
         let opened = self.subscriptions.id_by_half.get(&half).copied();
         match opened.filter(|_| request.method == Method::Notify) {
             Some(id) => self.handle_first_notify(id, request, via, source, now),
+            // Of a subscription that is over; without packages it may be one that the user keeps himself.
+            None if request.method == Method::Subscribe
+                && !self.subscriptions.packages.is_empty() =>
+            {
+                let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+                self.refuse_statelessly(&request, via, &source, status, None);
+            }
             None => self.tell(request, via, source, user, None, now),
         }
     }
