@@ -442,6 +442,41 @@ fn our_bye_answers_a_reinvite_too() {
     net.ends_with_nothing_left();
 }
 
+/// SIP-14. A peer that says of a re-INVITE that it is trying, and nothing more, is given up like one that is silent.
+#[test]
+fn a_reinvite_does_not_ring_for_ever() {
+    let mut net = Net::new();
+    let (ours, _) = net.establish();
+    let id = RequestId::ours(1);
+    net.juliet.endpoint.request_in(
+        ours,
+        id,
+        Method::Invite,
+        vec![],
+        "application/sdp".into(),
+        "v=0".into(),
+        net.now,
+    );
+    net.run();
+    assert!(matches!(net.romeo.event(), Some(Event::Reinvited { .. })));
+    net.elapse(179_999);
+    assert!(net.juliet.event().is_none());
+    net.elapse(1);
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::RequestFailed { request, cause: Failure::Timeout }) if request == id
+    ));
+    assert!(matches!(
+        net.juliet.event(),
+        Some(Event::Ended {
+            cause: EndCause::PeerGone,
+            ..
+        })
+    ));
+    assert!(matches!(net.romeo.event(), Some(Event::Ended { .. })));
+    net.ends_with_nothing_left();
+}
+
 /// CHAT-29. 481 inside the session ends it.
 #[test]
 fn a_peer_that_forgot_the_session_ends_it() {

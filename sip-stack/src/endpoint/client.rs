@@ -105,6 +105,8 @@ pub(super) struct Client {
     pub(super) ack: Bytes,
     /// To tags of the 2xx that were answered with BYE.
     pub(super) ended_forks: Vec<Text>,
+    /// How long a re-INVITE may have provisional responses only; for an initial INVITE its session sees to that.
+    pub(super) ringing_end: Option<Instant>,
     pub(super) scheduled: Scheduled,
 }
 
@@ -145,9 +147,15 @@ impl Attempt {
 impl Client {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.machine {
+            Machine::Invite(ClientInvite::Proceeding) => self.ringing_end,
             Machine::Invite(machine) => machine.deadline(),
             Machine::NonInvite(machine) => machine.deadline(),
         }
+    }
+
+    /// Whether this has provisional responses for too long.
+    pub(super) fn has_rung_too_long(&self, now: Instant) -> bool {
+        self.is_proceeding() && self.ringing_end.is_some_and(|end| end <= now)
     }
 
     pub(super) fn is_terminated(&self) -> bool {

@@ -80,7 +80,7 @@ pub struct Limits {
     pub stalled: Duration,
     /// How long a connection may be silent.
     pub idle: Duration,
-    /// How long an INVITE may ring without a final response, in either direction.
+    /// How long an INVITE may ring without a final response, in either direction; also one inside a session.
     pub ringing: Duration,
     /// How long a nonce of ours may be answered.
     pub nonce: Duration,

@@ -285,6 +285,11 @@ impl Endpoint {
         let Some(mut client) = self.clients.remove(&key) else {
             return;
         };
+        if client.has_rung_too_long(now) {
+            self.connections.wait_no_more(client.destination, &key);
+            self.pending_clients = self.pending_clients.saturating_sub(1);
+            return self.fail(client.attempt, Failure::Timeout, now);
+        }
         let reactions = client.on_time(&self.config.timers, now);
         self.react_to_failure(key, client, reactions, now);
     }

@@ -199,8 +199,11 @@ impl Endpoint {
             self.note_sent(invite, key);
         }
         self.connections.wait(destination, key);
+        let is_reinvite =
+            matches!(machine, Machine::Invite(_)) && matches!(attempt.owner, Owner::InSession(..));
         let client = Client {
             machine,
+            ringing_end: is_reinvite.then(|| now + self.config.limits.ringing),
             attempt,
             target,
             destination,
