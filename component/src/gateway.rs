@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use stox_msrp::node::NodeConfig;
+use stox_msrp::node::{NodeConfig, Preference, Tls};
 use stox_sip::{DriverConfig, Sip, SipsRequests, Transport};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -169,22 +169,29 @@ fn sip_config(config: &Config) -> DriverConfig {
 }
 
 fn msrp_config(config: &Config) -> NodeConfig {
-    let port = config
-        .msrp
-        .listen
-        .first()
-        .map_or(2855, |listener| listener.address.port());
+    let first = config.msrp.listen.first();
+    let port = first.map_or(2855, |listener| listener.address.port());
     let public = match &config.msrp.public {
         Some(Authority { host, port: public }) => Some((host.to_string(), public.unwrap_or(port))),
         None => outward(&config.msrp.listen).map(|host| (host, port)),
     };
+    let of = |wanted| {
+        let listeners = config.msrp.listen.iter();
+        let wanted = listeners.filter(move |listener| listener.transport == wanted);
+        wanted.map(|listener| listener.address).collect::<Vec<_>>()
+    };
+    let is_tls_first = first.is_some_and(|listener| listener.transport == Transport::Tls);
     NodeConfig {
-        listen: config
-            .msrp
-            .listen
-            .iter()
-            .map(|listener| listener.address)
-            .collect(),
+        listen: of(Transport::Tcp),
+        tls: config.certificates.as_ref().map(|own| Tls {
+            settings: own.msrp.clone(),
+            listen: of(Transport::Tls),
+        }),
+        // What peers are offered is what the operator names first.
+        preference: match is_tls_first {
+            true => Preference::Tls,
+            false => Preference::Clear,
+        },
         public,
         ..NodeConfig::default()
     }

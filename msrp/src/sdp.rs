@@ -8,7 +8,7 @@ pub use description::{MediaLine, SdpError, SessionDescription};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use writing::{LocalMedia, Origin, answer, offer};
 
-use crate::{MsrpUri, Role};
+use crate::{MsrpUri, Role, uri::Scheme};
 
 /// `a=setup`: who connects. RFC 4145 §4; `holdconn` counts as missing (RFC 6135 §4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,21 @@ pub struct MsrpMedia {
     pub proto: String,
     /// From the media's or session's `c=`; the path decides, not this.
     pub host: Option<String>,
+}
+
+impl MsrpMedia {
+    /// Plain or TLS, by what the media line says.
+    pub fn scheme(&self) -> Scheme {
+        scheme_of(&self.proto)
+    }
+}
+
+fn scheme_of(proto: &str) -> Scheme {
+    if proto.eq_ignore_ascii_case(TLS_MSRP) {
+        Scheme::Msrps
+    } else {
+        Scheme::Msrp
+    }
 }
 
 /// The role of whoever answers an offer with that `setup` (MSRP-06).

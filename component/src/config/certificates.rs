@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use stox_msrp::node;
 use stox_sip::{ClientCertificates, TlsError, TlsSettings};
 
 use super::{Tls, validity};
@@ -22,6 +23,8 @@ pub struct Certificates {
     pub expires: Option<SystemTime>,
     /// For SIP over TLS.
     pub sip: TlsSettings,
+    /// For MSRP over TLS.
+    pub msrp: node::TlsSettings,
 }
 
 /// What is wrong with one of the keys of `[sip.tls]`.
@@ -47,13 +50,22 @@ impl Certificates {
         let expires = chain
             .first()
             .and_then(|certificate| validity::not_after(certificate));
+        let msrp = node::TlsSettings::new(
+            chain.clone(),
+            private_key.clone_key(),
+            roots.clone(),
+            msrp_clients(table),
+        );
         let sip = TlsSettings::new(chain, private_key, roots, clients)
             .map_err(|error| unfit(&error, &certificate, &key))?;
+        let expected = "a certificate and key for TLS";
+        let msrp = msrp.map_err(|error| unusable(CERTIFICATE, expected, &certificate, error))?;
         Ok(Certificates {
             certificate,
             key,
             expires,
             sip,
+            msrp,
         })
     }
 }
@@ -62,6 +74,13 @@ fn clients(table: &Tls) -> ClientCertificates {
     match table.verify_client {
         true => ClientCertificates::Required,
         false => ClientCertificates::NotAsked,
+    }
+}
+
+fn msrp_clients(table: &Tls) -> node::ClientCertificates {
+    match table.verify_client {
+        true => node::ClientCertificates::Required,
+        false => node::ClientCertificates::Welcome,
     }
 }
 

@@ -55,18 +55,6 @@ pub enum ConfigError {
         /// What was expected, and what was found.
         problem: String,
     },
-    /// A key whose feature does not exist yet.
-    #[error("{place}: {key}: {feature} is not supported yet; expected {expected}")]
-    Unsupported {
-        /// Where it stands.
-        place: Place,
-        /// The key with its path.
-        key: String,
-        /// What it asks for.
-        feature: &'static str,
-        /// What can stand there now.
-        expected: &'static str,
-    },
 }
 
 /// Where a value came from.

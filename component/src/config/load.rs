@@ -81,7 +81,6 @@ impl Config {
         })?;
         let reader = Reader { file, environment };
         let sections = reader.sections(&text)?;
-        reader.refuse_unsupported(&sections)?;
         reader.check_transports(&sections)?;
         Ok(Config {
             certificates: reader.certificates(&sections.sip)?,
@@ -192,7 +191,8 @@ impl Reader<'_> {
             Scheme::Sips => Some(Transport::Tls),
             _ => uri.transport()?.ok(),
         });
-        let wants_tls = sip.listen.iter().any(is_tls) || proxy_transport == Some(Transport::Tls);
+        let mut listeners = sip.listen.iter().chain(&sections.msrp.listen);
+        let wants_tls = listeners.any(is_tls) || proxy_transport == Some(Transport::Tls);
         if wants_tls && sip.tls.is_none() {
             return Err(ConfigError::Missing {
                 place: self.place("sip.tls"),
@@ -208,23 +208,6 @@ impl Reader<'_> {
             ));
         }
         Ok(())
-    }
-
-    /// Features that the file format knows already and the program does not: ignoring them would be a lie.
-    fn refuse_unsupported(&self, sections: &Sections) -> Result<(), ConfigError> {
-        if sections.msrp.listen.iter().any(is_tls) {
-            return Err(self.unsupported("msrp.listen", "a tls listener", "tcp"));
-        }
-        Ok(())
-    }
-
-    fn unsupported(&self, key: &str, feature: &'static str, expected: &'static str) -> ConfigError {
-        ConfigError::Unsupported {
-            place: self.place(key),
-            key: key.to_owned(),
-            feature,
-            expected,
-        }
     }
 
     fn invalid(&self, key: &str, problem: impl Into<String>) -> ConfigError {

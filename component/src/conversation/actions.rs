@@ -58,7 +58,7 @@ impl Task {
                     remote: path,
                     role,
                     max_size: self.ports.max_size,
-                    fingerprint: None,
+                    fingerprint: wire.fingerprint,
                 };
                 wire.session = Some(self.ports.msrp.open(config, inbox));
             }
@@ -140,7 +140,7 @@ impl Task {
         request.headers = sip::chat_headers(&subject, thread, &juliet, &call_id);
         request.content_type = sip::SDP_TYPE.to_owned();
         let origin = sip::origin();
-        request.body = sip::offer(&local, origin, self.ports.max_size).into();
+        request.body = sip::offer(&local, origin, self.ports.terms()).into();
         info!(call_id, "the XMPP user opens a chat session");
         request.call_id = Some(call_id);
         self.ports.registry.expect_invite(invite, self.door.clone());
@@ -152,6 +152,7 @@ impl Task {
                 origin,
                 peer: Vec::new(),
                 offer: None,
+                fingerprint: None,
                 session: None,
             },
         );
@@ -163,12 +164,12 @@ impl Task {
         let Some(wire) = self.wires.by_chat.get_mut(&chat) else {
             return;
         };
-        let max_size = self.ports.max_size;
+        let terms = self.ports.terms();
         let body = match wire.offer.take() {
             Some((description, index)) => {
-                sip::answer(&description, index, &wire.local, wire.origin, max_size)
+                sip::answer(&description, index, &wire.local, wire.origin, terms)
             }
-            None => sip::offer(&wire.local, wire.origin, max_size),
+            None => sip::offer(&wire.local, wire.origin, terms),
         };
         let mut reply = Reply::new(Status::OK);
         reply.contact = Some(contact);

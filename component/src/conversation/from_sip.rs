@@ -1,5 +1,6 @@
 //! Shell: SIP events in the core's terms. What no core needs to know of is answered here.
 
+use stox_msrp::uri::Scheme;
 use stox_sip::{InviteId, Reply, Request, ServerTransactionId, Status};
 use tracing::info;
 
@@ -13,14 +14,18 @@ impl Task {
     pub(super) async fn sip_event(&mut self, event: stox_sip::Event) -> Option<Event> {
         use stox_sip::Event as Sip;
         match event {
-            Sip::Answered { invite, response } => self.of_chat(invite, sip::answered(&response)),
+            Sip::Answered { invite, response } => {
+                let scheme = self.learn_certificate(invite, &response.body);
+                self.of_chat(invite, sip::answered(&response, scheme))
+            }
             Sip::Rejected { invite, response } => {
                 self.of_chat(invite, ChatEvent::Rejected(self.rejection(&response)))
             }
             Sip::Failed { invite, cause } => self.of_chat(invite, ChatEvent::Failed(cause)),
             Sip::Cancelled { invite } => self.of_chat(invite, ChatEvent::Cancelled),
             Sip::Acknowledged { invite, request } => {
-                self.of_chat(invite, sip::acknowledged(&request))
+                let scheme = self.learn_certificate(invite, &request.body);
+                self.of_chat(invite, sip::acknowledged(&request, scheme))
             }
             Sip::Ended { invite, .. } => self.of_chat(invite, ChatEvent::Ended),
             Sip::Reinvited {
@@ -50,6 +55,17 @@ impl Task {
         sip::rejection(response, &self.ports.addresses)
     }
 
+    /// Keeps the fingerprint of an answer to our offer. Returns what was offered.
+    fn learn_certificate(&mut self, invite: InviteId, answer: &[u8]) -> Scheme {
+        let chat = self.wires.chat_by_invite.get(&invite);
+        let Some(wire) = chat.and_then(|chat| self.wires.by_chat.get_mut(chat)) else {
+            return Scheme::Msrp;
+        };
+        let scheme = wire.local.scheme();
+        wire.fingerprint = wire.fingerprint.or(sip::fingerprint(answer, scheme));
+        scheme
+    }
+
     fn of_chat(&self, invite: InviteId, event: ChatEvent) -> Option<Event> {
         let chat = self.wires.chat_by_invite.get(&invite)?;
         Some(Event::Chat(*chat, event))
@@ -62,7 +78,7 @@ impl Task {
         request: &Request,
         to: Jid,
     ) -> Option<Event> {
-        match sip::invitation(request, to) {
+        match sip::invitation(request, to, &self.ports.msrp.schemes()) {
             Ok((invitation, offer)) => {
                 let chat = self.core.next_chat();
                 info!(
@@ -70,7 +86,12 @@ impl Task {
                     "the SIP user opens a chat session"
                 );
                 self.ports.registry.claim_call_id(&invitation.call_id);
-                let local = self.ports.msrp.mint();
+                let media = offer.as_ref().and_then(|(sdp, index)| sdp.msrp_at(*index));
+                let chosen = media.as_ref().map(|media| media.scheme());
+                let local = chosen
+                    .and_then(|scheme| self.ports.msrp.mint_for(scheme))
+                    .unwrap_or_else(|| self.ports.msrp.mint());
+                let fingerprint = media.and_then(|media| media.fingerprint);
                 self.wires.add(
                     chat,
                     Wire {
@@ -79,6 +100,7 @@ impl Task {
                         origin: sip::origin(),
                         peer: Vec::new(),
                         offer,
+                        fingerprint,
                         session: None,
                     },
                 );
@@ -124,8 +146,8 @@ impl Task {
         let Some((chat, wire)) = wire else {
             return (Reply::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST), None);
         };
-        let max_size = self.ports.max_size;
-        match sip::change(request, &wire.local, &wire.peer, wire.origin, max_size) {
+        let terms = self.ports.terms();
+        match sip::change(request, &wire.local, &wire.peer, wire.origin, terms) {
             Change::Refreshed(reply) | Change::Refused(reply) => (reply, None),
             Change::Removed(reply) => (reply, Some(Event::Chat(*chat, ChatEvent::StreamRemoved))),
         }

@@ -44,6 +44,16 @@ pub struct Ports {
     pub max_size: u64,
 }
 
+impl Ports {
+    /// What our session descriptions say.
+    fn terms(&self) -> sip::Terms {
+        sip::Terms {
+            max_size: self.max_size,
+            fingerprint: self.msrp.fingerprint(),
+        }
+    }
+}
+
 /// Starts the task of a conversation in which nothing was said yet.
 pub fn begin(ports: Arc<Ports>, key: Key, mut parties: Parties) -> Door {
     if let Some(uri) = ports.registry.spelling(&key) {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use stox_msrp::node::{Inbox, Session};
+use stox_msrp::sdp::Fingerprint;
 use stox_msrp::sdp::{Origin, SessionDescription};
 use stox_msrp::{Incoming, MsrpUri, SessionEvent};
 use stox_sip::InviteId;
@@ -27,6 +28,8 @@ pub(super) struct Wire {
     pub peer: Vec<MsrpUri>,
     /// The peer's offer, as long as it waits for our answer.
     pub offer: Option<(SessionDescription, usize)>,
+    /// Which certificate the peer shows, as its description says (SEC-07).
+    pub fingerprint: Option<Fingerprint>,
     pub session: Option<Session>,
 }
 

@@ -3,8 +3,8 @@
 mod read;
 mod write;
 
-pub use read::{acknowledged, answered, invitation, of_session, page, rejection};
+pub use read::{acknowledged, answered, fingerprint, invitation, of_session, page, rejection};
 pub use write::{
-    Change, PAGE_TYPE, SDP_TYPE, answer, change, chat_headers, failure_report, offer, origin,
-    page_headers, reason_header, refusal,
+    Change, PAGE_TYPE, SDP_TYPE, Terms, answer, change, chat_headers, failure_report, offer,
+    origin, page_headers, reason_header, refusal,
 };

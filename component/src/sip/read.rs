@@ -1,6 +1,7 @@
 //! What SIP peers sent, in the core's terms.
 
-use stox_msrp::sdp::{MsrpMedia, SessionDescription, answer_role, offerer_role};
+use stox_msrp::sdp::{Fingerprint, MsrpMedia, SessionDescription, answer_role, offerer_role};
+use stox_msrp::uri::Scheme;
 use stox_msrp::{SessionEvent, content};
 use stox_sip::{
     Headers, Name, NameAddr, Reply, Request, Response, ServerTransactionId, Status, Uri,
@@ -17,11 +18,15 @@ use crate::translate::{
 /// The offer of an INVITE, kept until it is answered: the description and the place of its chat stream.
 pub type Offer = Option<(SessionDescription, usize)>;
 
-/// An INVITE for an XMPP user, if a chat can come of it.
+/// An INVITE for an XMPP user, if a chat can come of it over one of these schemes.
 ///
 /// # Errors
 /// The answer that refuses it: 400, 415 or 488.
-pub fn invitation(request: &Request, to: Jid) -> Result<(Invitation, Offer), Box<Reply>> {
+pub fn invitation(
+    request: &Request,
+    to: Jid,
+    schemes: &[Scheme],
+) -> Result<(Invitation, Offer), Box<Reply>> {
     let call_id = request
         .call_id()
         .map_err(|_| refuse(Status::BAD_REQUEST))?
@@ -45,7 +50,7 @@ pub fn invitation(request: &Request, to: Jid) -> Result<(Invitation, Offer), Box
     }
     let description =
         SessionDescription::parse(&request.body).map_err(|_| refuse(Status::BAD_REQUEST))?;
-    let (index, media) = description.msrp().ok_or_else(not_acceptable)?;
+    let (index, media) = description.msrp_over(schemes).ok_or_else(not_acceptable)?;
     let offer = media_of(&media, answer_role(media.setup)).map_err(|_| not_acceptable())?;
     let invitation = Invitation {
         call_id,
@@ -93,10 +98,10 @@ pub fn page(
     })
 }
 
-/// 2xx to our INVITE.
-pub fn answered(response: &Response) -> ChatEvent {
+/// 2xx to our INVITE. `scheme`: what we offered; an answer with another one is none (SEC-07).
+pub fn answered(response: &Response, scheme: Scheme) -> ChatEvent {
     ChatEvent::Answered {
-        media: answer_media(&response.body),
+        media: answer_media(&response.body, scheme),
         device: response
             .contact()
             .ok()
@@ -105,8 +110,8 @@ pub fn answered(response: &Response) -> ChatEvent {
 }
 
 /// The ACK of our 2xx. An SDP in it answers an offer that our 2xx held.
-pub fn acknowledged(request: &Request) -> ChatEvent {
-    ChatEvent::Acknowledged((!request.body.is_empty()).then(|| answer_media(&request.body)))
+pub fn acknowledged(request: &Request, scheme: Scheme) -> ChatEvent {
+    ChatEvent::Acknowledged((!request.body.is_empty()).then(|| answer_media(&request.body, scheme)))
 }
 
 /// A final response of 300 or more (CORE-21, CORE-24).
@@ -140,9 +145,18 @@ pub fn of_session(event: SessionEvent) -> ChatEvent {
     }
 }
 
-fn answer_media(body: &[u8]) -> Result<Media, Unusable> {
+/// The fingerprint in an answer: which certificate the peer shows.
+pub fn fingerprint(body: &[u8], scheme: Scheme) -> Option<Fingerprint> {
+    if scheme == Scheme::Msrp {
+        return None;
+    }
+    let (_, media) = SessionDescription::parse(body).ok()?.msrp_over(&[scheme])?;
+    media.fingerprint
+}
+
+fn answer_media(body: &[u8], scheme: Scheme) -> Result<Media, Unusable> {
     let description = SessionDescription::parse(body).map_err(|_| Unusable::Unreadable)?;
-    let (_, media) = description.msrp().ok_or(Unusable::NoMsrp)?;
+    let (_, media) = description.msrp_over(&[scheme]).ok_or(Unusable::NoMsrp)?;
     media_of(&media, offerer_role(media.setup))
 }
 
@@ -201,4 +215,88 @@ fn not_acceptable() -> Box<Reply> {
 
 fn refuse(status: Status) -> Box<Reply> {
     Box::new(Reply::new(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use stox_sip::{Message, Method};
+
+    use super::*;
+
+    const BOTH: &[Scheme] = &[Scheme::Msrp, Scheme::Msrps];
+
+    // SEC-07
+    #[test]
+    fn offers_are_taken_over_what_is_listened_for() {
+        for (is_secure, schemes, is_taken) in [
+            (true, &[Scheme::Msrps][..], true),
+            (true, BOTH, true),
+            (true, &[Scheme::Msrp], false),
+            (false, &[Scheme::Msrp], true),
+            (false, BOTH, true),
+            (false, &[Scheme::Msrps], false),
+        ] {
+            let to = Jid::parse("juliet@example.com").unwrap();
+            match invitation(&invite(is_secure), to, schemes) {
+                Ok((_, offer)) => {
+                    let (description, index) = offer.unwrap();
+                    let media = description.msrp_at(index).unwrap();
+                    assert_eq!(media.scheme() == Scheme::Msrps, is_secure);
+                    assert_eq!(media.fingerprint.is_some(), is_secure);
+                    assert!(is_taken, "{is_secure} {schemes:?}");
+                }
+                Err(reply) => {
+                    assert_eq!(reply.status, Status::NOT_ACCEPTABLE_HERE);
+                    assert!(!is_taken, "{is_secure} {schemes:?}");
+                }
+            }
+        }
+    }
+
+    // SEC-07
+    #[test]
+    fn an_answer_without_tls_to_an_offer_with_it_is_none() {
+        for is_secure in [true, false] {
+            let body = sdp(is_secure);
+            let media = answer_media(body.as_bytes(), Scheme::Msrps);
+            assert_eq!(media.is_ok(), is_secure);
+            let found = fingerprint(body.as_bytes(), Scheme::Msrps);
+            assert_eq!(found.is_some(), is_secure);
+            assert_eq!(
+                answer_media(body.as_bytes(), Scheme::Msrp).is_ok(),
+                !is_secure
+            );
+        }
+    }
+
+    fn invite(is_secure: bool) -> Request {
+        let body = sdp(is_secure);
+        let text = format!(
+            "INVITE sip:juliet@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK1\r\n\
+             From: <sip:romeo@example.net>;tag=1\r\nTo: <sip:juliet@example.com>\r\nCall-ID: 1\r\n\
+             CSeq: 1 INVITE\r\nContact: <sip:romeo@192.0.2.1>\r\nContent-Type: application/sdp\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        match Message::parse_datagram(text.into()) {
+            Ok(Message::Request(request)) if request.method == Method::Invite => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn sdp(is_secure: bool) -> String {
+        let (proto, scheme) = match is_secure {
+            true => ("TCP/TLS/MSRP", "msrps"),
+            false => ("TCP/MSRP", "msrp"),
+        };
+        let fingerprint = match is_secure {
+            true => format!("a=fingerprint:sha-256 {}\r\n", vec!["AB"; 32].join(":")),
+            false => String::new(),
+        };
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+             m=message 2855 {proto} *\r\na=path:{scheme}://192.0.2.1:2855/abcd;tcp\r\n\
+             a=accept-types:text/plain\r\n{fingerprint}"
+        )
+    }
 }

@@ -1,6 +1,6 @@
 //! What SIP peers are sent: headers, bodies and refusals.
 
-use stox_msrp::sdp::{self, LocalMedia, Origin, SessionDescription, Setup};
+use stox_msrp::sdp::{self, Fingerprint, LocalMedia, Origin, SessionDescription, Setup};
 use stox_msrp::{ByteRange, MsrpUri, Report};
 use stox_sip::{Method, Name, NameAddr, Reply, Request, Status};
 
@@ -20,9 +20,18 @@ const THREAD: usize = 128;
 /// Content-Type of session descriptions.
 pub const SDP_TYPE: &str = "application/sdp";
 
+/// What all our session descriptions say.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// The largest MSRP message taken, in bytes.
+    pub max_size: u64,
+    /// Of our certificate; told where the session is to be secure (SEC-07).
+    pub fingerprint: Option<Fingerprint>,
+}
+
 /// An MSRP offer (T11).
-pub fn offer(local: &MsrpUri, origin: Origin, max_size: u64) -> Vec<u8> {
-    sdp::offer(local, origin, &media(max_size))
+pub fn offer(local: &MsrpUri, origin: Origin, terms: Terms) -> Vec<u8> {
+    sdp::offer(local, origin, &media(terms))
 }
 
 /// The answer to an offer whose stream at `index` is taken (T11, NEG-06).
@@ -31,9 +40,9 @@ pub fn answer(
     index: usize,
     local: &MsrpUri,
     origin: Origin,
-    max_size: u64,
+    terms: Terms,
 ) -> Vec<u8> {
-    sdp::answer(offer, index, local, origin, &media(max_size))
+    sdp::answer(offer, index, local, origin, &media(terms))
 }
 
 /// The headers of a chat INVITE beside those every request has (CHAT-02, CORR-02 to CORR-04). `juliet`: the XMPP user's
@@ -127,7 +136,7 @@ pub fn change(
     local: &MsrpUri,
     peer: &[MsrpUri],
     origin: Origin,
-    max_size: u64,
+    terms: Terms,
 ) -> Change {
     let confirm = |body: Vec<u8>| {
         let mut reply = Reply::new(Status::OK);
@@ -137,30 +146,30 @@ pub fn change(
     };
     if request.body.is_empty() {
         return match request.method {
-            Method::Invite => confirm(offer(local, origin, max_size)),
+            Method::Invite => confirm(offer(local, origin, terms)),
             _ => Change::Refreshed(Reply::new(Status::OK)),
         };
     }
     let Ok(description) = SessionDescription::parse(&request.body) else {
         return Change::Refused(Reply::new(Status::BAD_REQUEST));
     };
-    match description.msrp() {
+    match description.msrp_over(&[local.scheme()]) {
         Some((index, media)) if media.path == peer => {
-            confirm(answer(&description, index, local, origin, max_size))
+            confirm(answer(&description, index, local, origin, terms))
         }
         Some(_) => Change::Refused(Reply::new(Status::NOT_ACCEPTABLE_HERE)),
         None => Change::Removed(Reply::new(Status::NOT_ACCEPTABLE_HERE)),
     }
 }
 
-fn media(max_size: u64) -> LocalMedia {
+fn media(terms: Terms) -> LocalMedia {
     LocalMedia {
         accept_types: body::TYPES.map(str::to_owned).to_vec(),
         accept_wrapped_types: body::WRAPPED_TYPES.map(str::to_owned).to_vec(),
-        max_size: Some(max_size),
+        max_size: Some(terms.max_size),
         setup: Setup::ActPass,
         chatroom: None,
-        fingerprint: None,
+        fingerprint: terms.fingerprint,
     }
 }
 

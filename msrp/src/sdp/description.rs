@@ -3,7 +3,7 @@
 use sdp_types::{Attribute, Media, Session};
 use thiserror::Error;
 
-use super::{Direction, Fingerprint, MsrpMedia, Setup, TCP_MSRP, TLS_MSRP};
+use super::{Direction, Fingerprint, MsrpMedia, Setup, TCP_MSRP, TLS_MSRP, scheme_of};
 use crate::{MsrpUri, uri::Scheme};
 
 /// A session description as received. All its media lines are kept, in order.
@@ -65,11 +65,7 @@ impl SessionDescription {
     pub fn msrp_over(&self, schemes: &[Scheme]) -> Option<(usize, MsrpMedia)> {
         let mut medias = self.session.medias.iter().enumerate();
         medias.find_map(|(index, media)| {
-            let scheme = if media.proto.eq_ignore_ascii_case(TLS_MSRP) {
-                Scheme::Msrps
-            } else {
-                Scheme::Msrp
-            };
+            let scheme = scheme_of(&media.proto);
             let is_usable = schemes.contains(&scheme)
                 && media.port != 0
                 && self.value(media, "file-selector").is_none();

@@ -194,7 +194,7 @@ fn mistakes_are_told_with_key_and_expectation() {
         ),
         (
             "[msrp]\nlisten = [\"tls:127.0.0.1:2855\"]",
-            "msrp.listen: a tls listener is not supported yet; expected tcp",
+            "sip.tls is missing; expected a table [sip.tls] with certificate and key",
         ),
         (
             "[sip]\noutbound_proxy = \"sips:proxy.example.net\"",
