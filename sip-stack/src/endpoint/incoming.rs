@@ -60,7 +60,10 @@ impl Endpoint {
     }
 
     /// What can be answered of a malformed request is, with what its fault calls for.
-    pub(super) fn handle_malformed(&mut self, error: &ParseError, source: Source) {
+    pub(super) fn handle_malformed(&mut self, error: &ParseError, source: Source, now: Instant) {
+        if self.complaints.is_due(source.remote.ip(), now) {
+            tracing::info!(%error, remote = %source.remote, "something that is no SIP message came; more of it from there is for DEBUG");
+        }
         let Some(response) = error.response() else {
             tracing::debug!(%error, remote = %source.remote, "a malformed message is dropped");
             return;

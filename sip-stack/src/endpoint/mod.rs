@@ -18,6 +18,7 @@ mod blocklist;
 mod checks;
 mod client;
 mod command;
+mod complaints;
 mod compose;
 mod config;
 mod credentials;
@@ -53,6 +54,7 @@ pub use subscription_command::{Refer, ReferPlace, Subscribe, SubscriptionId};
 
 use authentication::Guard;
 use blocklist::Blocklist;
+use complaints::Complaints;
 use client::{Attempt, Client, ClientKey, Owner};
 use credentials::Keyring;
 use flows::Connections;
@@ -99,6 +101,7 @@ pub struct Endpoint {
     subscriptions: Subscriptions,
     connections: Connections,
     blocklist: Blocklist,
+    complaints: Complaints,
     timers: TimerQueue<TimerKey>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -128,6 +131,7 @@ impl Endpoint {
             subscriptions: Subscriptions::default(),
             connections: Connections::default(),
             blocklist: Blocklist::default(),
+            complaints: Complaints::default(),
             timers: TimerQueue::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -146,7 +150,7 @@ impl Endpoint {
         match message {
             Ok(Message::Request(request)) => self.handle_request(request, source, now),
             Ok(Message::Response(response)) => self.handle_response(response, now),
-            Err(error) => self.handle_malformed(&error, source),
+            Err(error) => self.handle_malformed(&error, source, now),
         }
     }
 
