@@ -54,8 +54,8 @@ pub use subscription_command::{Refer, ReferPlace, Subscribe, SubscriptionId};
 
 use authentication::Guard;
 use blocklist::Blocklist;
-use complaints::Complaints;
 use client::{Attempt, Client, ClientKey, Owner};
+use complaints::Complaints;
 use credentials::Keyring;
 use flows::Connections;
 use server::Servers;
