@@ -26,8 +26,8 @@ def main() -> int:
     if not binary().exists():
         print(f"{binary()} is missing: cargo build -p stox", file=sys.stderr)
         return 1
-    passed, failed = asyncio.run(run_all(flows, arguments.server or list(SERVERS)))
-    print(f"{passed} passed, {failed} failed")
+    passed, failed, skipped = asyncio.run(run_all(flows, arguments.server or list(SERVERS)))
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 0 if failed == 0 and passed > 0 else 1
 
 

@@ -5,14 +5,25 @@ from __future__ import annotations
 import random
 import socket
 
-_FIRST, _LAST = 20_000, 32_000
+#: SIP and MSRP have a range of their own, so that a capture can be confined to it. Both ends included.
+SIGNALLING = (20_000, 25_999)
+_OTHER = (26_000, 31_999)
 _given: set[int] = set()
 
 
 def free_port() -> int:
     """A port that neither TCP nor UDP uses on 127.0.0.1 and that was not given out before."""
+    return _free_port(_OTHER)
+
+
+def signalling_port() -> int:
+    """Likewise, for SIP or MSRP."""
+    return _free_port(SIGNALLING)
+
+
+def _free_port(ends: tuple[int, int]) -> int:
     for _ in range(1_000):
-        port = random.randrange(_FIRST, _LAST)
+        port = random.randint(*ends)
         if port not in _given and _is_free(port):
             _given.add(port)
             return port

@@ -7,37 +7,67 @@ import sys
 import tempfile
 import time
 import traceback
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from .capture import Capture, NoCapture, Signalling
 from .errors import FlowFailed
 from .flows import Flow
 from .servers import make_server
-from .servers.base import XmppServer
+from .wireshark import examine
 from .world import World
 
 
-async def run_all(flows: list[Flow], kinds: list[str]) -> tuple[int, int]:
-    """How many passed, how many failed."""
+async def run_all(flows: list[Flow], kinds: list[str]) -> tuple[int, int, int]:
+    """How many passed, how many failed, how many were skipped."""
     asyncio.get_running_loop().set_exception_handler(_without_slixmpp)
-    passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="stox-tests-") as folder:
-        for kind in kinds:
-            server = make_server(kind, Path(folder) / kind)
-            await server.start()
-            try:
-                for number, flow in enumerate(flows):
-                    if await _run(flow, server, Path(folder) / f"{kind}-{number}"):
-                        passed += 1
-                    else:
-                        failed += 1
-            finally:
-                await server.stop()
-    return passed, failed
+        capture, spoken = Capture(Path(folder) / "capture"), list[Signalling]()
+        await capture.start()
+        try:
+            flow_results = [await _run_against(kind, flows, Path(folder), spoken) for kind in kinds]
+            results = [*chain.from_iterable(flow_results), await _examine(capture, spoken)]
+        finally:
+            await capture.kill()
+    return results.count(True), results.count(False), results.count(None)
 
 
-async def _run(flow: Flow, server: XmppServer, folder: Path) -> bool:
-    world = World(server, folder)
+async def _run_against(kind: str, flows: list[Flow], folder: Path, spoken: list[Signalling]) -> list[bool | None]:
+    """Which flows passed; `spoken` gets those in which nothing unsound was said to the gateway."""
+    server = make_server(kind, folder / kind)
+    await server.start()
+    results: list[bool | None] = []
+    try:
+        for number, flow in enumerate(flows):
+            world = World(server, folder / f"{kind}-{number}")
+            results.append(await _run(flow, world))
+            if results[-1] and flow.sound:
+                spoken.append(world.signalling())
+    finally:
+        await server.stop()
+    return results
+
+
+async def _examine(capture: Capture, spoken: list[Signalling]) -> bool | None:
+    """Whether Wireshark finds what was captured well formed; None if there is nothing to look at."""
+    started = time.monotonic()
+    try:
+        text, well = await examine(capture, spoken)
+        verdict = "ok  " if well else "FAIL"
+    except NoCapture as reason:
+        text, well, verdict = f"wireshark: {reason}", None, "skip"
+    except Exception as error:  # a fault of the tests must not end the run
+        text, well, verdict = f"wireshark: {error}", False, "FAIL"
+    line, _, rest = text.partition("\n")
+    print(f"{verdict} {line:<74} {time.monotonic() - started:5.1f} s", flush=True)
+    if rest:
+        print("\n".join(f"  {shown}" for shown in rest.splitlines()), flush=True)
+    return well
+
+
+async def _run(flow: Flow, world: World) -> bool:
+    server = world.server
     started = time.monotonic()
     failure: BaseException | None = None
     try:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
+from .capture import Signalling
 from .errors import FlowFailed, require
 from .gateway import Settings, StoxProcess, merged, settings
 from .peers.sip.checks import Gateway
 from .peers.sip.user import SipUser
 from .peers.xmpp_user import XmppUser
-from .ports import free_port
+from .ports import signalling_port
 from .servers.base import COMPONENT, DOMAIN, SECRET, USERS, XmppServer
 from .transcript import Transcript
 
@@ -30,11 +32,12 @@ class World:
         self.server = server
         self.folder = folder
         self.transcript = Transcript()
-        self.sip_port = free_port()
-        self.msrp_port = free_port()
+        self.sip_port = signalling_port()
+        self.msrp_port = signalling_port()
         self.xmpp_users: list[XmppUser] = []
         self.sip_users: list[SipUser] = []
         self._gateway: StoxProcess | None = None
+        self._began = time.time()
         self._ends_itself = False
 
     @property
@@ -88,6 +91,19 @@ class World:
         user = XmppUser(f"{name}@{DOMAIN}", USERS[name], self.server.client_port, self.transcript, resource)
         self.xmpp_users.append(user)
         return user
+
+    def signalling(self) -> Signalling:
+        """How a capture of this flow, which is over, tells who sent what."""
+        to_sip_users = {f"stox → {user.name}" for user in self.sip_users}
+        return Signalling(
+            began=self._began,
+            ended=time.time(),
+            gateway_sip=self.sip_port,
+            gateway_msrp=self.msrp_port,
+            peer_sip=frozenset(user.port for user in self.sip_users),
+            peer_msrp=frozenset(user.msrp.port for user in self.sip_users),
+            heard=sum(1 for _, who, _ in self.transcript.entries if who.partition("  ")[0] in to_sip_users),
+        )
 
     def gateway_ends_itself(self) -> None:
         """The flow has seen the end of the gateway: it is not expected to run any more."""

@@ -13,22 +13,23 @@ Play = Callable[[World], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Flow:
-    """A named flow, and how long it may take in seconds."""
+    """A named flow, how long it may take in seconds, and whether peers send sound messages only."""
 
     name: str
     play: Play
     limit: float
+    sound: bool
 
 
 FLOWS: list[Flow] = []
 
 
-def flow(name: str, *, limit: float = 60.0) -> Callable[[Play], Play]:
+def flow(name: str, *, limit: float = 60.0, sound: bool = True) -> Callable[[Play], Play]:
     """Puts a function into the list of flows."""
 
     def add(play: Play) -> Play:
         assert play.__doc__, f"the flow {name!r} cites its requirements in its docstring"
-        FLOWS.append(Flow(name, play, limit))
+        FLOWS.append(Flow(name, play, limit, sound))
         return play
 
     return add

@@ -22,7 +22,7 @@ _HEAD = (
 )
 
 
-@flow("garbage: UDP datagrams")
+@flow("garbage: UDP datagrams", sound=False)
 async def datagrams(world: World) -> None:
     """SIP-02, SEC: dropped or answered, the chat goes on, memory stays."""
     juliet, romeo = await world.start()
@@ -38,7 +38,7 @@ async def datagrams(world: World) -> None:
     await world.nothing_else()
 
 
-@flow("garbage: SIP over TCP, half messages and silence")
+@flow("garbage: SIP over TCP, half messages and silence", sound=False)
 async def sip_streams(world: World) -> None:
     """SIP-01, SIP-02: each connection suffers alone."""
     pieces = [
@@ -58,7 +58,7 @@ async def sip_streams(world: World) -> None:
     await _streams(world, world.sip_port, pieces)
 
 
-@flow("garbage: MSRP, half messages and silence")
+@flow("garbage: MSRP, half messages and silence", sound=False)
 async def msrp_streams(world: World) -> None:
     """MSRP-02, MSRP-05, MSRP-14, MSRP-26: each connection suffers alone."""
     paths = "To-Path: msrp://127.0.0.1:1/none;tcp\r\nFrom-Path: msrp://127.0.0.1:2/me;tcp\r\n"
@@ -80,7 +80,7 @@ async def msrp_streams(world: World) -> None:
     await _streams(world, world.msrp_port, pieces)
 
 
-@flow("garbage: MSRP requests for nobody are answered")
+@flow("garbage: MSRP requests for nobody are answered", sound=False)
 async def msrp_strangers(world: World) -> None:
     """MSRP-05, MSRP-19: 481 for an unknown session; 481 or 501 for an unknown method."""
     await world.start()

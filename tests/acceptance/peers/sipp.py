@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..ports import free_port
+from ..ports import signalling_port
 from ..process import Program
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "sipp"
@@ -18,7 +18,7 @@ async def run(arguments: list[str], gateway_port: int, folder: Path, transport: 
         "sipp",
         [
             "sipp", *arguments, "-s", "juliet", "-m", "1", "-l", "1", "-t", transport, "-i", "127.0.0.1",
-            "-p", str(free_port()), "-timeout", "20s", "-timeout_error", "-nostdin",
+            "-p", str(signalling_port()), "-timeout", "20s", "-timeout_error", "-nostdin",
             "-trace_msg", "-message_file", str(messages), f"127.0.0.1:{gateway_port}",
         ],
         folder / "sipp.log",

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 
 from ...errors import FlowFailed, ProtocolViolation
-from ...ports import free_port
+from ...ports import signalling_port
 from ...transcript import Transcript
 from .frame import Frame, FrameReader
 from .session import MsrpSession, Received
@@ -21,7 +21,7 @@ class MsrpNode:
 
     def __init__(self, owner: str, transcript: Transcript, on_violation: Violation) -> None:
         self.owner = owner
-        self.port = free_port()
+        self.port = signalling_port()
         self.on_violation = on_violation
         self.statuses: Callable[[Received], int | None] = lambda _: 200
         """What new sessions answer to messages; None: the flow answers."""
@@ -43,7 +43,7 @@ class MsrpNode:
 
     def open(self, *, refusing: bool = False) -> MsrpSession:
         """A session with a fresh path; `refusing`: nobody listens at the path."""
-        port = free_port() if refusing else self.port
+        port = signalling_port() if refusing else self.port
         id = secrets.token_hex(12)
         session = MsrpSession(self.owner, f"msrp://127.0.0.1:{port}/{id};tcp", self._record)
         session.statuses = self.statuses

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 from ...errors import FlowFailed, ProtocolViolation, equal, require
 from ...mailbox import PATIENCE, Mailbox
-from ...ports import free_port
+from ...ports import signalling_port
 from ...transcript import Transcript
 from .. import sdp
 from ..msrp.node import MsrpNode
@@ -28,7 +28,7 @@ class SipUser:
     def __init__(self, name: str, domain: str, gateway: Gateway, transport: str, transcript: Transcript) -> None:
         self.name = name
         self.uri = f"sip:{name}@{domain}"
-        self.port = free_port()
+        self.port = signalling_port()
         self.transport = transport
         self.inbox: Mailbox[Unasked] = Mailbox(name)
         self.violations: list[Exception] = []
