@@ -125,11 +125,6 @@ impl Fault {
         }
     }
 
-    /// The same fault with another type, where the usual one is wrong (`policy-violation` for a rate is `wait`).
-    pub fn with_kind(self, kind: ErrorKind) -> Fault {
-        Fault { kind, ..self }
-    }
-
     /// The same fault with the address to use instead, a URI. Only `gone` and `redirect` tell it.
     pub fn with_address(self, uri: impl Into<String>) -> Fault {
         Fault {

@@ -95,11 +95,6 @@ impl Addresses {
         }
     }
 
-    /// The component's domain.
-    pub fn domain(&self) -> &str {
-        &self.domain
-    }
-
     /// The SIP user, or device, that an address on the component's domain stands for.
     pub fn sip_of(&self, jid: &Jid) -> Result<SipContact, AddressError> {
         if !self.is_own(jid.domain()) {
