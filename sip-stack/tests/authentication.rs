@@ -7,9 +7,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use stox_sip::{
     Authentication, CredentialScope, Credentials, Demand, Destination, EndCause, Endpoint,
-    EndpointConfig, Event, Invite, InviteId, Limits, Listener, LocalContact, Message, Method, Name,
-    NameAddr, Originator, OutgoingRequest, Reply, Request, RequestId, Response, Secret,
-    SipsRequests, Source, Status, Timers, Transport, Uri, User,
+    EndpointConfig, Event, Invite, InviteId, Listener, LocalContact, Message, Method, Name,
+    NameAddr, Originator, OutgoingRequest, Reply, Request, RequestId, Response, Secret, Source,
+    Status, Transport, Uri, User,
 };
 
 const JULIET: &str = "192.0.2.1:5060";
@@ -966,17 +966,8 @@ fn config(address: &str, adjust: impl FnOnce(&mut EndpointConfig)) -> EndpointCo
             bound: address,
             advertised: address,
         }],
-        transports: vec![Transport::Udp, Transport::Tcp],
-        public: None,
-        outbound_proxy: None,
-        trusted: Vec::new(),
-        authentication: Vec::new(),
-        credentials: Vec::new(),
-        sips: SipsRequests::default(),
         user_agent: "test".into(),
-        supported: Vec::new(),
-        timers: Timers::default(),
-        limits: Limits::default(),
+        ..EndpointConfig::default()
     };
     adjust(&mut config);
     config

@@ -8,9 +8,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use stox_sip::{
     Answer, ConnectionId, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite,
-    InviteId, Limits, Listener, LocalContact, Message, Method, Name, NameAddr, OutgoingRequest,
-    Question, Reply, Request, RequestId, Response, SipsRequests, Source, Srv, Status, Timers,
-    Transport, Uri,
+    InviteId, Listener, LocalContact, Message, Method, Name, NameAddr, OutgoingRequest, Question,
+    Reply, Request, RequestId, Response, Source, Srv, Status, Transport, Uri,
 };
 
 /// SIP-03. A lost request is repeated; a lost answer brings the same answer again; it is told once.
@@ -1049,17 +1048,8 @@ impl Agent {
                 bound: address,
                 advertised: address,
             }],
-            transports: vec![Transport::Udp, Transport::Tcp],
-            public: None,
-            outbound_proxy: None,
-            trusted: Vec::new(),
-            authentication: Vec::new(),
-            credentials: Vec::new(),
-            sips: SipsRequests::default(),
             user_agent: "test".into(),
-            supported: Vec::new(),
-            timers: Timers::default(),
-            limits: Limits::default(),
+            ..EndpointConfig::default()
         };
         adjust(&mut config);
         Self {

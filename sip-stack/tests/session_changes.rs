@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use stox_sip::{
-    Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId, Limits,
-    Listener, LocalContact, Message, Method, Name, NameAddr, Reply, Request, RequestId, Response,
-    SipsRequests, Source, Status, Timers, Transport, Uri,
+    Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId, Listener,
+    LocalContact, Message, Method, Name, NameAddr, Reply, Request, RequestId, Response, Source,
+    Status, Transport, Uri,
 };
 
 /// CHAT-30. Both know of timers: the caller refreshes by UPDATE, at half the time, and goes on.
@@ -579,17 +579,9 @@ fn endpoint(address: &str, seed: u64, supported: &[&str]) -> Endpoint {
             bound: address,
             advertised: address,
         }],
-        transports: vec![Transport::Udp, Transport::Tcp],
-        public: None,
-        outbound_proxy: None,
-        trusted: Vec::new(),
-        authentication: Vec::new(),
-        credentials: Vec::new(),
-        sips: SipsRequests::default(),
         user_agent: "test".into(),
         supported: supported.iter().map(|&option| option.into()).collect(),
-        timers: Timers::default(),
-        limits: Limits::default(),
+        ..EndpointConfig::default()
     };
     Endpoint::new(config, StdRng::seed_from_u64(seed))
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use stox_sip::{
-    Destination, Document, Endpoint, EndpointConfig, Event, EventPackage, Invite, InviteId, Limits,
+    Destination, Document, Endpoint, EndpointConfig, Event, EventPackage, Invite, InviteId,
     Listener, LocalContact, Message, Method, Name, NameAddr, Next, Notice, Occasion, Package,
     Refer, ReferPlace, ReferSub, ReferTo, ReferredBy, Reply, Request, Response,
-    ServerTransactionId, SipsRequests, Source, Status, Subscribe, SubscriptionEnd, SubscriptionId,
-    TerminationReason, Timers, Transport, Uri, sipfrag, sipfrag_status,
+    ServerTransactionId, Source, Status, Subscribe, SubscriptionEnd, SubscriptionId,
+    TerminationReason, Transport, Uri, sipfrag, sipfrag_status,
 };
 
 const OURS: SubscriptionId = id(1);
@@ -728,17 +728,8 @@ fn endpoint(address: &str, seed: u64) -> Endpoint {
             bound: address,
             advertised: address,
         }],
-        transports: vec![Transport::Udp, Transport::Tcp],
-        public: None,
-        outbound_proxy: None,
-        trusted: Vec::new(),
-        authentication: Vec::new(),
-        credentials: Vec::new(),
-        sips: SipsRequests::default(),
         user_agent: "test".into(),
-        supported: Vec::new(),
-        timers: Timers::default(),
-        limits: Limits::default(),
+        ..EndpointConfig::default()
     };
     Endpoint::new(config, StdRng::seed_from_u64(seed))
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::endpoint::{
     Authentication, Credentials, Event, Invite, InviteId, IpNetwork, Limits, OutgoingRequest,
-    Reply, RequestId, ServerTransactionId, SipsRequests, Timers,
+    Reply, RequestId, ServerTransactionId, SipsRequests, Timers, USER_AGENT,
 };
 use crate::{Method, Name, Status, Transport, Uri};
 
@@ -72,7 +72,7 @@ impl Default for DriverConfig {
             authentication: Vec::new(),
             credentials: Vec::new(),
             sips: SipsRequests::default(),
-            user_agent: concat!("stox-sip/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: USER_AGENT.to_owned(),
             supported: Vec::new(),
             timers: Timers::default(),
             limits: Limits::default(),

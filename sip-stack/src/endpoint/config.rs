@@ -8,6 +8,9 @@ use super::authentication::Authentication;
 use super::credentials::Credentials;
 use crate::{Transport, Uri};
 
+/// What we call ourselves if nobody says otherwise.
+pub(crate) const USER_AGENT: &str = concat!("stox-sip/", env!("CARGO_PKG_VERSION"));
+
 /// The three times all others follow from. RFC 3261 §17.1.1.1, Table 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timers {
@@ -164,6 +167,26 @@ pub struct EndpointConfig {
     pub timers: Timers,
     /// The bounds.
     pub limits: Limits,
+}
+
+/// Nowhere listened, UDP and TCP to send by, nobody trusted, or challenged.
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            transports: vec![Transport::Udp, Transport::Tcp],
+            public: None,
+            outbound_proxy: None,
+            trusted: Vec::new(),
+            authentication: Vec::new(),
+            credentials: Vec::new(),
+            sips: SipsRequests::default(),
+            user_agent: USER_AGENT.to_owned(),
+            supported: Vec::new(),
+            timers: Timers::default(),
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// A network: an address and how many of its leading bits count.

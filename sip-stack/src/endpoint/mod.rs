@@ -44,6 +44,8 @@ pub use authentication::{AuthenticatedUser, Authentication, Demand, Originator, 
 pub use command::{
     Invite, InviteId, LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId,
 };
+#[cfg(feature = "tokio")]
+pub(crate) use config::USER_AGENT;
 pub use config::{
     EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, SipsRequests, Timers,
 };

@@ -14,8 +14,8 @@ use rand::rngs::StdRng;
 use stox_sip::{
     Answer, ConnectionId, Endpoint, EndpointConfig, Event, Invite, InviteId, Limits, Listener,
     LocalContact, Message, Method, Name, NameAddr, Naptr, OutgoingRequest, Question, QuestionId,
-    Reply, RequestId, ServerTransactionId, SipsRequests, Source, Srv, Status, SubscriptionId,
-    Timers, Transmit, Transport,
+    Reply, RequestId, ServerTransactionId, Source, Srv, Status, SubscriptionId, Transmit,
+    Transport,
 };
 
 use super::Choices;
@@ -89,17 +89,9 @@ impl Play {
                 .iter()
                 .map(|transport| listen(*transport))
                 .collect(),
-            transports: vec![Transport::Udp, Transport::Tcp],
-            public: None,
-            outbound_proxy: None,
-            trusted: Vec::new(),
-            authentication: Vec::new(),
-            credentials: Vec::new(),
-            sips: SipsRequests::default(),
             user_agent: "stox".into(),
-            supported: Vec::new(),
-            timers: Timers::default(),
             limits,
+            ..EndpointConfig::default()
         };
         let mut endpoint = Endpoint::new(config, StdRng::seed_from_u64(3261));
         endpoint.serve_events(subscriptions::packages(choices));
