@@ -34,12 +34,14 @@ pub mod content;
 pub mod cpim;
 mod event;
 mod ident;
+pub mod is_composing;
 mod limits;
 #[cfg(feature = "tokio")]
 pub mod node;
 pub mod sdp;
 pub mod session;
 pub mod uri;
+mod xml;
 
 pub use byte_range::ByteRange;
 pub use event::{
@@ -49,3 +51,4 @@ pub use event::{
 pub use ident::Ident;
 pub use limits::Limits;
 pub use uri::MsrpUri;
+pub use xml::XmlError;
