@@ -1,0 +1,18 @@
+//! The endpoint as its user and its peers see it. A file for each thing that an RFC describes; the stage is the same.
+
+mod asserted_identity;
+mod cancel;
+mod checks;
+mod digest;
+mod invite;
+mod limits;
+mod non_invite;
+mod prack;
+mod refer;
+mod reinvite;
+mod session_timer;
+mod stage;
+mod subscriptions;
+mod targets;
+mod update;
+mod via;
