@@ -7,8 +7,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use stox_sip::{
     Destination, Endpoint, EndpointConfig, Event, Invite, InviteId, Listener, LocalContact,
-    Message, Method, Name, NameAddr, OutgoingRequest, Reply, Request, Response, 
-    Source, Status, Transport,
+    Message, Method, Name, NameAddr, OutgoingRequest, Reply, Request, Response, Source, Status,
+    Transport,
 };
 
 pub const JULIET: &str = "192.0.2.1:5060";
