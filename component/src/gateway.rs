@@ -163,7 +163,8 @@ fn sip_config(config: &Config) -> DriverConfig {
         // Nothing says that the way on to the XMPP user is secure (SEC-06).
         sips: SipsRequests::Refused,
         user_agent: concat!("stox/", env!("CARGO_PKG_VERSION")).to_owned(),
-        supported: vec!["gruu".to_owned()],
+        // `timer`: sessions whose peer is gone without a word end (CHAT-30).
+        supported: ["gruu", "timer"].map(str::to_owned).to_vec(),
         ..DriverConfig::default()
     }
 }

@@ -1,8 +1,8 @@
 //! Shell: SIP events in the core's terms. What no core needs to know of is answered here.
 
 use stox_msrp::uri::Scheme;
-use stox_sip::{InviteId, Reply, Request, ServerTransactionId, Status};
-use tracing::info;
+use stox_sip::{EndCause, InviteId, Reply, Request, ServerTransactionId, Status};
+use tracing::{debug, info};
 
 use super::Task;
 use super::wires::Wire;
@@ -27,7 +27,10 @@ impl Task {
                 let scheme = self.learn_certificate(invite, &request.body);
                 self.of_chat(invite, sip::acknowledged(&request, scheme))
             }
-            Sip::Ended { invite, .. } => self.of_chat(invite, ChatEvent::Ended),
+            Sip::Ended { invite, cause } => {
+                self.tell_end(&cause);
+                self.of_chat(invite, ChatEvent::Ended)
+            }
             Sip::Reinvited {
                 invite,
                 transaction,
@@ -48,6 +51,22 @@ impl Task {
             }
             // Ringing changes nothing: messages wait all the same.
             _ => None,
+        }
+    }
+
+    /// What an operator would tell the users (CHAT-29, CHAT-30); that somebody hung up is no news.
+    fn tell_end(&self, cause: &EndCause) {
+        match cause {
+            EndCause::Expired => {
+                info!("the chat session ends: the SIP user's side did not refresh it")
+            }
+            EndCause::PeerGone => {
+                info!("the chat session ends: the SIP user's side knows it no more")
+            }
+            EndCause::Unacknowledged => {
+                info!("the chat session ends: our 200 was never acknowledged")
+            }
+            _ => debug!("the dialog is over"),
         }
     }
 

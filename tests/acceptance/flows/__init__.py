@@ -13,23 +13,25 @@ Play = Callable[[World], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Flow:
-    """A named flow, how long it may take in seconds, and whether peers send sound messages only."""
+    """A named flow, how long it may take in seconds, and whether peers send sound messages only. `once`: it is long, and
+    what the XMPP server is makes no difference."""
 
     name: str
     play: Play
     limit: float
     sound: bool
+    once: bool
 
 
 FLOWS: list[Flow] = []
 
 
-def flow(name: str, *, limit: float = 60.0, sound: bool = True) -> Callable[[Play], Play]:
+def flow(name: str, *, limit: float = 60.0, sound: bool = True, once: bool = False) -> Callable[[Play], Play]:
     """Puts a function into the list of flows."""
 
     def add(play: Play) -> Play:
         assert play.__doc__, f"the flow {name!r} cites its requirements in its docstring"
-        FLOWS.append(Flow(name, play, limit, sound))
+        FLOWS.append(Flow(name, play, limit, sound, once))
         return play
 
     return add
@@ -40,6 +42,7 @@ _SUBJECTS = (
     "startup",
     "chat_from_xmpp",
     "chat_from_sip",
+    "session_timer",
     "transcripts",
     "bodies",
     "pager",

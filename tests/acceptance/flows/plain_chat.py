@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from ..errors import equal
 from ..peers import sdp
@@ -26,9 +27,11 @@ async def open_from_xmpp(
     return call
 
 
-async def open_from_sip(juliet: XmppUser, romeo: SipUser, call_id: str, *, setup: str = "actpass") -> tuple[Call, str]:
+async def open_from_sip(
+    juliet: XmppUser, romeo: SipUser, call_id: str, *, setup: str = "actpass", headers: Sequence[tuple[str, str]] = ()
+) -> tuple[Call, str]:
     """Romeo calls and writes, juliet reads; the call, and the JID romeo has for her."""
-    call = await romeo.call(JULIET_URI, call_id=call_id, setup=setup)
+    call = await romeo.call(JULIET_URI, call_id=call_id, setup=setup, headers=headers)
     sent = call.session.say(OPENING)
     got = await juliet.expect_message(OPENING, sender=ROMEO, thread=call_id)
     equal(await sent.status(), 200, "answer to the SEND")

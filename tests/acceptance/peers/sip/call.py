@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import ProtocolViolation, equal
 from ...mailbox import PATIENCE, Mailbox
+from .. import sdp
 from ..msrp.session import MsrpSession
 from .message import SipMessage, parameter, uri_of
 
@@ -41,6 +43,10 @@ class Call:
         self.session = session
         self.byes: Mailbox[SipMessage] = Mailbox(user.name)
         self.invite: ServerTransaction | None = None
+        self.changes: Mailbox[ServerTransaction] = Mailbox(user.name)
+        """re-INVITEs and UPDATEs of the gateway that wait for the answer of the flow."""
+        self.takes_changes = False
+        """Whether they are left to the flow; otherwise they are refused at once."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -70,6 +76,43 @@ class Call:
         equal(response.status, 200, "answer to BYE")
         self.user.drop(self)
 
+    async def change(self, method: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()) -> SipMessage:
+        """re-INVITE or UPDATE; the final response, acknowledged if it accepts."""
+        await self.user.connect()
+        request = self.send(method)
+        request.headers += [("Contact", self.user.contact), ("Allow", self.user.allow), *headers]
+        if body:
+            request.headers.append(("Content-Type", "application/sdp"))
+            request.body = body
+        response = await self.user.transact(request).answered()
+        if method == "INVITE" and response.status < 300:
+            self.user.acknowledge(self)
+        return response
+
+    def description(self, *, setup: str, version: int = 1) -> bytes:
+        """The session as it stands, as an offer or answer of ours."""
+        return sdp.write(self.session.path, setup=setup, version=version)
+
+    async def expect_change(self, method: str, timeout: float = PATIENCE) -> ServerTransaction:
+        """re-INVITE or UPDATE of the gateway, to be answered by `answer`."""
+        transaction = await self.changes.take(method, timeout)
+        equal(transaction.request.method, method, f"method of\n{transaction.request}")
+        return transaction
+
+    async def answer(
+        self, change: ServerTransaction, status: int, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """The final response to a re-INVITE or UPDATE of the gateway; of the former the ACK as well."""
+        extra = [("Contact", self.user.contact), ("Allow", self.user.allow), *headers]
+        if body:
+            extra.append(("Content-Type", "application/sdp"))
+        is_invite = change.request.method == "INVITE"
+        if is_invite and status < 300:
+            self.invite = change
+        change.respond(status, "OK" if status < 300 else "Refused", tag=None, headers=extra, body=body)
+        if is_invite:
+            await change.repeat_until_acknowledged()
+
     async def expect_bye(self, timeout: float = PATIENCE) -> SipMessage:
         """The gateway hangs up."""
         bye = await self.byes.take("BYE", timeout)
@@ -85,6 +128,8 @@ class Call:
         if request.method == "BYE":
             transaction.respond(200, "OK", tag=None)
             self.byes.put(request)
+        elif self.takes_changes and request.method in ("INVITE", "UPDATE"):
+            self.changes.put(transaction)
         else:
             transaction.respond(488 if request.method == "INVITE" else 405, "Not Here", tag=None)
             self.user.inbox.put(request)

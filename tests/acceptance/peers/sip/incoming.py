@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import FlowFailed
@@ -52,8 +53,9 @@ class IncomingInvite:
         self._respond(180, headers=[("Contact", self.user.contact)])
 
     async def accept(
-        self, *, setup: str = "passive", accept_types: str = sdp.PLAIN_TYPES, refuse_msrp: bool = False
-    ) -> Call:
+        self, *, setup: str = "passive", accept_types: str = sdp.PLAIN_TYPES, refuse_msrp: bool = False,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> Call:  # fmt: skip
         """200, waits for the ACK; as `active` side also connects the MSRP session."""
         session = self.user.msrp.open(refusing=refuse_msrp)
         session.peer_path = self.offer.path
@@ -74,9 +76,10 @@ class IncomingInvite:
             200,
             headers=[
                 ("Contact", self.user.contact),
-                ("Allow", ALLOW),
-                ("Supported", "replaces"),
+                ("Allow", self.user.allow),
+                ("Supported", self.user.supported),
                 ("Content-Type", "application/sdp"),
+                *headers,
             ],
             body=sdp.write(session.path, setup=setup, accept_types=accept_types),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 from ...errors import FlowFailed, ProtocolViolation, equal, require
 from ...mailbox import PATIENCE, Mailbox
@@ -20,6 +20,7 @@ from .message import SipMessage, decode, parameter, uri_of
 from .transaction import ClientTransaction, ServerTransaction
 
 Unasked = IncomingInvite | IncomingMessage | SipMessage
+Headers = Sequence[tuple[str, str]]
 
 
 class SipUser:
@@ -41,6 +42,10 @@ class SipUser:
         """Whether 100 Trying is sent at once."""
         self.deaf = False
         """Whether requests are ignored altogether."""
+        self.allow = ALLOW
+        """What its Allow says."""
+        self.supported = "replaces"
+        """What its Supported says."""
         self._gateway = gateway
         self._transcript = transcript
         self._calls: dict[tuple[str, str], Call] = {}
@@ -91,14 +96,14 @@ class SipUser:
 
     async def dial(
         self, target: str, *, call_id: str | None = None, subject: str | None = None, body: bytes | None = None,
-        setup: str = "actpass", accept_types: str = sdp.PLAIN_TYPES,
+        setup: str = "actpass", accept_types: str = sdp.PLAIN_TYPES, headers: Headers = (),
     ) -> tuple[SipMessage, Call | None]:  # fmt: skip
         """INVITE; the final response, and the call if it was accepted (ACK sent, MSRP bound)."""
         await self.connect()
         session = self.msrp.open()
         tag = new_tag()
         request = self._request("INVITE", target, call_id=call_id, tag=tag)
-        request.headers += [("Contact", self.contact), ("Allow", ALLOW), ("Supported", "replaces")]
+        request.headers += [("Contact", self.contact), ("Allow", self.allow), ("Supported", self.supported), *headers]
         if subject:
             request.headers.append(("Subject", subject))
         request.headers.append(("Content-Type", "application/sdp"))
@@ -122,16 +127,14 @@ class SipUser:
             session=session,
         )
         self.add(call)
-        ack = call.send("ACK")
-        self._acks[request.call_id] = ack
-        self._transmit(ack, self._channel())
+        self.acknowledge(call)
         if answer.setup == "passive":
             await self.msrp.connect(session)
         else:
             await session.until_bound()
         return response, call
 
-    async def call(self, target: str, *, call_id: str | None = None, **more: str) -> Call:
+    async def call(self, target: str, *, call_id: str | None = None, **more: str | Headers) -> Call:
         """An INVITE that the gateway must accept."""
         response, call = await self.dial(target, call_id=call_id, **more)  # type: ignore[arg-type]
         require(call is not None, f"INVITE to {target} was refused:\n{response}")
@@ -173,6 +176,7 @@ class SipUser:
         left = [str(item) for item in self.inbox.waiting()]
         for call in self._calls.values():
             left += [str(bye) for bye in call.byes.waiting()]
+            left += [str(change) for change in call.changes.waiting()]
             left += [str(received.frame) for received in call.session.inbox.waiting()]
         return left
 
@@ -190,6 +194,12 @@ class SipUser:
     def via(self) -> str:
         branch = f"z9hG4bK{secrets.token_hex(8)}"
         return f"SIP/2.0/{self.transport.upper()} 127.0.0.1:{self.port};branch={branch};rport"
+
+    def acknowledge(self, call: Call) -> None:
+        """The ACK of the 2xx to our last INVITE in the call."""
+        ack = call.send("ACK")
+        self._acks[call.call_id] = ack
+        self._transmit(ack, self._channel())
 
     def add(self, call: Call) -> None:
         self._calls[call.key] = call
