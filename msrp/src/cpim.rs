@@ -4,6 +4,8 @@ mod escapes;
 mod reading;
 mod writing;
 
+use std::str::FromStr;
+
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -42,6 +44,14 @@ pub struct Address {
     pub name: Option<String>,
     /// The URI, without its angle brackets.
     pub uri: String,
+}
+
+impl FromStr for Address {
+    type Err = CpimError;
+
+    fn from_str(text: &str) -> Result<Address, CpimError> {
+        reading::address(text.trim())
+    }
 }
 
 /// A header's name in its namespace.

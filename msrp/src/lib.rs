@@ -34,6 +34,7 @@ pub mod content;
 pub mod cpim;
 mod event;
 mod ident;
+pub mod imdn;
 pub mod is_composing;
 mod limits;
 #[cfg(feature = "tokio")]

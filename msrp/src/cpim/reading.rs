@@ -191,7 +191,7 @@ fn without_parameters(value: &str) -> &str {
     }
 }
 
-fn address(value: &str) -> Result<Address, CpimError> {
+pub(super) fn address(value: &str) -> Result<Address, CpimError> {
     let malformed = CpimError::MalformedAddress;
     let (name, uri) = if let Some(quoted) = value.strip_prefix('"') {
         let end = closing_quote(quoted).ok_or(malformed)?;
