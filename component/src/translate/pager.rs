@@ -352,8 +352,13 @@ impl Pager {
             }
         }
         for (_, inbound) in self.inbound.drain() {
-            let (Inbound::Unhanded { promise, .. } | Inbound::Handed { promise, .. }) = inbound;
-            promise.refused(Fault::new(Condition::RemoteServerTimeout));
+            match inbound {
+                Inbound::Unhanded { promise, .. } => {
+                    promise.refused(Fault::new(Condition::RemoteServerTimeout));
+                }
+                // The server has it: nobody may be told that it came back.
+                Inbound::Handed { promise, .. } => promise.delivered(),
+            }
         }
     }
 

@@ -131,6 +131,11 @@ impl OutgoingMessage {
         &self.to
     }
 
+    /// `id`, which an error repeats.
+    pub fn stanza_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// The `<body/>`, if it has one.
     pub fn text(&self) -> Option<&str> {
         self.body.as_deref()
