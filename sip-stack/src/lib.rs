@@ -75,7 +75,8 @@ pub use header::{
 };
 pub use host::Host;
 pub use message::{
-    Class, Fault, Message, Method, ParseError, Request, Response, Status, Transport, UnknownMethod,
+    Class, Fault, Handling, Message, Method, MultipartError, ParseError, Part, Request, Response,
+    Status, Transport, UnknownMethod,
 };
 pub use params::Params;
 pub use refer::{ReferError, ReferSub, ReferTo, ReferredBy, sipfrag, sipfrag_status};

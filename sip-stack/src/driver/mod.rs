@@ -12,8 +12,8 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::endpoint::{
-    Authentication, Credentials, Event, Invite, InviteId, IpNetwork, Limits, OutgoingRequest,
-    Reply, RequestId, ServerTransactionId, SipsRequests, Timers, USER_AGENT,
+    Authentication, Credentials, EndpointConfig, Event, Invite, InviteId, IpNetwork, Limits,
+    OutgoingRequest, Reply, RequestId, ServerTransactionId, SipsRequests, Timers,
 };
 use crate::{Method, Name, Status, Transport, Uri};
 
@@ -54,6 +54,11 @@ pub struct DriverConfig {
     pub user_agent: String,
     /// Option tags the user of the stack understands: told in Supported, accepted in Require.
     pub supported: Vec<String>,
+    /// The methods that are taken, told in Allow; others get 405 (SIP-06).
+    pub allow: Vec<Method>,
+    /// The media types that are taken, told in Accept; a request with another body that has to be understood gets 415.
+    /// Empty: bodies are told whatever their type (SIP-19).
+    pub accept: Vec<String>,
     /// The timers.
     pub timers: Timers,
     /// The bounds.
@@ -62,20 +67,23 @@ pub struct DriverConfig {
 
 impl Default for DriverConfig {
     fn default() -> Self {
+        let endpoint = EndpointConfig::default();
         Self {
             listen: Vec::new(),
-            public: None,
-            outbound_proxy: None,
+            public: endpoint.public,
+            outbound_proxy: endpoint.outbound_proxy,
             tls: None,
             dns_server: None,
-            trusted: Vec::new(),
-            authentication: Vec::new(),
-            credentials: Vec::new(),
-            sips: SipsRequests::default(),
-            user_agent: USER_AGENT.to_owned(),
-            supported: Vec::new(),
-            timers: Timers::default(),
-            limits: Limits::default(),
+            trusted: endpoint.trusted,
+            authentication: endpoint.authentication,
+            credentials: endpoint.credentials,
+            sips: endpoint.sips,
+            user_agent: endpoint.user_agent,
+            supported: endpoint.supported,
+            allow: endpoint.allow,
+            accept: endpoint.accept,
+            timers: endpoint.timers,
+            limits: endpoint.limits,
         }
     }
 }

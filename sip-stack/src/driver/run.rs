@@ -78,6 +78,8 @@ pub(super) async fn start(
         sips: config.sips,
         user_agent: config.user_agent,
         supported: config.supported,
+        allow: config.allow,
+        accept: config.accept,
         timers: config.timers,
         limits: config.limits,
     };

@@ -1,29 +1,11 @@
 //! Writes our own header fields: nobody else writes them, and none is written twice (SIP-17).
 
+use super::capabilities::Capabilities;
 use super::command::{Invite, LocalContact, OutgoingRequest, Reply};
-use super::config::EndpointConfig;
 use crate::dialog::MAX_FORWARDS;
 use crate::{
-    CSeq, Host, Method, Name, NameAddr, Request, Response, Scheme, Status, Text, Transport, Uri,
+    CSeq, Headers, Host, Method, Name, NameAddr, Request, Response, Scheme, Text, Transport, Uri,
 };
-
-/// The methods we take. REGISTER and PUBLISH are not among them (SIP-06).
-pub(super) const ALLOWED: [Method; 11] = [
-    Method::Invite,
-    Method::Ack,
-    Method::Cancel,
-    Method::Bye,
-    Method::Options,
-    Method::Message,
-    Method::Subscribe,
-    Method::Notify,
-    Method::Refer,
-    Method::Update,
-    Method::Prack,
-];
-
-pub(super) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK";
 
 /// What a request outside of a dialog is made from.
 pub(super) struct Identity<'a> {
@@ -35,7 +17,7 @@ pub(super) struct Identity<'a> {
 pub(super) fn invite(
     invite: Invite,
     identity: &Identity<'_>,
-    config: &EndpointConfig,
+    capabilities: &Capabilities,
 ) -> (Request, LocalContact) {
     let mut request = base(
         Method::Invite,
@@ -44,7 +26,7 @@ pub(super) fn invite(
         &invite.to,
         identity,
     );
-    add_user_headers(&mut request, invite.headers, config);
+    add_user_headers(&mut request, invite.headers, capabilities);
     if !invite.body.is_empty() {
         request = request.with_body(invite.content_type, invite.body);
     }
@@ -54,7 +36,7 @@ pub(super) fn invite(
 pub(super) fn request(
     outgoing: OutgoingRequest,
     identity: &Identity<'_>,
-    config: &EndpointConfig,
+    capabilities: &Capabilities,
 ) -> (Request, Option<LocalContact>) {
     let mut request = base(
         outgoing.method,
@@ -63,7 +45,7 @@ pub(super) fn request(
         &outgoing.to,
         identity,
     );
-    add_user_headers(&mut request, outgoing.headers, config);
+    add_user_headers(&mut request, outgoing.headers, capabilities);
     if !outgoing.body.is_empty() {
         request = request.with_body(outgoing.content_type, outgoing.body);
     }
@@ -74,33 +56,33 @@ pub(super) fn request(
 pub(super) fn add_user_headers(
     request: &mut Request,
     headers: Vec<(Name, String)>,
-    config: &EndpointConfig,
+    capabilities: &Capabilities,
 ) {
     for (name, value) in headers {
         if !is_ours(&name) {
-            request.headers.push(name, value);
+            add_once(&mut request.headers, name, value);
         }
     }
-    let makes_sessions = matches!(
-        request.method,
-        Method::Invite | Method::Update | Method::Subscribe | Method::Refer
-    );
-    if makes_sessions && request.headers.first(&Name::Allow).is_none() {
-        request.headers.push(Name::Allow, Text::from_static(ALLOW));
+    capabilities.tell_in_request(request);
+}
+
+/// Of a field that may be there once only, the first stays.
+fn add_once(headers: &mut Headers, name: Name, value: String) {
+    if may_repeat(&name) || headers.first(&name).is_none() {
+        headers.push(name, value);
     }
-    if makes_sessions
-        && !config.supported.is_empty()
-        && request.headers.first(&Name::Supported).is_none()
-    {
-        request
-            .headers
-            .push(Name::Supported, config.supported.join(", "));
-    }
-    if !config.user_agent.is_empty() && request.headers.first(&Name::UserAgent).is_none() {
-        request
-            .headers
-            .push(Name::UserAgent, config.user_agent.as_str());
-    }
+}
+
+fn may_repeat(name: &Name) -> bool {
+    name.is_list()
+        || matches!(
+            name,
+            Name::Authorization
+                | Name::ProxyAuthorization
+                | Name::WwwAuthenticate
+                | Name::ProxyAuthenticate
+                | Name::Other(_)
+        )
 }
 
 /// Turns the skeleton of a response into the response that a reply asks for.
@@ -109,7 +91,7 @@ pub(super) fn response(
     method: &Method,
     reply: Reply,
     contact: Option<NameAddr>,
-    config: &EndpointConfig,
+    capabilities: &Capabilities,
 ) -> Response {
     response.status = reply.status;
     response.reason = reply
@@ -123,36 +105,14 @@ pub(super) fn response(
     }
     for (name, value) in reply.headers {
         if !is_ours(&name) || (name == Name::Contact && reply.status.code() >= 300) {
-            response.headers.push(name, value);
+            add_once(&mut response.headers, name, value);
         }
     }
-    let tells_methods = (reply.status.is_success()
-        && matches!(method, Method::Invite | Method::Options))
-        || reply.status == Status::METHOD_NOT_ALLOWED;
-    if tells_methods && response.headers.first(&Name::Allow).is_none() {
-        response.headers.push(Name::Allow, Text::from_static(ALLOW));
-    }
-    if tells_methods
-        && !config.supported.is_empty()
-        && response.headers.first(&Name::Supported).is_none()
-    {
-        response
-            .headers
-            .push(Name::Supported, config.supported.join(", "));
-    }
-    add_server(&mut response, config);
+    capabilities.tell_in_response(method, &mut response);
     if !reply.body.is_empty() {
         response = response.with_body(reply.content_type.unwrap_or_default(), reply.body);
     }
     response
-}
-
-pub(super) fn add_server(response: &mut Response, config: &EndpointConfig) {
-    if !config.user_agent.is_empty() && response.headers.first(&Name::Server).is_none() {
-        response
-            .headers
-            .push(Name::Server, config.user_agent.as_str());
-    }
 }
 
 /// The CANCEL or the ACK for a rejection that belongs to a sent INVITE: on its branch and its route.

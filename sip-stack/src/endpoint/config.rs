@@ -5,11 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::authentication::Authentication;
+use super::capabilities::METHODS;
 use super::credentials::Credentials;
-use crate::{Transport, Uri};
+use crate::{Method, Transport, Uri};
 
 /// What we call ourselves if nobody says otherwise.
-pub(crate) const USER_AGENT: &str = concat!("stox-sip/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!("stox-sip/", env!("CARGO_PKG_VERSION"));
 
 /// The three times all others follow from. RFC 3261 §17.1.1.1, Table 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +164,11 @@ pub struct EndpointConfig {
     pub user_agent: String,
     /// Option tags we understand: told in Supported, accepted in Require.
     pub supported: Vec<String>,
+    /// The methods that are taken, told in Allow; others get 405 (SIP-06).
+    pub allow: Vec<Method>,
+    /// The media types that are taken, told in Accept; a request with another body that has to be understood gets 415.
+    /// Empty: bodies are told whatever their type (SIP-19).
+    pub accept: Vec<String>,
     /// The timers.
     pub timers: Timers,
     /// The bounds.
@@ -183,6 +189,8 @@ impl Default for EndpointConfig {
             sips: SipsRequests::default(),
             user_agent: USER_AGENT.to_owned(),
             supported: Vec::new(),
+            allow: METHODS.to_vec(),
+            accept: Vec::new(),
             timers: Timers::default(),
             limits: Limits::default(),
         }

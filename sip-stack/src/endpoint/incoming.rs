@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::authentication::{self, Admission, AuthenticatedUser, Originator, RealmId, Verdict};
-use super::checks::{self, Refusal};
+use super::checks;
 use super::command::{InviteId, Reply};
 use super::event::Source;
 use super::server::{self, note_source};
@@ -81,17 +81,10 @@ impl Endpoint {
         demand: Option<RealmId>,
         now: Instant,
     ) {
-        if let Err(refusal) = checks::check(&request, &self.config) {
+        if let Err(refusal) = checks::check(&request, &self.capabilities, self.config.sips) {
             let status = refusal.status();
-            let header = match refusal {
-                Refusal::Extensions(unknown) => Some((Name::Unsupported, unknown.join(", "))),
-                Refusal::Sips => {
-                    let (host, _) = self.advertised_to(source.transport, source.remote.ip());
-                    let warning = format!("380 {host} \"SIPS Not Allowed\"");
-                    Some((Name::Warning, warning))
-                }
-                Refusal::Method | Refusal::Scheme | Refusal::TooManyHops => None,
-            };
+            let (host, _) = self.advertised_to(source.transport, source.remote.ip());
+            let header = refusal.header(&host);
             return self.refuse_statelessly(&request, via, &source, status, header);
         }
         let is_inside = request.to().is_ok_and(|to| to.tag().is_some());

@@ -15,6 +15,7 @@ use crate::{Message, Method, ParseError, Status, Transport, Uri};
 
 mod authentication;
 mod blocklist;
+mod capabilities;
 mod checks;
 mod client;
 mod command;
@@ -44,8 +45,6 @@ pub use authentication::{AuthenticatedUser, Authentication, Demand, Originator, 
 pub use command::{
     Invite, InviteId, LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId,
 };
-#[cfg(feature = "tokio")]
-pub(crate) use config::USER_AGENT;
 pub use config::{
     EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, SipsRequests, Timers,
 };
@@ -56,6 +55,7 @@ pub use subscription_command::{Refer, ReferPlace, Subscribe, SubscriptionId};
 
 use authentication::Guard;
 use blocklist::Blocklist;
+use capabilities::Capabilities;
 use client::{Attempt, Client, ClientKey, Owner};
 use complaints::Complaints;
 use credentials::Keyring;
@@ -89,6 +89,7 @@ enum Phase {
 #[derive(Debug)]
 pub struct Endpoint {
     config: EndpointConfig,
+    capabilities: Capabilities,
     phase: Phase,
     random: StdRng,
     keyring: Keyring,
@@ -121,6 +122,7 @@ impl Endpoint {
         Self {
             keyring,
             guard,
+            capabilities: Capabilities::new(&config),
             config,
             phase: Phase::Open,
             random,
@@ -246,7 +248,7 @@ impl Endpoint {
             from_tag: &from_tag,
             cseq: request.cseq.unwrap_or(1),
         };
-        let (request, contact) = compose::request(request, &identity, &self.config);
+        let (request, contact) = compose::request(request, &identity, &self.capabilities);
         if matches!(
             request.method,
             Method::Invite | Method::Ack | Method::Cancel

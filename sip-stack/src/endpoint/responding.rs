@@ -14,7 +14,7 @@ use super::{Endpoint, TimerKey, compose};
 use crate::resolve::Target;
 use crate::transaction::server_invite::{self, ServerInvite};
 use crate::transaction::server_non_invite::ServerNonInvite;
-use crate::{Method, Name, Request, Response, Scheme, Status, Text, Transport, Via};
+use crate::{Method, Name, Request, Response, Scheme, Status, Transport, Via};
 
 impl Endpoint {
     /// Begins the server transaction of a request.
@@ -180,7 +180,8 @@ impl Endpoint {
             let sent_by = self.advertised_to(source.transport, source.remote.ip());
             compose::contact(contact, server.scheme.clone(), sent_by, source.transport)
         });
-        let wire = compose::response(*skeleton, &method, reply, contact, &self.config).to_bytes();
+        let wire =
+            compose::response(*skeleton, &method, reply, contact, &self.capabilities).to_bytes();
         let server = self.servers.by_id.get_mut(&id)?;
         server.wire = wire.clone();
         let reactions = server.on_reply(status, &self.config.timers, now);
@@ -296,12 +297,10 @@ impl Endpoint {
     pub(super) fn send_statelessly(&mut self, mut response: Response, via: &Via, source: &Source) {
         let tag = self.servers.stateless_tag(&response);
         add_to_tag(&mut response, &tag);
-        if response.status == Status::METHOD_NOT_ALLOWED {
-            response
-                .headers
-                .push(Name::Allow, Text::from_static(compose::ALLOW));
-        }
-        compose::add_server(&mut response, &self.config);
+        let method = response.cseq().map(|cseq| cseq.method);
+        // Of a request that is malformed; nothing is told then that depends on its method.
+        let method = method.unwrap_or(Method::Ack);
+        self.capabilities.tell_in_response(&method, &mut response);
         self.send_back(source, return_port(via, source), response.to_bytes());
     }
 }

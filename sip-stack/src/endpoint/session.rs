@@ -313,7 +313,7 @@ impl Endpoint {
 
     /// Sends a request inside a dialog and asks nobody what becomes of it.
     pub(super) fn send_unowned(&mut self, dialog: &Dialog, mut request: Request, now: Instant) {
-        compose::add_user_headers(&mut request, Vec::new(), &self.config);
+        compose::add_user_headers(&mut request, Vec::new(), &self.capabilities);
         self.start(request, Owner::Nobody, None, dialog.next_hop(), now);
     }
 
@@ -378,7 +378,7 @@ impl Endpoint {
         established.ending = Ending::Sent;
         let mut request = established.dialog.request(Method::Bye);
         let next_hop = established.dialog.next_hop().clone();
-        compose::add_user_headers(&mut request, headers, &self.config);
+        compose::add_user_headers(&mut request, headers, &self.capabilities);
         self.start(request, Owner::Bye(id), None, &next_hop, now);
     }
 

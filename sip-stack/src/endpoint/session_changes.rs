@@ -104,8 +104,7 @@ impl Changes {
 impl Endpoint {
     /// Session timers are used when `timer` is among what we support.
     fn has_session_timers(&self) -> bool {
-        let mut supported = self.config.supported.iter();
-        supported.any(|option| option.eq_ignore_ascii_case(OPTION))
+        self.capabilities.supports(OPTION)
     }
 
     /// What an INVITE of ours that begins a session asks for is written into it.
@@ -410,7 +409,7 @@ impl Endpoint {
         let contact = established.contact.clone();
         let mut request = established.dialog.request(method);
         let next_hop = established.dialog.next_hop().clone();
-        compose::add_user_headers(&mut request, headers, &self.config);
+        compose::add_user_headers(&mut request, headers, &self.capabilities);
         add_missing(&mut request, fields);
         if !body.is_empty() {
             request = request.with_body(content_type, body);

@@ -38,7 +38,7 @@ impl Endpoint {
             from_tag: &from_tag,
             cseq: invite.cseq.unwrap_or(1),
         };
-        let (mut request, contact) = compose::invite(invite, &identity, &self.config);
+        let (mut request, contact) = compose::invite(invite, &identity, &self.capabilities);
         let changes = self.changes_of_inviting(&mut request);
         let deadline = now + self.config.limits.ringing;
         let inviting = Inviting {
@@ -237,7 +237,7 @@ impl Endpoint {
         let mut request = established.dialog.ack(cseq);
         request.headers.extend(credentials);
         let next_hop = established.dialog.next_hop().clone();
-        compose::add_user_headers(&mut request, Vec::new(), &self.config);
+        compose::add_user_headers(&mut request, Vec::new(), &self.capabilities);
         if let Some((content_type, body)) = body {
             established.changes.note_description(&content_type, &body);
             request = request.with_body(content_type, body);
@@ -376,7 +376,7 @@ impl Endpoint {
         let contact = has_contact.then(|| established.contact.clone());
         let mut request = established.dialog.request(method);
         let next_hop = established.dialog.next_hop().clone();
-        compose::add_user_headers(&mut request, headers, &self.config);
+        compose::add_user_headers(&mut request, headers, &self.capabilities);
         session_changes::add_missing(&mut request, fields);
         if !body.is_empty() {
             request = request.with_body(content_type, body);

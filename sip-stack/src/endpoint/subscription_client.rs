@@ -53,7 +53,7 @@ impl Endpoint {
                 if !self.begin_subscription(id, side, place, event, contact.clone()) {
                     return;
                 }
-                compose::add_user_headers(&mut request, headers, &self.config);
+                compose::add_user_headers(&mut request, headers, &self.capabilities);
                 let owner = Owner::Subscription(id);
                 self.start(request, owner, Some(contact), &next_hop, now);
             }
@@ -249,7 +249,7 @@ impl Endpoint {
             from_tag: &opening.half.1,
             cseq: opening.cseq,
         };
-        let (request, contact) = compose::request(request, &identity, &self.config);
+        let (request, contact) = compose::request(request, &identity, &self.capabilities);
         let next_hop = self.next_hop(&request);
         self.start(request, Owner::Subscription(id), contact, &next_hop, now);
     }

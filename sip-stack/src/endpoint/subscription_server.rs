@@ -20,6 +20,7 @@ impl Endpoint {
     /// one that asks for too little time or for other documents; what is left is told as `Requested`, to be accepted by
     /// `accept_subscription` or refused by `respond`. Without this every SUBSCRIBE outside of known subscriptions is told.
     pub fn serve_events(&mut self, packages: Vec<Package>) {
+        self.capabilities.set_packages(&packages);
         self.subscriptions.packages = packages;
     }
 

@@ -214,7 +214,7 @@ impl Endpoint {
         };
         let mut request = dialog.request(method);
         let next_hop = dialog.next_hop().clone();
-        compose::add_user_headers(&mut request, fields, &self.config);
+        compose::add_user_headers(&mut request, fields, &self.capabilities);
         if let Some(document) = document {
             request = request.with_body(document.content_type, document.body);
         }

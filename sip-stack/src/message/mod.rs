@@ -1,5 +1,6 @@
 //! Messages: requests and responses.
 
+mod body;
 mod encode;
 mod getters;
 mod method;
@@ -8,6 +9,8 @@ mod status;
 mod transport;
 mod validate;
 
+pub(crate) use body::{BodyFault, check as check_body};
+pub use body::{Handling, MultipartError, Part};
 pub use method::{Method, UnknownMethod};
 pub use parse::{Fault, ParseError};
 pub(crate) use parse::{Section, find_section_end};

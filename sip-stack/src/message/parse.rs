@@ -366,6 +366,16 @@ fn is_version(text: &str) -> bool {
     text.eq_ignore_ascii_case("SIP/2.0")
 }
 
+/// The fields of a body part: what is none is left out, and so is what is one too many.
+pub(super) fn fields_of(text: &Text) -> Headers {
+    let lines = LogicalLines { rest: text };
+    let fields = lines.filter_map(|line| {
+        let (name, value) = field(text, line)?;
+        Some((name, Text::from(unfold(value))))
+    });
+    fields.take(MAX_FIELDS).collect()
+}
+
 /// Takes a line apart at its first colon.
 fn field<'a>(source: &Text, line: &'a str) -> Option<(Name, &'a str)> {
     let colon = memchr::memchr(b':', line.as_bytes())?;
