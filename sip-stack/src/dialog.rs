@@ -68,13 +68,18 @@ impl Dialog {
 
     /// The dialog that our response to the peer's INVITE makes. RFC 3261 §12.1.1.
     pub(crate) fn of_server(request: &Request, local_tag: &str) -> Result<Self, HeaderError> {
+        let remote = request.from()?;
         Ok(Self {
             call_id: Text::from(request.call_id()?),
             local: request.to()?.with_tag(local_tag),
-            remote: request.from()?,
             local_cseq: 0,
             remote_cseq: Some(request.cseq()?.number),
-            remote_target: contact(request.headers.all(&Name::Contact))?,
+            remote_target: match contact(request.headers.all(&Name::Contact)) {
+                // A peer of RFC 2543 need not say more than who it is. RFC 4475 §3.4.1.
+                Err(HeaderError::Missing(_)) if remote.tag().is_none() => remote.uri.clone(),
+                target => target?,
+            },
+            remote,
             route_set: routes(request.headers.all(&Name::RecordRoute))?,
         })
     }

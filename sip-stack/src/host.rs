@@ -27,12 +27,8 @@ impl Host {
     pub(crate) fn cut(source: &Text, text: &str) -> Option<Host> {
         let first = *text.as_bytes().first()?;
         if first == b'[' {
-            return text
-                .strip_prefix('[')?
-                .strip_suffix(']')?
-                .parse()
-                .ok()
-                .map(Host::V6);
+            let address = text.strip_prefix('[')?.strip_suffix(']')?;
+            return parse_v6(address).map(Host::V6);
         }
         if first.is_ascii_digit()
             && let Ok(address) = text.parse()
@@ -99,6 +95,14 @@ impl Host {
     }
 }
 
+/// The grammar of RFC 3261 leads to a colon too many before an IPv4 address (`2001:db8:::192.0.2.1`), which has to be
+/// tolerated. RFC 5118 §4.10.
+fn parse_v6(text: &str) -> Option<Ipv6Addr> {
+    let with_colon_too_many = || text.contains('.').then(|| text.replacen(":::", "::", 1));
+    let address = text.parse().ok();
+    address.or_else(|| with_colon_too_many()?.parse().ok())
+}
+
 /// Letters of a domain name; underscore and anything beyond ASCII occur in practice.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') || !byte.is_ascii()
@@ -141,6 +145,7 @@ mod tests {
             ("[2001:db8::9]", "[2001:db8::9]", None),
             ("[2001:db8::9]:5061", "[2001:db8::9]", Some(5061)),
             ("host_1.example.com:0", "host_1.example.com", Some(0)),
+            ("[2001:db8:::192.0.2.1]:1", "[2001:db8::c000:201]", Some(1)),
         ] {
             let parsed = Host::cut_with_port(&Text::from(text), text).unwrap();
             assert_eq!(
@@ -164,6 +169,8 @@ mod tests {
             "host:65536",
             "host:-1",
             "[1.2.3.4]",
+            "[2001:db8:::1]",
+            "[::::192.0.2.1]",
             "%65",
         ] {
             assert_eq!(Host::cut_with_port(&Text::from(text), text), None, "{text}");

@@ -1,5 +1,5 @@
 //! What the fuzzers found worth keeping, and what was written for them, once more: `fuzz/corpus/<target>`, and the messages
-//! of RFC 4475.
+//! of RFC 4475 and RFC 5118.
 
 #![allow(
     clippy::unwrap_used,
