@@ -59,6 +59,28 @@ async fn the_certificate_must_be_the_domains_own() {
     }
 }
 
+/// SEC-01: an address that was asked for as such may stand in the certificate as such.
+#[tokio::test]
+async fn a_certificate_may_name_the_address() {
+    let authority = Authority::new();
+    for (names, asked, expected) in [
+        (&["IP:127.0.0.1"][..], "127.0.0.1", Answered),
+        (
+            &["URI:sip:example.org", "IP:127.0.0.1"],
+            "127.0.0.1",
+            Answered,
+        ),
+        (&["URI:sip:127.0.0.1"], "127.0.0.1", Answered),
+        (&["IP:127.0.0.2"], "127.0.0.1", Refused),
+        (&["IP:127.0.0.1"], "example.net", Refused),
+    ] {
+        let romeo = agent(&authority.settings(names, NotAsked)).await;
+        let juliet = agent(&authority.settings(&["DNS:example.com"], NotAsked)).await;
+        let outcome = outcome_at(asked, juliet, romeo).await;
+        assert_eq!(outcome, expected, "{names:?} {asked}");
+    }
+}
+
 /// SEC-02: who asks for client certificates lets nobody in without one, and believes of its requests only what the
 /// certificate proves.
 #[tokio::test]
@@ -294,8 +316,12 @@ enum Outcome {
 use Outcome::{Answered, Forbidden, Refused};
 
 /// The outcome of a MESSAGE from juliet@example.com to romeo@example.net.
-async fn outcome(mut juliet: Agent, mut romeo: Agent) -> Outcome {
-    juliet.message(&romeo.uri("example.net")).await;
+async fn outcome(juliet: Agent, romeo: Agent) -> Outcome {
+    outcome_at("example.net", juliet, romeo).await
+}
+
+async fn outcome_at(domain: &str, mut juliet: Agent, mut romeo: Agent) -> Outcome {
+    juliet.message(&romeo.uri(domain)).await;
     loop {
         tokio::select! {
             event = juliet.next() => match event {
@@ -447,6 +473,7 @@ fn subject(name: &str) -> SanType {
     match name.split_once(':').unwrap() {
         ("DNS", name) => SanType::DnsName(name.try_into().unwrap()),
         ("URI", uri) => SanType::URI(uri.try_into().unwrap()),
+        ("IP", address) => SanType::IpAddress(address.parse().unwrap()),
         (kind, _) => panic!("{kind}"),
     }
 }

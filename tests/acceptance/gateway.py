@@ -109,9 +109,23 @@ def merged(base: Settings, changes: Settings) -> dict[str, object]:
 
 
 def to_toml(settings: Settings) -> str:
-    """Top-level keys first, then one table each. JSON's strings, numbers and arrays are TOML's too."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items() if not isinstance(value, Mapping)]
-    for key, value in settings.items():
+    """Top-level keys first, then the tables. JSON's strings, numbers and arrays are TOML's too."""
+    return "\n".join([*_lines(settings, ""), ""])
+
+
+def _lines(table: Settings, path: str) -> list[str]:
+    tables = {key: value for key, value in table.items() if isinstance(value, Mapping) or _is_tables(value)}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items() if key not in tables]
+    for key, value in tables.items():
+        name = f"{path}{key}"
         if isinstance(value, Mapping):
-            lines += ["", f"[{key}]", *(f"{name} = {json.dumps(item)}" for name, item in value.items())]
-    return "\n".join([*lines, ""])
+            lines += ["", f"[{name}]", *_lines(value, f"{name}.")]
+        else:
+            assert isinstance(value, list)
+            for one in value:
+                lines += ["", f"[[{name}]]", *_lines(one, f"{name}.")]
+    return lines
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, Mapping) for one in value)

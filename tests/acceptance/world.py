@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from .capture import Signalling
+from .certificates import Authority, Identity
 from .errors import FlowFailed, require
 from .gateway import Settings, StoxProcess, merged, settings
 from .peers.sip.checks import Gateway
 from .peers.sip.user import SipUser
 from .peers.xmpp_user import XmppUser
-from .ports import signalling_port
+from .ports import free_port, signalling_port
 from .servers.base import COMPONENT, DOMAIN, SECRET, USERS, XmppServer
 from .transcript import Transcript
 
@@ -36,6 +38,8 @@ class World:
         self.msrp_port = signalling_port()
         self.xmpp_users: list[XmppUser] = []
         self.sip_users: list[SipUser] = []
+        self.certificates: Authority | None = None
+        """Who vouches for certificates in a flow over TLS."""
         self._gateway: StoxProcess | None = None
         self._began = time.time()
         self._ends_itself = False
@@ -55,11 +59,37 @@ class World:
         with_juliet: bool = True,
     ) -> tuple[XmppUser, SipUser]:
         """Juliet logs in, romeo listens and is the gateway's outbound proxy, the gateway runs."""
+        require(transport != "tls", "see start_secure")
         romeo = await self.add_sip_user("romeo", transport)
         juliet = await self.add_xmpp_user("juliet") if with_juliet else self._xmpp_user("juliet")
         self.make_gateway(proxy=f"sip:127.0.0.1:{romeo.port};transport={transport}", config=config, xmpp_port=xmpp_port)
         await self.gateway.start(ready)
         return juliet, romeo
+
+    async def start_secure(
+        self, *, romeo: Sequence[str] = ("sip:example.net", "IP:127.0.0.1"), vouched: bool = True, proxy: str = "example.net",
+        config: Settings | None = None,
+    ) -> tuple[XmppUser, SipUser]:  # fmt: skip
+        """As `start`, with TLS for SIP and MSRP and nothing in the clear. `romeo`: the names in his certificate, which is
+        by an authority the gateway knows if `vouched`; `proxy`: the domain the gateway looks for in it."""
+        self.certificates = Authority(self.folder / "certificates")
+        self.sip_port, self.msrp_port = free_port(), free_port()
+        own = self.certificates.issue("stox", f"sip:{DOMAIN}", f"sip:{COMPONENT}", "sip:127.0.0.1")
+        issuer = self.certificates if vouched else Authority(self.folder / "strangers", "stranger")
+        identity = issuer.issue("romeo", *romeo, trusts=self.certificates)
+        sip_user = await self.add_sip_user("romeo", "tls", identity)
+        juliet = await self.add_xmpp_user("juliet")
+        secure: Settings = {
+            "sip": {
+                "listen": [f"tls:127.0.0.1:{self.sip_port}"],
+                "tls": own.settings(verify_client=True),
+            },
+            "msrp": {"listen": [f"tls:127.0.0.1:{self.msrp_port}"]},
+        }
+        to_romeo = f"sip:{proxy}:{sip_user.port};maddr=127.0.0.1;transport=tls;lr"
+        self.make_gateway(proxy=to_romeo, config=merged(secure, config or {}))
+        await self.gateway.start()
+        return juliet, sip_user
 
     def make_gateway(
         self, *, proxy: str | None = None, config: Settings | None = None, xmpp_port: int | None = None
@@ -76,8 +106,9 @@ class World:
         self._gateway = StoxProcess(self.folder, merged(base, config or {}))
         return self._gateway
 
-    async def add_sip_user(self, name: str, transport: str = "udp") -> SipUser:
-        user = SipUser(name, "example.net", Gateway("127.0.0.1", self.sip_port), transport, self.transcript)
+    async def add_sip_user(self, name: str, transport: str = "udp", identity: Identity | None = None) -> SipUser:
+        gateway = Gateway("127.0.0.1", self.sip_port)
+        user = SipUser(name, "example.net", gateway, transport, self.transcript, identity)
         self.sip_users.append(user)
         await user.start()
         return user

@@ -1,7 +1,7 @@
 //! The SIP domains that a certificate stands for, and whether one of them is the domain that is wanted.
 //! RFC 5922 §7.1, §7.2.
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, ServerName};
 use webpki::EndEntityCert;
 
 use crate::{Scheme, Uri};
@@ -18,11 +18,20 @@ pub(super) fn domains(certificate: &CertificateDer<'_>) -> Result<Vec<String>, w
     Ok(names.map(str::to_ascii_lowercase).collect())
 }
 
-/// Whether a certificate stands for that domain, as a whole and whatever the case.
+/// Whether a certificate stands for that domain, as a whole and whatever the case; or for that address, which it may
+/// name as such: RFC 5922 speaks of domains alone, while peers write addresses into their Contacts.
 pub(super) fn stands_for(
     certificate: &CertificateDer<'_>,
-    wanted: &str,
+    wanted: &ServerName<'_>,
 ) -> Result<bool, webpki::Error> {
+    if let ServerName::IpAddress(_) = wanted
+        && EndEntityCert::try_from(certificate)?
+            .verify_is_valid_for_subject_name(wanted)
+            .is_ok()
+    {
+        return Ok(true);
+    }
+    let wanted = wanted.to_str();
     let wanted = wanted.trim_end_matches('.');
     let domains = domains(certificate)?;
     Ok(domains.iter().any(|d| d.eq_ignore_ascii_case(wanted)))

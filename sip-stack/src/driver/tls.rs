@@ -171,7 +171,7 @@ impl ServerCertVerifier for DomainVerifier {
             now,
             self.algorithms.all,
         )?;
-        match identity::stands_for(certificate, &name.to_str()) {
+        match identity::stands_for(certificate, name) {
             Ok(true) => Ok(ServerCertVerified::assertion()),
             Ok(false) => Err(CertificateError::NotValidForName.into()),
             Err(_) => Err(CertificateError::BadEncoding.into()),

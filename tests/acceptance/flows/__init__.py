@@ -43,6 +43,7 @@ _SUBJECTS = (
     "chat_from_xmpp",
     "chat_from_sip",
     "session_timer",
+    "secure",
     "transcripts",
     "bodies",
     "pager",

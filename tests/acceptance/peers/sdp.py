@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ProtocolViolation
 
 PLAIN_TYPES = "text/plain application/im-iscomposing+xml"
 CPIM_TYPES = "message/cpim text/plain application/im-iscomposing+xml"
+_PROTOCOLS = {"msrp": "TCP/MSRP", "msrps": "TCP/TLS/MSRP"}
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,13 @@ class ChatMedia:
     accept_types: list[str]
     accept_wrapped_types: list[str]
     max_size: int | None
+    fingerprint: str | None
 
 
-def write(path: str, *, setup: str, accept_types: str = PLAIN_TYPES, version: int = 1) -> bytes:
+def write(
+    path: str, *, setup: str, accept_types: str = PLAIN_TYPES, version: int = 1, fingerprint: str | None = None,
+    more: Sequence[str] = (),
+) -> bytes:  # fmt: skip
     """The tests' own offer or answer."""
     host, port = re.match(r"msrps?://([^:/]+):(\d+)/", path).groups()  # type: ignore[union-attr]
     lines = [
@@ -33,11 +39,13 @@ def write(path: str, *, setup: str, accept_types: str = PLAIN_TYPES, version: in
         "s=-",
         f"c=IN IP4 {host}",
         "t=0 0",
-        f"m=message {9 if setup == 'active' else port} TCP/MSRP *",
+        f"m=message {9 if setup == 'active' else port} {_PROTOCOLS[path.partition(':')[0]]} *",
         f"a=accept-types:{accept_types}",
         "a=accept-wrapped-types:text/plain text/html application/im-iscomposing+xml",
         f"a=path:{path}",
         f"a=setup:{setup}",
+        *([f"a=fingerprint:{fingerprint}"] if fingerprint else []),
+        *more,
         "",
     ]
     return "\r\n".join(lines).encode()
@@ -70,7 +78,7 @@ def read(data: bytes, kind: str) -> ChatMedia:
     ask(lines[2] == "s=-", "CHAT-05, T11: s=-")
     ask("t=0 0" in session, "CHAT-05, T11: t=0 0")
     media_lines = [line for line in lines if line.startswith("m=")]
-    media_match = [m for line in media_lines if (m := re.fullmatch(r"m=message (\d+) TCP/MSRP \*", line))]
+    media_match = [m for line in media_lines if (m := re.fullmatch(r"m=message (\d+) (TCP(/TLS)?/MSRP) \*", line))]
     ask(len(media_match) == 1, "RFC 4975 §8.1: one line m=message <port> TCP/MSRP *")
     port = int(media_match[0][1])
     section = _section_of(lines, media_match[0][0])
@@ -86,7 +94,10 @@ def read(data: bytes, kind: str) -> ChatMedia:
             ask(name not in attributes, f"a={name} is double")
             attributes[name] = value
     ask("path" in attributes, "RFC 4975 §8.2: a=path")
-    path = re.fullmatch(r"msrp://([A-Za-z0-9.\-]+|\[[0-9a-f:.]+\]):(\d+)/([A-Za-z0-9._~+=-]+);tcp", attributes["path"])
+    path = re.fullmatch(r"msrps?://([A-Za-z0-9.\-]+|\[[0-9a-f:.]+\]):(\d+)/([A-Za-z0-9._~+=-]+);tcp", attributes["path"])
+    scheme = attributes["path"].partition(":")[0]
+    ask(_PROTOCOLS.get(scheme) == media_match[0][2], "SEC-07: the protocol of m= and the scheme of a=path agree")
+    ask(("fingerprint" in attributes) == (scheme == "msrps"), "SEC-07: a=fingerprint where there is TLS")
     ask(path, "RFC 4975 §6, MSRP-01: a=path is one URI msrp://host:port/id;tcp")
     assert path is not None
     ask(path[1] == connection[1], "CHAT-05, T11: c= is the host of the path")
@@ -110,6 +121,7 @@ def read(data: bytes, kind: str) -> ChatMedia:
         accept_types=accept_types,
         accept_wrapped_types=attributes.get("accept-wrapped-types", "").split(),
         max_size=int(attributes["max-size"]),
+        fingerprint=attributes.get("fingerprint"),
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import ssl
 from collections.abc import Callable
 
-from ...errors import FlowFailed, ProtocolViolation
-from ...ports import signalling_port
+from ...certificates import Identity, fingerprint_of
+from ...errors import FlowFailed, ProtocolViolation, equal, require
+from ...ports import free_port, signalling_port
 from ...transcript import Transcript
 from .frame import Frame, FrameReader
 from .session import MsrpSession, Received
@@ -19,12 +21,18 @@ Violation = Callable[[ProtocolViolation], None]
 class MsrpNode:
     """Sessions by their session id; a connection may carry several."""
 
-    def __init__(self, owner: str, transcript: Transcript, on_violation: Violation) -> None:
+    def __init__(
+        self, owner: str, transcript: Transcript, on_violation: Violation, identity: Identity | None = None
+    ) -> None:
+        """With an `identity` every session is secure."""
         self.owner = owner
-        self.port = signalling_port()
+        self.identity = identity
+        self.port = free_port() if identity else signalling_port()
         self.on_violation = on_violation
         self.statuses: Callable[[Received], int | None] = lambda _: 200
         """What new sessions answer to messages; None: the flow answers."""
+        self.told_fingerprint: str | None = None
+        """What descriptions say in place of the truth."""
         self._transcript = transcript
         self._sessions: dict[str, MsrpSession] = {}
         self._connections: set[Connection] = set()
@@ -32,8 +40,11 @@ class MsrpNode:
 
     async def start(self) -> None:
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self), "127.0.0.1", self.port, backlog=1024
+            lambda: Connection(self), "127.0.0.1", self.port, backlog=1024, ssl=self._tls(server=True)
         )
+
+    def _tls(self, *, server: bool) -> ssl.SSLContext | None:
+        return self.identity.context(server=server) if self.identity else None
 
     async def close(self) -> None:
         if self._server is not None:
@@ -45,7 +56,9 @@ class MsrpNode:
         """A session with a fresh path; `refusing`: nobody listens at the path."""
         port = signalling_port() if refusing else self.port
         id = secrets.token_hex(12)
-        session = MsrpSession(self.owner, f"msrp://127.0.0.1:{port}/{id};tcp", self._record)
+        scheme = "msrps" if self.identity else "msrp"
+        fingerprint = self.told_fingerprint or (self.identity.fingerprint if self.identity else None)
+        session = MsrpSession(self.owner, f"{scheme}://127.0.0.1:{port}/{id};tcp", self._record, fingerprint)
         session.statuses = self.statuses
         self._sessions[id] = session
         return session
@@ -56,14 +69,16 @@ class MsrpNode:
     async def connect(self, session: MsrpSession) -> None:
         """Takes the active role: connects to the peer's path and binds with a bodiless SEND."""
         assert session.peer_path is not None
-        match = re.match(r"msrp://([^:/]+):(\d+)/", session.peer_path)
+        match = re.match(r"(msrps?)://([^:/]+):(\d+)/", session.peer_path)
         assert match is not None
+        require((match[1] == "msrps") == (self.identity is not None), f"SEC-07: the scheme of {session.peer_path}")
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self), match[1], int(match[2])
+                lambda: Connection(self), match[2], int(match[3]), ssl=self._tls(server=False)
             )
         except OSError as error:
             raise FlowFailed(f"cannot connect to {session.peer_path}: {error}") from None
+        connection.check_certificate(session)
         session.bind(connection)
         connection.sessions.add(session)
         status = await asyncio.wait_for(session.send_empty(), 8.0)
@@ -76,6 +91,7 @@ class MsrpNode:
         if session is None or session.path != frame.get("To-Path"):
             raise ProtocolViolation("RFC 4975 §7.1: To-Path is the path of an open session", str(frame))
         if not session.bound:
+            connection.check_certificate(session)
             session.bind(connection)
         connection.sessions.add(session)
         session.handle(frame)
@@ -116,6 +132,13 @@ class Connection(asyncio.Protocol):
         self._node.removed(self)
         for session in self.sessions:
             session.connection_ended()
+
+    def check_certificate(self, session: MsrpSession) -> None:
+        """Over TLS the gateway shows the certificate that its description names (SEC-07)."""
+        peer = self._transport.get_extra_info("ssl_object") if self._transport else None
+        if peer is not None:
+            shown = fingerprint_of(peer.getpeercert(binary_form=True) or b"")
+            equal(session.peer_fingerprint, shown, "SEC-07: a=fingerprint of the gateway, and its certificate")
 
     def write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -57,10 +57,16 @@ class Sent:
 class MsrpSession:
     """A session by its path; bound to a connection once one of the two sides has connected."""
 
-    def __init__(self, owner: str, path: str, record: Callable[[str, Frame], None]) -> None:
+    def __init__(
+        self, owner: str, path: str, record: Callable[[str, Frame], None], fingerprint: str | None = None
+    ) -> None:
         self.owner = owner
         self.path = path
+        self.fingerprint = fingerprint
+        """Of the certificate we show, for our description."""
         self.peer_path: str | None = None
+        self.peer_fingerprint: str | None = None
+        """Of the certificate that the gateway has to show."""
         self.inbox: Mailbox[Received] = Mailbox(owner)
         self.statuses: Callable[[Received], int | None] = lambda _: 200
         """The answer to a received message; None: none is sent."""

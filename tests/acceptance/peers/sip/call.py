@@ -91,7 +91,8 @@ class Call:
 
     def description(self, *, setup: str, version: int = 1) -> bytes:
         """The session as it stands, as an offer or answer of ours."""
-        return sdp.write(self.session.path, setup=setup, version=version)
+        session = self.session
+        return sdp.write(session.path, setup=setup, version=version, fingerprint=session.fingerprint)
 
     async def expect_change(self, method: str, timeout: float = PATIENCE) -> ServerTransaction:
         """re-INVITE or UPDATE of the gateway, to be answered by `answer`."""

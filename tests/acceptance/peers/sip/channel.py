@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import cast
 
@@ -69,6 +70,7 @@ class TcpChannel(asyncio.Protocol, Channel):
         self._opened = opened
         self._reader = StreamReader()
         self._socket: asyncio.Transport | None = None
+        self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -85,6 +87,12 @@ class TcpChannel(asyncio.Protocol, Channel):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._opened.discard(self)
+        self.closed.set()
+
+    @property
+    def peer(self) -> ssl.SSLObject | None:
+        """What TLS knows of the other side."""
+        return self._socket.get_extra_info("ssl_object") if self._socket is not None else None
 
     @property
     def open(self) -> bool:
@@ -98,3 +106,9 @@ class TcpChannel(asyncio.Protocol, Channel):
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
+
+
+class TlsChannel(TcpChannel):
+    """One TLS connection, whoever opened it."""
+
+    transport = "tls"

@@ -59,6 +59,7 @@ class IncomingInvite:
         """200, waits for the ACK; as `active` side also connects the MSRP session."""
         session = self.user.msrp.open(refusing=refuse_msrp)
         session.peer_path = self.offer.path
+        session.peer_fingerprint = self.offer.fingerprint
         session.expects_cpim = accept_types.split(maxsplit=1)[0] == "message/cpim"
         call = Call(
             self.user,
@@ -81,7 +82,9 @@ class IncomingInvite:
                 ("Content-Type", "application/sdp"),
                 *headers,
             ],
-            body=sdp.write(session.path, setup=setup, accept_types=accept_types),
+            body=sdp.write(
+                session.path, setup=setup, accept_types=accept_types, fingerprint=session.fingerprint
+            ),
         )
         await self.transaction.repeat_until_acknowledged()
         if setup == "active":

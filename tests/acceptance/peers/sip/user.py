@@ -1,19 +1,21 @@
-"""The SIP user: calls and messages over UDP or TCP, chats over MSRP."""
+"""The SIP user: calls and messages over UDP, TCP or TLS, chats over MSRP."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
+from ...certificates import Identity, sip_domains
 from ...errors import FlowFailed, ProtocolViolation, equal, require
 from ...mailbox import PATIENCE, Mailbox
-from ...ports import signalling_port
+from ...ports import free_port, signalling_port
 from ...transcript import Transcript
 from .. import sdp
 from ..msrp.node import MsrpNode
 from .call import Call, new_tag
-from .channel import Channel, TcpChannel, UdpSocket
+from .channel import Channel, TcpChannel, TlsChannel, UdpSocket
 from .checks import Gateway, check_request, check_response
 from .incoming import ALLOW, IncomingInvite, IncomingMessage
 from .message import SipMessage, decode, parameter, uri_of
@@ -26,14 +28,19 @@ Headers = Sequence[tuple[str, str]]
 class SipUser:
     """Everybody at example.net: takes any Request-URI, speaks as `name`."""
 
-    def __init__(self, name: str, domain: str, gateway: Gateway, transport: str, transcript: Transcript) -> None:
+    def __init__(
+        self, name: str, domain: str, gateway: Gateway, transport: str, transcript: Transcript,
+        identity: Identity | None = None,
+    ) -> None:  # fmt: skip
+        """`identity` is needed for the transport tls, and makes chats secure as well."""
         self.name = name
         self.uri = f"sip:{name}@{domain}"
-        self.port = signalling_port()
+        self.port = free_port() if identity else signalling_port()
         self.transport = transport
+        self.identity = identity
         self.inbox: Mailbox[Unasked] = Mailbox(name)
         self.violations: list[Exception] = []
-        self.msrp = MsrpNode(name, transcript, self.violations.append)
+        self.msrp = MsrpNode(name, transcript, self.violations.append, identity)
         self.on_invite: Callable[[IncomingInvite], Awaitable[object]] | None = None
         """Set by flows with many calls: handles each INVITE instead of the inbox."""
         self.message_status: int | None = 200
@@ -54,6 +61,7 @@ class SipUser:
         self._servers: dict[tuple[str, str], ServerTransaction] = {}
         self._acks: dict[str, SipMessage] = {}
         self._connections: set[TcpChannel] = set()
+        self._channel_type = TlsChannel if transport == "tls" else TcpChannel
         self._outgoing: TcpChannel | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._server: asyncio.Server | None = None
@@ -67,10 +75,7 @@ class SipUser:
             lambda: UdpSocket(self._received), local_addr=("127.0.0.1", self.port)
         )
         self._server = await loop.create_server(
-            lambda: TcpChannel(self._received, self.violations.append, self._connections),
-            "127.0.0.1",
-            self.port,
-            backlog=1024,
+            self._new_connection, "127.0.0.1", self.port, backlog=1024, ssl=self._tls(server=True)
         )
         await self.msrp.start()
 
@@ -86,13 +91,34 @@ class SipUser:
             self._udp.close()
 
     async def connect(self) -> None:
-        """Opens the TCP connection over which requests leave (nothing to do for UDP)."""
-        if self.transport == "tcp" and (self._outgoing is None or not self._outgoing.open):
+        """Opens the connection over which requests leave (nothing to do for UDP)."""
+        if self.transport != "udp" and (self._outgoing is None or not self._outgoing.open):
             _, self._outgoing = await asyncio.get_running_loop().create_connection(
-                lambda: TcpChannel(self._received, self.violations.append, self._connections),
-                self._gateway.host,
-                self._gateway.port,
+                self._new_connection, self._gateway.host, self._gateway.port, ssl=self._tls(server=False)
             )
+
+    async def until_disconnected(self, timeout: float = PATIENCE) -> None:
+        """The gateway closes the connection over which our requests leave."""
+        assert self._outgoing is not None
+        try:
+            await asyncio.wait_for(self._outgoing.closed.wait(), timeout)
+        except TimeoutError:
+            raise FlowFailed(f"the gateway did not close the connection in {timeout:g} s") from None
+
+    def _new_connection(self) -> TcpChannel:
+        return self._channel_type(self._received, self.violations.append, self._connections)
+
+    def _tls(self, *, server: bool) -> ssl.SSLContext | None:
+        if self.transport != "tls":
+            return None
+        assert self.identity is not None
+        return self.identity.context(server=server)
+
+    @property
+    def gateway_domains(self) -> list[str]:
+        """The SIP domains of the gateway's certificate, as our connection to it showed."""
+        assert self._outgoing is not None and self._outgoing.peer is not None
+        return sip_domains(self._outgoing.peer)
 
     async def dial(
         self, target: str, *, call_id: str | None = None, subject: str | None = None, body: bytes | None = None,
@@ -107,7 +133,9 @@ class SipUser:
         if subject:
             request.headers.append(("Subject", subject))
         request.headers.append(("Content-Type", "application/sdp"))
-        request.body = body or sdp.write(session.path, setup=setup, accept_types=accept_types)
+        request.body = body or sdp.write(
+            session.path, setup=setup, accept_types=accept_types, fingerprint=session.fingerprint
+        )
         response = await self.transact(request).answered()
         if response.status >= 300:
             return response, None
@@ -115,6 +143,7 @@ class SipUser:
         expected = "active" if setup == "passive" else "passive"
         equal(answer.setup, expected, "MSRP-06: a=setup of the answer")
         session.peer_path = answer.path
+        session.peer_fingerprint = answer.fingerprint
         session.expects_cpim = accept_types.split(maxsplit=1)[0] == "message/cpim"
         call = Call(
             self,
@@ -184,7 +213,7 @@ class SipUser:
 
     @property
     def contact_uri(self) -> str:
-        suffix = ";transport=tcp" if self.transport == "tcp" else ""
+        suffix = "" if self.transport == "udp" else f";transport={self.transport}"
         return f"sip:{self.name}@127.0.0.1:{self.port}{suffix}"
 
     @property
@@ -234,8 +263,8 @@ class SipUser:
         )
 
     def _channel(self) -> Channel:
-        if self.transport == "tcp":
-            require(self._outgoing is not None and self._outgoing.open, "the TCP connection to the gateway is closed")
+        if self.transport != "udp":
+            require(self._outgoing is not None and self._outgoing.open, "the connection to the gateway is closed")
             assert self._outgoing is not None
             return self._outgoing
         assert self._udp is not None
