@@ -109,6 +109,14 @@ impl Uri {
         }
     }
 
+    /// An `im` or `pres` URI as the `sip` URI of the same user and host; any other as it is. RFC 3428 §5, RFC 3861.
+    pub fn into_sip(mut self) -> Self {
+        if matches!(self.scheme, Scheme::Im | Scheme::Pres) {
+            self.scheme = Scheme::Sip;
+        }
+        self
+    }
+
     /// The same URI with this port.
     pub fn with_port(mut self, port: Option<u16>) -> Self {
         self.port = port;

@@ -49,6 +49,60 @@ async fn naptr_and_srv_lead_to_a_target_that_answers() {
     assert!(matches!(next(&mut answers).await, Event::Responded { .. }));
 }
 
+/// CORE-17. RFC 3861 §4: `im` and `pres` have services of their own, without which they are the SIP address with the same
+/// user and host; a SIP address is not looked for among them. The next hop is told the SIP address. RFC 3428 §5.
+#[tokio::test]
+async fn instant_inboxes_and_presentities_are_found() {
+    let (romeo, mut requests) = agent(None).await;
+    let (paris, mut other_requests) = agent(None).await;
+    let zone = vec![
+        (
+            "_im._sip.example.net",
+            srv(1, port_of(&romeo), "a.example.net"),
+        ),
+        (
+            "_pres._sip.example.net",
+            srv(1, port_of(&romeo), "a.example.net"),
+        ),
+        (
+            "_sip._tcp.example.net",
+            srv(1, port_of(&paris), "a.example.net"),
+        ),
+        (
+            "_sip._tcp.example.org",
+            srv(1, port_of(&paris), "a.example.net"),
+        ),
+        ("a.example.net", RData::A(A(Ipv4Addr::LOCALHOST))),
+    ];
+    let (juliet, mut answers) = agent(Some(serve(zone).await)).await;
+    for (target, is_romeo, uri) in [
+        ("im:romeo@example.net", true, "sip:romeo@example.net"),
+        ("pres:romeo@example.net", true, "sip:romeo@example.net"),
+        ("sip:romeo@example.net", false, "sip:romeo@example.net"),
+        ("im:paris@example.org", false, "sip:paris@example.org"),
+        ("pres:paris@example.org", false, "sip:paris@example.org"),
+    ] {
+        juliet
+            .request(juliet.reserve_request(), message(target))
+            .await;
+        let (agent, events) = match is_romeo {
+            true => (&romeo, &mut requests),
+            false => (&paris, &mut other_requests),
+        };
+        let Event::Requested {
+            transaction,
+            request,
+            ..
+        } = next(events).await
+        else {
+            panic!("{target}")
+        };
+        assert_eq!(request.uri.to_string(), uri, "{target}");
+        agent.respond(transaction, Reply::new(Status::OK)).await;
+        assert!(matches!(next(&mut answers).await, Event::Responded { .. }));
+    }
+}
+
 /// "There is none" and "there is no answer" are not the same.
 #[tokio::test]
 async fn missing_names_and_missing_servers_are_told_apart() {

@@ -33,6 +33,8 @@ impl Endpoint {
         now: Instant,
     ) {
         let plan = Plan::new(next_hop, &self.config.transports);
+        // The services of `im` and `pres` are found by the plan; the next hop need not know these schemes (CORE-17).
+        request.uri = request.uri.into_sip();
         let proofs = match request.method {
             // It has those of its INVITE.
             Method::Ack => Vec::new(),

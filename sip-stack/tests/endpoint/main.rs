@@ -1,7 +1,9 @@
 //! The endpoint as its user and its peers see it. A file for each thing that an RFC describes; the stage is the same.
 
+mod alone;
 mod asserted_identity;
 mod cancel;
+mod capabilities;
 mod checks;
 mod digest;
 mod invite;

@@ -1,59 +1,30 @@
 //! One endpoint in virtual time, and a peer that is played by the test. Nothing sleeps.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+use std::time::Instant;
 
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
-
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use stox_sip::{
-    Answer, Endpoint, EndpointConfig, Event, Invite, Listener, LocalContact, Message, Method, Name,
-    NameAddr, OutgoingRequest, Request, Response, Source, Status, Transmit, Transport, Uri,
+    Endpoint, EndpointConfig, Event, Invite, LocalContact, Message, Method, Name, OutgoingRequest,
+    Request, Response, Transmit,
 };
 
-/// The endpoint.
-pub const ROMEO: &str = "192.0.2.2:5060";
-/// The peer.
-pub const JULIET: &str = "192.0.2.1:5060";
+use crate::stage::{JULIET, ROMEO, address, endpoint, source};
 
-pub struct Stage {
+pub struct Alone {
     pub romeo: Endpoint,
     pub now: Instant,
 }
 
-impl Stage {
+impl Alone {
     pub fn new(adjust: impl FnOnce(&mut EndpointConfig)) -> Self {
-        let bound: SocketAddr = ROMEO.parse().unwrap();
-        let listener = |transport| Listener {
-            transport,
-            bound,
-            advertised: bound,
-        };
-        let mut config = EndpointConfig {
-            listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
-            user_agent: "Montague/1".into(),
-            ..EndpointConfig::default()
-        };
-        adjust(&mut config);
         Self {
-            romeo: Endpoint::new(config, StdRng::seed_from_u64(2)),
+            romeo: endpoint(ROMEO, 2, adjust),
             now: Instant::now(),
         }
     }
 
     /// A request or response comes as a datagram from the peer.
     pub fn hears(&mut self, message: impl Into<Message>) {
-        self.hears_from(JULIET, message);
-    }
-
-    pub fn hears_from(&mut self, remote: &str, message: impl Into<Message>) {
-        let source = Source {
-            transport: Transport::Udp,
-            local: ROMEO.parse().unwrap(),
-            remote: remote.parse().unwrap(),
-            connection: None,
-        };
+        let source = source(ROMEO, JULIET);
         self.romeo
             .handle_received(Ok(message.into()), source, self.now);
     }
@@ -98,55 +69,9 @@ impl Stage {
         responses.last().expect("a response")
     }
 
-    /// Answers a request of the endpoint with these fields.
-    pub fn answers(&mut self, request: &Request, status: Status, fields: &[(Name, &str)]) {
-        let mut response = Response::to_request(request, status);
-        if response.to().unwrap().tag().is_none() {
-            let to = format!("{};tag=j", response.headers.first(&Name::To).unwrap());
-            response.headers.set(Name::To, to);
-        }
-        for (name, value) in fields {
-            response.headers.push(name.clone(), *value);
-        }
-        self.hears(response);
-    }
-
     pub fn event(&mut self) -> Option<Event> {
         self.romeo.poll_event()
     }
-
-    /// Lets time pass, timer by timer.
-    pub fn elapse(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Some(at) = self.romeo.poll_timeout().filter(|at| *at <= end) {
-            self.now = self.now.max(at);
-            self.romeo.handle_timeout(self.now);
-        }
-        self.now = end;
-    }
-
-    /// The DNS knows nothing.
-    pub fn resolves_nothing(&mut self) {
-        while let Some((id, _)) = self.romeo.poll_question() {
-            self.romeo.handle_resolved(id, Answer::NoRecords, self.now);
-        }
-    }
-
-    /// Nothing more happens, and no timer or transaction is left.
-    #[track_caller]
-    pub fn ends_with_nothing_left(&mut self) {
-        self.elapse(Duration::from_secs(200));
-        self.transmits();
-        if let Some(event) = self.event() {
-            panic!("{event:?}");
-        }
-        assert!(self.romeo.is_idle());
-        assert_eq!(self.romeo.poll_timeout(), None);
-    }
-}
-
-pub fn address(user: &str) -> NameAddr {
-    NameAddr::new(format!("sip:{user}@example.net").parse::<Uri>().unwrap())
 }
 
 pub fn contact() -> LocalContact {
