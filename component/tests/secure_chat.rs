@@ -101,6 +101,7 @@ async fn a_chat_is_secure_from_the_invite_to_the_message() {
         role: Role::Active,
         max_size: 1000,
         fingerprint: media.fingerprint,
+        options: stox_msrp::SessionOptions::default(),
     };
     let (told, mut happened) = mpsc::unbounded_channel();
     let session = node.open(session, Ears(told));

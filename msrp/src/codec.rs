@@ -8,7 +8,9 @@ mod encoder;
 mod head;
 
 pub use decoder::{DecodeError, Decoder, Part};
-pub use encoder::{Paths, SendHead, put_end_line, put_report, put_response, put_send_head};
+pub use encoder::{
+    Paths, SendHead, put_end_line, put_nickname, put_report, put_response, put_send_head,
+};
 pub use head::{Head, HeadFault, Method, Start};
 
 /// The sign at the end of an end-line. RFC 4975 §7.1.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{ByteRange, MsrpUri, sdp::Fingerprint};
+use crate::{ByteRange, MsrpUri, Nickname, sdp::Fingerprint};
 
 /// Who opens the connection. RFC 6135 §4.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,27 @@ pub struct SessionConfig {
     /// From the peer's description: over TLS it must show the certificate with this fingerprint. `None`: one for its
     /// host's name.
     pub fingerprint: Option<Fingerprint>,
+    /// What this session does beyond whole messages both ways.
+    pub options: SessionOptions,
+}
+
+/// What a session does beyond whole messages both ways; by default nothing.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// What becomes of the peer's NICKNAME requests.
+    pub nicknames: Nicknames,
+}
+
+/// Whether a session's owner takes nicknames, as it said in its `a=chatroom`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Nicknames {
+    /// NICKNAME is answered 501.
+    #[default]
+    Unknown,
+    /// The owner gets quoted ones, which is the RFC's form; others are answered 424.
+    Quoted,
+    /// The owner also gets those without quotes, which the most used client sends.
+    QuotedOrBare,
 }
 
 /// A complete message waiting for its final response; unique within its session.
@@ -72,33 +93,43 @@ pub struct Incoming {
     pub failure_report: FailureReport,
 }
 
+/// The peer wants to be called something; answered as messages are: 200, 403 (no nicknames here), 425 (taken).
+/// Without Failure-Report, so that every answer is sent. RFC 7701 §7.1.
+#[derive(Debug)]
+pub struct NicknameRequest {
+    /// For [`respond`](crate::session::SessionCore::respond).
+    pub id: IncomingId,
+    /// Well-formed; perhaps empty, see [`Nickname::is_removal`].
+    pub nickname: Nickname,
+}
+
 /// The outcome of something the owner asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEvent {
     /// The connection is up and the session is bound to it: messages can be sent.
     /// Active: our bodiless SEND was answered. Passive: the first valid request came.
     Bound,
-    /// Every chunk of the message was answered 200. Comes only for `FailureReport::Yes`.
+    /// Every chunk of the message was answered 200, or the nickname was. Comes only for `FailureReport::Yes`.
     Accepted {
-        /// The owner's name for the message.
+        /// The owner's name for it.
         token: u64,
     },
-    /// A chunk was answered with something else; the rest of the message is not sent.
+    /// A chunk was answered with something else, and the rest of the message is not sent; or the nickname was.
     /// Comes for `FailureReport::Yes` and `Partial`.
     Refused {
-        /// The owner's name for the message.
+        /// The owner's name for it.
         token: u64,
         /// MSRP status, 300 and above.
         status: u16,
     },
-    /// No response within 30 s after the last byte of a chunk was written. Comes only for `FailureReport::Yes`.
+    /// No response within 30 s after the last byte of a chunk, or of the nickname, was written. Comes only for `FailureReport::Yes`.
     Unanswered {
-        /// The owner's name for the message.
+        /// The owner's name for it.
         token: u64,
     },
     /// A REPORT about a message we sent. Several may come for one message.
     Reported {
-        /// The owner's name for the message.
+        /// The owner's name for it.
         token: u64,
         /// MSRP status from its `Status` header.
         status: u16,

@@ -7,7 +7,7 @@
 //!
 //! [`node`] (feature `tokio`) is the shell: listeners, connections, and the way from a connection to its sessions.
 //!
-//! RFC 4975 (MSRP), RFC 6135 (who connects), RFC 3862 (CPIM).
+//! RFC 4975 (MSRP), RFC 7701 §7 (nicknames in chat rooms), RFC 6135 (who connects), RFC 3862 (CPIM).
 
 #![warn(
     clippy::unwrap_used,
@@ -37,6 +37,7 @@ mod ident;
 pub mod imdn;
 pub mod is_composing;
 mod limits;
+mod nickname;
 #[cfg(feature = "tokio")]
 pub mod node;
 pub mod sdp;
@@ -46,10 +47,11 @@ mod xml;
 
 pub use byte_range::ByteRange;
 pub use event::{
-    FailureReport, Incoming, IncomingId, LostCause, Outgoing, Report, Role, SendError,
-    SessionConfig, SessionEvent,
+    FailureReport, Incoming, IncomingId, LostCause, NicknameRequest, Nicknames, Outgoing, Report,
+    Role, SendError, SessionConfig, SessionEvent, SessionOptions,
 };
 pub use ident::Ident;
 pub use limits::Limits;
+pub use nickname::{Nickname, NicknameError, NicknameForm};
 pub use uri::MsrpUri;
 pub use xml::XmlError;

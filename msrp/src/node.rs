@@ -35,8 +35,9 @@ use self::{
     registry::Registry,
 };
 use crate::{
-    Incoming, IncomingId, Limits, LostCause, MsrpUri, Outgoing, Report, Role, SendError,
-    SessionConfig, SessionEvent, sdp::Fingerprint, session::SessionCore, uri::Scheme,
+    Incoming, IncomingId, Limits, LostCause, MsrpUri, Nickname, NicknameRequest, Outgoing, Report,
+    Role, SendError, SessionConfig, SessionEvent, sdp::Fingerprint, session::SessionCore,
+    uri::Scheme,
 };
 
 /// How a node listens and what it allows.
@@ -91,6 +92,11 @@ pub struct BindError {
 pub trait Inbox: Send + 'static {
     /// A new message. `Err` gives it back when the owner has no room; the session then refuses it with 413.
     fn receive(&self, message: Incoming) -> Result<(), Incoming>;
+    /// The peer asks for a nickname; only in sessions that say they take them. `Err` gives the request back, which is
+    /// then answered 403.
+    fn receive_nickname(&self, request: NicknameRequest) -> Result<(), NicknameRequest> {
+        Err(request)
+    }
     /// The outcome of something the owner asked for. Cannot be refused; bounded by what was asked.
     fn complete(&self, event: SessionEvent);
 }
@@ -247,7 +253,12 @@ impl Session {
         self.door.send(outgoing)
     }
 
-    /// Answers a message received; what the sender does not want to hear is not sent (RCPT-09). Once per message;
+    /// Asks the chat room at the other end for a nickname; see [`SessionCore::use_nickname`] for what comes of it.
+    pub fn use_nickname(&self, token: u64, nickname: &Nickname) -> Result<(), SendError> {
+        self.door.use_nickname(token, nickname)
+    }
+
+    /// Answers a message or a nickname received; what the sender does not want to hear is not sent (RCPT-09). Once per message;
     /// later calls do nothing.
     pub fn respond(&self, id: IncomingId, status: u16) {
         self.door.respond(id, status);

@@ -19,8 +19,8 @@ use rand::Rng;
 
 use self::{receiving::Receiving, sending::Sending};
 use crate::{
-    FailureReport, Incoming, IncomingId, Limits, LostCause, MsrpUri, Outgoing, Report, Role,
-    SendError, SessionConfig, SessionEvent,
+    FailureReport, Incoming, IncomingId, Limits, LostCause, MsrpUri, Nickname, NicknameRequest,
+    Nicknames, Outgoing, Report, Role, SendError, SessionConfig, SessionEvent,
     codec::{Flag, Head, Method, Paths, Start, put_response},
 };
 
@@ -29,6 +29,8 @@ use crate::{
 pub enum Output {
     /// A complete message; its response is held until [`SessionCore::respond`].
     Deliver(Incoming),
+    /// The peer asks for a nickname; its response is held as a message's is.
+    Nickname(NicknameRequest),
     /// Something the owner waits for.
     Complete(SessionEvent),
 }
@@ -44,6 +46,7 @@ pub struct SessionCore {
     state: State,
     sending: Sending,
     receiving: Receiving,
+    nicknames: Nicknames,
     limits: Arc<Limits>,
 }
 
@@ -73,6 +76,7 @@ impl SessionCore {
             state: State::Unbound,
             sending: Sending::new(chunk_size, rng),
             receiving: Receiving::new(config.max_size),
+            nicknames: config.options.nicknames,
             limits,
         }
     }
@@ -149,7 +153,20 @@ impl SessionCore {
                 self.become_bound(out);
                 self.sending.on_report(head, out);
             }
-            Start::Request(Method::Other) => refuse(head, &self.local_text, 501, outbound),
+            Start::Request(Method::Nickname) if self.nicknames != Nicknames::Unknown => {
+                self.become_bound(out);
+                let mut link = Link {
+                    local: &self.local_text,
+                    limits: &self.limits,
+                    now,
+                    outbound,
+                    out,
+                };
+                self.receiving.on_nickname(head, self.nicknames, &mut link);
+            }
+            Start::Request(Method::Nickname | Method::Other) => {
+                refuse(head, &self.local_text, 501, outbound);
+            }
             Start::Response(_) => {}
         }
     }
@@ -237,6 +254,32 @@ impl SessionCore {
         }
     }
 
+    /// Asks the chat room at the other end for a nickname. Ends in `Accepted`, `Refused` (403: it knows none here; 423,
+    /// 424: it cannot be one; 425: another has it; 501: it knows none at all) or `Unanswered` with that token, which is
+    /// distinct among the session's messages too. RFC 7701 §7.1.
+    pub fn use_nickname(
+        &mut self,
+        token: u64,
+        nickname: &Nickname,
+        now: Instant,
+        rng: &mut impl Rng,
+        outbound: &mut Outbound,
+    ) -> Result<(), SendError> {
+        match self.state {
+            State::Unbound | State::Binding => Err(SendError::NotBound),
+            State::Ended => Err(SendError::Closed),
+            State::Bound => self.sending.ask_for_nickname(
+                token,
+                nickname,
+                &self.paths,
+                &self.limits,
+                now,
+                rng,
+                outbound,
+            ),
+        }
+    }
+
     /// Writes the next chunk of a message that takes several; whether there are more.
     pub fn poll_chunk(
         &mut self,
@@ -255,7 +298,7 @@ impl SessionCore {
         self.state == State::Bound && self.sending.has_chunks()
     }
 
-    /// Answers a delivered message, as far as its sender wants to hear it (RCPT-09). Once per message.
+    /// Answers a delivered message or nickname, as far as its sender wants to hear it (RCPT-09). Once for each.
     pub fn respond(&mut self, id: IncomingId, status: u16, outbound: &mut Outbound) {
         if self.state != State::Ended {
             self.receiving
@@ -314,7 +357,7 @@ pub fn refuse(head: &Head, local: &[u8], status: u16, outbound: &mut Outbound) {
     let wants_none = match head.start() {
         Start::Request(Method::Send) => head.failure_report() == FailureReport::No,
         Start::Request(Method::Report) | Start::Response(_) => true,
-        Start::Request(Method::Other) => false,
+        Start::Request(Method::Nickname | Method::Other) => false,
     };
     if wants_none {
         return;
@@ -328,7 +371,7 @@ pub fn refuse(head: &Head, local: &[u8], status: u16, outbound: &mut Outbound) {
 /// Where a response goes: to the previous hop for a SEND, all the way back for the rest. RFC 4975 §7.2.
 fn response_path(head: &Head) -> Option<&[u8]> {
     match head.start() {
-        Start::Request(Method::Other) => head.whole_from_path(),
+        Start::Request(Method::Nickname | Method::Other) => head.whole_from_path(),
         _ => head.from_path().next(),
     }
 }

@@ -60,7 +60,7 @@ fn what_peers_really_send_is_taken() {
     let [nickname, response] = &chunks[..] else {
         panic!("{chunks:?}")
     };
-    assert_eq!(nickname.head.start(), Start::Request(Method::Other));
+    assert_eq!(nickname.head.start(), Start::Request(Method::Nickname));
     assert_eq!(nickname.head.method_name(), b"NICKNAME");
     assert_eq!(nickname.head.fault(), None);
     assert_eq!(nickname.head.from_path().count(), 2);

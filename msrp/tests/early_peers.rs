@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use stox_msrp::{
     FailureReport, Incoming, Limits, LostCause, MsrpUri, Outgoing, Role, SessionConfig,
-    SessionEvent,
+    SessionEvent, SessionOptions,
     node::{Inbox, Node, NodeConfig, Session},
 };
 use tokio::{
@@ -450,6 +450,7 @@ fn open_to(node: &Node, local: MsrpUri, remote: MsrpUri, role: Role) -> End {
         role,
         max_size: 1_000_000,
         fingerprint: None,
+        options: SessionOptions::default(),
     };
     End {
         session: node.open(config, Door(sender)),

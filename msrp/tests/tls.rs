@@ -7,6 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::{RootCertStore, pki_types::PrivateKeyDer};
 use stox_msrp::{
     FailureReport, Incoming, LostCause, MsrpUri, Outgoing, Role, SessionConfig, SessionEvent,
+    SessionOptions,
     node::{
         ClientCertificates, Inbox, Node, NodeConfig, Preference, Session, Tls, TlsError,
         TlsSettings,
@@ -315,6 +316,7 @@ fn open(
         role,
         max_size: 10_000_000,
         fingerprint,
+        options: SessionOptions::default(),
     };
     End {
         session: node.open(config, Door(sender)),

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use stox_msrp::{
     ByteRange, FailureReport, Incoming, Limits, LostCause, MsrpUri, Outgoing, Report, Role,
-    SendError, SessionConfig, SessionEvent,
+    SendError, SessionConfig, SessionEvent, SessionOptions,
     node::{Inbox, Node, NodeConfig, Session},
 };
 use tokio::{
@@ -556,6 +556,7 @@ fn open(node: &Node, local: MsrpUri, remote: MsrpUri, role: Role) -> End {
         role,
         max_size: 1_000_000,
         fingerprint: None,
+        options: SessionOptions::default(),
     };
     End {
         session: node.open(config, Door(sender)),

@@ -59,6 +59,7 @@ impl Task {
                     role,
                     max_size: self.ports.max_size,
                     fingerprint: wire.fingerprint,
+                    options: stox_msrp::SessionOptions::default(),
                 };
                 wire.session = Some(self.ports.msrp.open(config, inbox));
             }

@@ -4,7 +4,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{Flag, HYPHENS};
-use crate::{ByteRange, FailureReport, MsrpUri};
+use crate::{ByteRange, FailureReport, MsrpUri, Nickname};
 
 /// The two path headers of all our requests in a session, rendered once.
 #[derive(Debug, Clone)]
@@ -96,6 +96,18 @@ pub fn put_report(
     put_range(out, range);
     out.put_slice(b"Status: 000 ");
     put_status(out, status);
+    out.put_slice(b"\r\n");
+    put_end_line(out, transaction_id, Flag::Complete, false);
+}
+
+/// Writes a whole NICKNAME. RFC 7701 §7.1.
+pub fn put_nickname(out: &mut BytesMut, transaction_id: &[u8], paths: &Paths, nickname: &Nickname) {
+    let value = nickname.to_string();
+    out.reserve(paths.0.len() + value.len() + 128);
+    put_start(out, transaction_id, b"NICKNAME");
+    out.put_slice(&paths.0);
+    out.put_slice(b"Use-Nickname: ");
+    out.put_slice(value.as_bytes());
     out.put_slice(b"\r\n");
     put_end_line(out, transaction_id, Flag::Complete, false);
 }

@@ -12,6 +12,8 @@ pub enum Method {
     Send,
     /// Tells what became of a message. Never answered.
     Report,
+    /// Asks for a nickname in a chat room. RFC 7701 §7.1.
+    Nickname,
     /// Any other; [`Head::method_name`] has it.
     Other,
 }
@@ -360,6 +362,7 @@ fn start(method: &[u8]) -> Option<Start> {
     match method {
         b"SEND" => Some(Start::Request(Method::Send)),
         b"REPORT" => Some(Start::Request(Method::Report)),
+        b"NICKNAME" => Some(Start::Request(Method::Nickname)),
         _ if method.first().is_some_and(u8::is_ascii_digit) => {
             let (code, comment) = method.split_at_checked(3)?;
             let comment_is_apart = comment.first().is_none_or(|byte| *byte == b' ');

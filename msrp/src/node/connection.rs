@@ -16,7 +16,7 @@ use tokio_rustls::TlsStream;
 use tracing::debug;
 
 use super::{Shared, TlsSettings, door::Door, listener::Place, lock, now, tls::Shown};
-use crate::{Limits, LostCause, Outgoing, SendError, session::Outbound};
+use crate::{Limits, LostCause, Nickname, Outgoing, SendError, session::Outbound};
 
 /// Chunks of long messages are made while less than this waits, so that others are not held up behind them.
 const CHUNKS_AHEAD: usize = 32 << 10;
@@ -152,6 +152,20 @@ impl Connection {
         };
         self.something_waits.notify_one();
         sent
+    }
+
+    pub(super) fn use_nickname(
+        &self,
+        door: &Door,
+        token: u64,
+        nickname: &Nickname,
+    ) -> Result<(), SendError> {
+        let asked = {
+            let outbound = &mut lock(&self.inner).outbound;
+            lock(door.core()).use_nickname(token, nickname, now(), &mut rand::rng(), outbound)
+        };
+        self.something_waits.notify_one();
+        asked
     }
 
     /// Lets a session write.

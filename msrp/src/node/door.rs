@@ -8,7 +8,7 @@ use std::{
 
 use super::{Inbox, Shared, connection::Connection, lock, now};
 use crate::{
-    IncomingId, LostCause, MsrpUri, Outgoing, Report, Role, SendError,
+    IncomingId, LostCause, MsrpUri, Nickname, Outgoing, Report, Role, SendError,
     sdp::Fingerprint,
     session::{Outbound, Output, SessionCore},
 };
@@ -74,6 +74,14 @@ impl Door {
         connection.send(self, outgoing)
     }
 
+    pub(super) fn use_nickname(&self, token: u64, nickname: &Nickname) -> Result<(), SendError> {
+        let Some(connection) = self.connection.get() else {
+            let (mut core, outbound) = (lock(&self.core), &mut Outbound::new());
+            return core.use_nickname(token, nickname, now(), &mut rand::rng(), outbound);
+        };
+        connection.use_nickname(self, token, nickname)
+    }
+
     pub(super) fn respond(&self, id: IncomingId, status: u16) {
         if let Some(connection) = self.connection.get() {
             connection.with(|outbound| lock(&self.core).respond(id, status, outbound));
@@ -126,15 +134,22 @@ impl Door {
             let inbox = lock(&self.inbox);
             let Some(inbox) = inbox.as_ref() else { return };
             match output {
-                Output::Deliver(incoming) => inbox.receive(incoming).err(),
+                Output::Deliver(message) => {
+                    let refused = inbox.receive(message).err();
+                    refused.map(|message| (message.id, 413))
+                }
+                Output::Nickname(request) => {
+                    let refused = inbox.receive_nickname(request).err();
+                    refused.map(|request| (request.id, 403))
+                }
                 Output::Complete(event) => {
                     inbox.complete(event);
                     None
                 }
             }
         };
-        if let Some(incoming) = refused {
-            self.respond(incoming.id, 413);
+        if let Some((id, status)) = refused {
+            self.respond(id, status);
         }
     }
 }

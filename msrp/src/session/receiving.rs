@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::{Link, Outbound, Output, refuse};
 use crate::{
-    ByteRange, FailureReport, Incoming, IncomingId,
+    ByteRange, FailureReport, Incoming, IncomingId, Nickname, NicknameForm, NicknameRequest,
+    Nicknames,
     assembly::Assembly,
     codec::{Flag, Head, put_response},
 };
@@ -121,6 +122,28 @@ impl Receiving {
         {
             self.refused.retain(|refused| *refused != message_id);
         }
+    }
+
+    /// A NICKNAME for an owner that takes them.
+    pub(super) fn on_nickname(&mut self, head: &Head, taken: Nicknames, link: &mut Link<'_>) {
+        self.current = None;
+        self.discarding = None;
+        let Some(value) = head.header("Use-Nickname") else {
+            return refuse(head, link.local, 400, link.outbound);
+        };
+        let is_taken = |nickname: &Nickname| {
+            taken == Nicknames::QuotedOrBare || nickname.form() == NicknameForm::Quoted
+        };
+        let Some(nickname) = Nickname::parse(value).ok().filter(is_taken) else {
+            return refuse(head, link.local, 424, link.outbound);
+        };
+        if self.held.len() >= link.limits.unanswered_incoming {
+            return refuse(head, link.local, 408, link.outbound);
+        }
+        let to = head.whole_from_path().unwrap_or_default();
+        let id = self.hold(head, to, FailureReport::Yes);
+        link.out
+            .push(Output::Nickname(NicknameRequest { id, nickname }));
     }
 
     pub(super) fn respond(
@@ -262,16 +285,8 @@ impl Receiving {
             return refuse(head, link.local, 413, link.outbound);
         }
         let failure_report = head.failure_report();
-        let id = IncomingId(self.next_id);
-        self.next_id = self.next_id.wrapping_add(1);
-        if failure_report != FailureReport::No {
-            self.held.push_back(Held {
-                id,
-                transaction_id: head.share(head.transaction_id()),
-                to: head.share(head.from_path().next().unwrap_or_default()),
-                failure_report,
-            });
-        }
+        let to = head.from_path().next().unwrap_or_default();
+        let id = self.hold(head, to, failure_report);
         link.out.push(Output::Deliver(Incoming {
             id,
             message_id: text(head.message_id().unwrap_or_default()),
@@ -281,6 +296,21 @@ impl Receiving {
             success_report: head.success_report(),
             failure_report,
         }));
+    }
+
+    /// Owes the request an answer, if it wants one.
+    fn hold(&mut self, head: &Head, to: &[u8], failure_report: FailureReport) -> IncomingId {
+        let id = IncomingId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        if failure_report != FailureReport::No {
+            self.held.push_back(Held {
+                id,
+                transaction_id: head.share(head.transaction_id()),
+                to: head.share(to),
+                failure_report,
+            });
+        }
+        id
     }
 }
 

@@ -11,8 +11,8 @@ use super::{
     transactions::{Awaits, Oldest, Transactions},
 };
 use crate::{
-    ByteRange, FailureReport, Ident, Limits, Outgoing, Report, SendError, SessionEvent,
-    codec::{Flag, Head, Paths, SendHead, put_end_line, put_report, put_send_head},
+    ByteRange, FailureReport, Ident, Limits, Nickname, Outgoing, Report, SendError, SessionEvent,
+    codec::{Flag, Head, Paths, SendHead, put_end_line, put_nickname, put_report, put_send_head},
 };
 
 /// Bodies longer than this must say that they may be interrupted. RFC 4975 §7.1.1.
@@ -101,14 +101,7 @@ impl Sending {
         if content_type.is_empty() || content_type.iter().any(u8::is_ascii_control) {
             return Err(SendError::BadContentType);
         }
-        let waiting = outbound.queued().saturating_add(self.unsent());
-        if waiting >= limits.queued {
-            return Err(SendError::Full);
-        }
-        let is_full = self.transactions.unanswered() >= limits.unanswered_outgoing;
-        if is_full && !self.transactions.forget_oldest_partial(outbound) {
-            return Err(SendError::Full);
-        }
+        self.make_room(limits, outbound)?;
         let message_id = self.message_ids.next(outgoing.token);
         self.reports_due = self
             .reports_due
@@ -133,6 +126,29 @@ impl Sending {
                 unanswered: 0,
             });
         }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments)]
+    pub(super) fn ask_for_nickname(
+        &mut self,
+        token: u64,
+        nickname: &Nickname,
+        paths: &Paths,
+        limits: &Limits,
+        now: Instant,
+        rng: &mut impl Rng,
+        outbound: &mut Outbound,
+    ) -> Result<(), SendError> {
+        self.make_room(limits, outbound)?;
+        let id = self.fresh_id(None, &[], rng, outbound);
+        put_nickname(outbound.tail(), id.as_bytes(), paths, nickname);
+        let awaits = Awaits::Message {
+            token,
+            failure_report: FailureReport::Yes,
+        };
+        self.transactions
+            .begin(id, awaits, outbound, now + limits.transaction);
         Ok(())
     }
 
@@ -320,6 +336,19 @@ impl Sending {
             };
             self.transactions.begin(id, awaits, outbound, deadline);
         }
+    }
+
+    /// Whether one more request may wait: for being written, and for its answer.
+    fn make_room(&mut self, limits: &Limits, outbound: &mut Outbound) -> Result<(), SendError> {
+        let waiting = outbound.queued().saturating_add(self.unsent());
+        if waiting >= limits.queued {
+            return Err(SendError::Full);
+        }
+        let is_full = self.transactions.unanswered() >= limits.unanswered_outgoing;
+        if is_full && !self.transactions.forget_oldest_partial(outbound) {
+            return Err(SendError::Full);
+        }
+        Ok(())
     }
 
     /// The wish if it may be used, else a random id (CHAT-13, MSRP-16).

@@ -12,8 +12,8 @@ use std::{
 use bytes::BytesMut;
 use rand::{SeedableRng, rngs::StdRng};
 use stox_msrp::{
-    ByteRange, FailureReport, Incoming, Limits, LostCause, Outgoing, Report, Role, SessionConfig,
-    SessionEvent,
+    ByteRange, FailureReport, IncomingId, Limits, LostCause, Nickname, Nicknames, Outgoing, Report,
+    Role, SessionConfig, SessionEvent, SessionOptions,
     codec::Decoder,
     session::{Outbound, Output, SessionCore},
 };
@@ -75,9 +75,10 @@ struct Play {
 /// One session and what is known of it.
 struct Side {
     core: SessionCore,
+    takes_nicknames: bool,
     out: Vec<Output>,
     stage: Stage,
-    owed: Vec<Incoming>,
+    owed: Vec<IncomingId>,
     sent_by_token: BTreeMap<u64, Sent>,
     /// How much of each message of the peer was sent.
     position_by_message: [u64; 4],
@@ -128,16 +129,21 @@ impl Play {
         let chunk_size = choices.of(&[None, Some(1), Some(2500)]);
         let limits = Arc::new(limits);
         let mut rng = StdRng::seed_from_u64(4975);
+        // The first takes everything there is, the second nothing beyond whole messages.
+        let mut all_nicknames = [Nicknames::QuotedOrBare, Nicknames::Unknown].into_iter();
         let sides = OURS.map(|local| {
+            let nicknames = all_nicknames.next().unwrap_or_default();
             let config = SessionConfig {
                 local: local.parse().unwrap(),
                 remote: vec![THEIRS.parse().unwrap()],
                 role: choices.of(&[Role::Passive, Role::Active]),
                 max_size: MAX_SIZE,
                 fingerprint: None,
+                options: SessionOptions { nicknames },
             };
             Side {
                 core: SessionCore::new(config, Arc::clone(&limits), chunk_size, &mut rng),
+                takes_nicknames: nicknames != Nicknames::Unknown,
                 out: Vec::new(),
                 stage: Stage::Unbound,
                 owed: Vec::new(),
@@ -178,6 +184,24 @@ impl Play {
         match step {
             // The owner.
             b's' => self.send(choices),
+            b'n' => {
+                self.tokens += 1;
+                let nickname = Nickname::new("R").unwrap();
+                let side = &mut self.sides[self.turn];
+                let (token, now, outbound) = (self.tokens, self.now, &mut self.outbound);
+                let asked = side
+                    .core
+                    .use_nickname(token, &nickname, now, &mut self.rng, outbound);
+                assert!(asked.is_err() || side.stage == Stage::Bound);
+                if asked.is_ok() {
+                    let sent = Sent {
+                        length: u64::MAX,
+                        wish: FailureReport::Yes,
+                        ends: 0,
+                    };
+                    side.sent_by_token.insert(token, sent);
+                }
+            }
             b'p' => {
                 let side = &mut self.sides[self.turn];
                 let more = side
@@ -209,7 +233,12 @@ impl Play {
             b'N' => self.peer_asks(
                 "NICKNAME",
                 Some(FailureReport::Yes),
-                "Use-Nickname: \"R\"\r\n",
+                choices.of(&[
+                    "Use-Nickname: \"R\"\r\n",
+                    "",
+                    "Use-Nickname: R\r\n",
+                    "Use-Nickname: \"R\r\n",
+                ]),
                 None,
             ),
             b'A' => self.peer_answers(choices),
@@ -265,10 +294,10 @@ impl Play {
         let side = &mut self.sides[self.turn];
         let index = choices.below(side.owed.len());
         let status = choices.of(&[200, 413, 403]);
-        let Some(incoming) = side.owed.get(index) else {
+        let Some(incoming) = side.owed.get(index).copied() else {
             return;
         };
-        side.core.respond(incoming.id, status, &mut self.outbound);
+        side.core.respond(incoming, status, &mut self.outbound);
         // Sometimes twice, which must not matter.
         if choices.below(2) == 0 {
             side.owed.remove(index);
@@ -325,7 +354,12 @@ impl Play {
                         for (at, byte) in incoming.body.iter().enumerate() {
                             assert_eq!(*byte, byte_of(1000 + number, at as u64), "{at}");
                         }
-                        side.owed.push(incoming);
+                        side.owed.push(incoming.id);
+                    }
+                    Output::Nickname(request) => {
+                        assert!(side.takes_nicknames);
+                        assert_eq!(request.nickname.as_str(), "R");
+                        side.owed.push(request.id);
                     }
                     Output::Complete(SessionEvent::Bound) => {
                         assert_eq!(side.stage, Stage::Unbound);
@@ -357,7 +391,7 @@ impl Play {
         self.look();
         for side in &mut self.sides {
             for incoming in std::mem::take(&mut side.owed) {
-                side.core.respond(incoming.id, 200, &mut self.outbound);
+                side.core.respond(incoming, 200, &mut self.outbound);
             }
             while side
                 .core

@@ -249,6 +249,7 @@ impl User {
             role: peer.role,
             max_size: media::MAX_SIZE,
             fingerprint: None,
+            options: stox_msrp::SessionOptions::default(),
         };
         let inbox = ChatInbox {
             chat: id,

@@ -214,6 +214,12 @@ impl Play {
                 }
             }
             Start::Request(Method::Report) => assert_eq!(head.message_id(), Some(&b"m0"[..])),
+            Start::Request(Method::Nickname) => {
+                assert_eq!(head.header("Use-Nickname"), Some(&b"\"R\""[..]));
+                let from = head.from_path().next().unwrap();
+                let side = OURS.iter().position(|uri| uri.as_bytes() == from).unwrap();
+                self.unanswered.push((side, id));
+            }
             Start::Request(Method::Other) => panic!("we never ask for that"),
         }
     }
