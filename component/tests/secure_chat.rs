@@ -62,10 +62,8 @@ async fn a_chat_is_secure_from_the_invite_to_the_message() {
     let media = LocalMedia {
         setup: Setup::Active,
         accept_types: vec!["text/plain".to_owned()],
-        accept_wrapped_types: Vec::new(),
-        max_size: None,
-        chatroom: None,
         fingerprint: node.fingerprint(),
+        ..LocalMedia::default()
     };
     let address = |uri: &str| NameAddr::new(uri.parse().unwrap());
     let contact = LocalContact {

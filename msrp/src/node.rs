@@ -11,7 +11,7 @@ mod reading;
 mod registry;
 mod tls;
 
-pub use tls::{ClientCertificates, TlsError, TlsSettings};
+pub use tls::{ClientCertificates, TlsError, TlsSettings, WeakFingerprints};
 
 use std::{
     io,

@@ -1,23 +1,27 @@
 //! MSRP in session descriptions: offers and answers. RFC 4975 §8, RFC 6135, RFC 3264 §6.
 
+pub mod cema;
+mod chatroom;
 mod description;
 mod fingerprint;
 mod writing;
 
+pub use chatroom::Chatroom;
 pub use description::{MediaLine, SdpError, SessionDescription};
-pub use fingerprint::{Fingerprint, FingerprintError};
+pub use fingerprint::{Fingerprint, FingerprintError, HashFunction};
 pub use writing::{LocalMedia, Origin, answer, offer};
 
 use crate::{MsrpUri, Role, uri::Scheme};
 
 /// `a=setup`: who connects. RFC 4145 §4; `holdconn` counts as missing (RFC 6135 §4.2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Setup {
     /// Will connect.
     Active,
     /// Will be connected to.
     Passive,
-    /// Either.
+    /// Either; what our offers say if nothing is against it.
+    #[default]
     ActPass,
 }
 
@@ -48,17 +52,23 @@ pub struct MsrpMedia {
     pub accept_wrapped_types: Vec<String>,
     /// Bytes of the biggest message the peer wants.
     pub max_size: Option<u64>,
-    /// Features of a chat room, as written; `None` if the peer knows nothing of rooms (RFC 7701 §8).
-    pub chatroom: Option<Vec<String>>,
+    /// Features of a chat room; `None` if the peer knows nothing of rooms (RFC 7701 §8).
+    pub chatroom: Option<Chatroom>,
+    /// Which file is offered or asked for, as written: such a session is a file transfer and no chat, to be declined by
+    /// whoever does not know them (MSRP-27, CHAT-36). RFC 5547 §6.
+    pub file_selector: Option<String>,
+    /// The peer connects to media lines and not to paths; see [`cema`] (MSRP-24).
+    pub cema: bool,
     /// Which way messages go.
     pub direction: Direction,
     /// Of the media line; 9 if the peer connects.
     pub port: u16,
-    /// Of the certificate the peer shows over TLS; `None` also if it is made in a way we cannot compare.
+    /// Of the certificate the peer shows over TLS; `None` also if it is made in a way we cannot compare. Made with
+    /// SHA-1 only where there is no other.
     pub fingerprint: Option<Fingerprint>,
     /// As written: `TCP/MSRP` or `TCP/TLS/MSRP`.
     pub proto: String,
-    /// From the media's or session's `c=`; the path decides, not this.
+    /// From the media's or session's `c=`; the path decides, not this, except with [`cema`].
     pub host: Option<String>,
 }
 

@@ -3,8 +3,8 @@
 use stox_msrp::{
     MsrpUri, Role,
     sdp::{
-        Direction, LocalMedia, Origin, SdpError, SessionDescription, Setup, answer, answer_role,
-        offer, offerer_role,
+        Chatroom, Direction, Fingerprint, LocalMedia, Origin, SdpError, SessionDescription, Setup,
+        answer, answer_role, offer, offerer_role,
     },
 };
 
@@ -41,14 +41,11 @@ fn our_offer() {
 #[test]
 fn an_address_of_six_and_a_room() {
     let local: MsrpUri = "msrps://[2001:db8::1]:2855/abc;tcp".parse().unwrap();
-    let features = ["nickname", "private-messages", "x\r\na=y"].map(str::to_owned);
     let media = LocalMedia {
         setup: Setup::Active,
-        chatroom: Some(features.into()),
-        fingerprint: None,
-        accept_wrapped_types: vec![],
-        max_size: None,
-        ..media()
+        accept_types: vec!["message/cpim".to_owned(), "x\r\na=y".to_owned()],
+        chatroom: Some(Chatroom::FULL),
+        ..LocalMedia::default()
     };
     let text = String::from_utf8(offer(&local, ORIGIN, &media)).unwrap();
     assert!(text.contains("o=- 4711 2 IN IP6 2001:db8::1\r\n"), "{text}");
@@ -59,7 +56,10 @@ fn an_address_of_six_and_a_room() {
         "{text}"
     );
     assert!(
-        text.ends_with("a=setup:active\r\na=chatroom:nickname private-messages xa=y\r\n"),
+        text.ends_with(
+            "a=accept-types:message/cpim xa=y\r\na=setup:active\r\n\
+             a=chatroom:nickname private-messages\r\n"
+        ),
         "{text}"
     );
 }
@@ -133,10 +133,7 @@ fn what_peers_write_is_taken() {
         .msrp()
         .unwrap();
     assert_eq!(read.host.as_deref(), Some("192.0.2.7"));
-    assert_eq!(
-        read.chatroom.unwrap()[..2],
-        ["nickname", "private-messages"]
-    );
+    assert_eq!(read.chatroom, Some(Chatroom::FULL));
     assert_eq!(offerer_role(read.setup), Role::Active);
 
     let odd = "o=x 1 99999999999999999999999999 IN IP4 a\ns= -\ne=\nk=prompt\nb=nonsense\nr=1\n\
@@ -147,7 +144,7 @@ fn what_peers_write_is_taken() {
         .msrp()
         .unwrap();
     assert_eq!(read.accept_types, ["text/plain"]);
-    assert_eq!(read.chatroom, Some(vec![]));
+    assert_eq!(read.chatroom, Some(Chatroom::default()));
     assert_eq!(read.direction, Direction::Inactive);
     assert_eq!(read.host.as_deref(), Some("a.example"));
 }
@@ -187,6 +184,90 @@ fn what_cannot_be_used_is_no_session() {
     ));
 }
 
+// MSRP-27 CHAT-36: a file transfer is no session for chat, and is seen for what it is.
+#[test]
+fn file_transfers_are_visible_and_not_taken() {
+    let offered = "v=0\r\nm=message 7654 TCP/MSRP *\r\na=file-selector:name:\"a b.jpg\" size:4092\r\n\
+        a=path:msrp://a.example:7654/f;tcp\r\nm=message 7654 TCP/MSRP *\r\n\
+        a=path:msrp://a.example:7654/x;tcp\r\n";
+    let offered = SessionDescription::parse(offered.as_bytes()).unwrap();
+    let file = offered.msrp_at(0).unwrap();
+    assert_eq!(
+        file.file_selector.as_deref(),
+        Some("name:\"a b.jpg\" size:4092")
+    );
+    let (index, chat) = offered.msrp().unwrap();
+    assert_eq!((index, chat.file_selector), (1, None));
+    let text = answer(&offered, index, &local(), ORIGIN, &media());
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("m=message 0 TCP/MSRP *\r\nm=message 2855 TCP/MSRP *\r\n"));
+
+    let alone = "m=message 1 TCP/MSRP *\r\na=file-selector\r\na=path:msrp://a:1/x;tcp\r\n";
+    let alone = SessionDescription::parse(alone.as_bytes()).unwrap();
+    assert_eq!(alone.msrp(), None);
+    assert_eq!(alone.msrp_at(0).unwrap().file_selector.as_deref(), Some(""));
+}
+
+// SEC-07: the strongest fingerprint counts, the media's before the session's; ours are of SHA-256.
+#[test]
+fn fingerprints_are_chosen_by_strength() {
+    let (strong, weak) = (
+        Fingerprint::from_hash([1; 32]),
+        Fingerprint::from_sha1([2; 20]),
+    );
+    let read = |session: &[Fingerprint], media: &[Fingerprint]| {
+        let lines = |fingerprints: &[Fingerprint]| -> String {
+            let lines = fingerprints.iter();
+            lines
+                .map(|one| format!("a=fingerprint:{one}\r\n"))
+                .collect()
+        };
+        let text = format!(
+            "v=0\r\n{}m=message 1 TCP/TLS/MSRP *\r\na=path:msrps://a:1/x;tcp\r\na=fingerprint:md5 AB\r\n{}",
+            lines(session),
+            lines(media)
+        );
+        let read = SessionDescription::parse(text.as_bytes()).unwrap();
+        read.msrp_at(0).unwrap().fingerprint
+    };
+    assert_eq!(read(&[], &[weak, strong]), Some(strong));
+    assert_eq!(read(&[], &[strong, weak]), Some(strong));
+    assert_eq!(read(&[strong], &[weak]), Some(weak));
+    assert_eq!(read(&[weak], &[]), Some(weak));
+    assert_eq!(read(&[], &[]), None);
+
+    let local: MsrpUri = "msrps://a.example:2855/abc;tcp".parse().unwrap();
+    for (fingerprint, is_written) in [(strong, true), (weak, false)] {
+        let media = LocalMedia {
+            fingerprint: Some(fingerprint),
+            ..media()
+        };
+        let text = String::from_utf8(offer(&local, ORIGIN, &media)).unwrap();
+        assert_eq!(text.contains("a=fingerprint:"), is_written, "{fingerprint}");
+    }
+}
+
+// MSRP-06: who cannot be connected to connects where the offer leaves the choice.
+#[test]
+fn an_answerer_that_cannot_be_reached_connects() {
+    let media = LocalMedia {
+        setup: Setup::Active,
+        ..media()
+    };
+    for (offered, answered) in [
+        ("a=setup:actpass\r\n", Setup::Active),
+        ("a=setup:passive\r\n", Setup::Active),
+        ("a=setup:active\r\n", Setup::Passive),
+        ("", Setup::Passive),
+    ] {
+        let text = format!("m=message 1 TCP/MSRP *\r\na=path:msrp://a:1/x;tcp\r\n{offered}");
+        let offer = SessionDescription::parse(text.as_bytes()).unwrap();
+        let text = answer(&offer, 0, &local(), ORIGIN, &media);
+        let (_, read) = SessionDescription::parse(&text).unwrap().msrp().unwrap();
+        assert_eq!(read.setup, Some(answered), "{offered}");
+    }
+}
+
 const ORIGIN: Origin = Origin {
     id: 4711,
     version: 2,
@@ -202,7 +283,6 @@ fn media() -> LocalMedia {
         accept_types: vec!["message/cpim".to_owned(), "text/plain".to_owned()],
         accept_wrapped_types: vec!["text/html".to_owned()],
         max_size: Some(20_000),
-        chatroom: None,
-        fingerprint: None,
+        ..LocalMedia::default()
     }
 }

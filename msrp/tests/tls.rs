@@ -10,14 +10,15 @@ use stox_msrp::{
     SessionOptions,
     node::{
         ClientCertificates, Inbox, Node, NodeConfig, Preference, Session, Tls, TlsError,
-        TlsSettings,
+        TlsSettings, WeakFingerprints,
     },
-    sdp::{Fingerprint, LocalMedia, Origin, SessionDescription, Setup, answer, offer},
+    sdp::{Fingerprint, LocalMedia, Origin, SessionDescription, answer, offer},
     uri::Scheme,
 };
 use tokio::{net::TcpStream, sync::mpsc, time::timeout};
 
 use ClientCertificates::{Required, Welcome};
+use sha1::Digest;
 
 /// SEC-07, MSRP-01: both ways, from small to more than the sockets hold, each peer known by its fingerprint.
 #[tokio::test]
@@ -82,6 +83,50 @@ async fn another_certificate_than_described_is_refused_at_once() {
     assert_eq!(b.event().await, untrusted);
     let lost = a.event().await;
     assert!(matches!(lost, SessionEvent::Lost { .. }), "{lost:?}");
+}
+
+/// SEC-07: fingerprints made with SHA-1 are for those who wish; for others they are as good as none.
+#[tokio::test]
+async fn sha_1_is_taken_by_policy() {
+    let (certificate, juliet) = self_signed_certificate(Welcome);
+    let right = Fingerprint::from_sha1(sha1::Sha1::digest(&certificate).into());
+    let wrong = Fingerprint::from_sha1([7; 20]);
+    let juliet = node(&juliet).await;
+    let untrusted = SessionEvent::Lost {
+        cause: LostCause::Untrusted,
+    };
+    for (policy, fingerprint, expected) in [
+        (WeakFingerprints::Accepted, right, SessionEvent::Bound),
+        (WeakFingerprints::Accepted, wrong, untrusted.clone()),
+        (WeakFingerprints::Ignored, right, untrusted),
+    ] {
+        let romeo = self_signed(Welcome).with_weak_fingerprints(policy);
+        let romeo = node(&romeo).await;
+        let (ours, theirs) = (juliet.mint(), romeo.mint());
+        let _b = open(&juliet, ours.clone(), theirs.clone(), Role::Passive, None);
+        let mut a = open(&romeo, theirs, ours, Role::Active, Some(fingerprint));
+        assert_eq!(a.event().await, expected, "{policy:?} {fingerprint}");
+    }
+}
+
+/// SEC-07: the same of who connects to us.
+#[tokio::test]
+async fn sha_1_of_who_connects_is_compared() {
+    let (certificate, romeo) = self_signed_certificate(Welcome);
+    let right = Fingerprint::from_sha1(sha1::Sha1::digest(&certificate).into());
+    let wrong = Fingerprint::from_sha1([7; 20]);
+    let juliet = self_signed(Welcome).with_weak_fingerprints(WeakFingerprints::Accepted);
+    let (romeo, juliet) = (node(&romeo).await, node(&juliet).await);
+    let untrusted = SessionEvent::Lost {
+        cause: LostCause::Untrusted,
+    };
+    for (fingerprint, expected) in [(right, SessionEvent::Bound), (wrong, untrusted)] {
+        let (ours, theirs) = (juliet.mint(), romeo.mint());
+        let wanted = Some(fingerprint);
+        let mut b = open(&juliet, ours.clone(), theirs.clone(), Role::Passive, wanted);
+        let _a = open(&romeo, theirs, ours, Role::Active, juliet.fingerprint());
+        assert_eq!(b.event().await, expected, "{fingerprint}");
+    }
 }
 
 /// RFC 4975 §14.2: without a fingerprint the certificate is for the host's name, and a root vouches for it.
@@ -210,12 +255,9 @@ async fn connections_are_shared_by_sessions_of_the_same_identity() {
 async fn descriptions_name_the_certificate() {
     let node = node(&self_signed(Welcome)).await;
     let media = LocalMedia {
-        setup: Setup::ActPass,
         accept_types: vec!["text/plain".to_owned()],
-        accept_wrapped_types: Vec::new(),
-        max_size: None,
-        chatroom: None,
         fingerprint: node.fingerprint(),
+        ..LocalMedia::default()
     };
     let origin = Origin { id: 1, version: 1 };
     let text = offer(&node.mint(), origin, &media);
@@ -365,10 +407,18 @@ fn outgoing(token: u64, body: &str) -> Outgoing {
 
 /// Nobody vouches for it, and it trusts nobody but by fingerprint.
 fn self_signed(clients: ClientCertificates) -> TlsSettings {
+    self_signed_certificate(clients).1
+}
+
+fn self_signed_certificate(
+    clients: ClientCertificates,
+) -> (rustls::pki_types::CertificateDer<'static>, TlsSettings) {
     let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    let chain = vec![certified.cert.der().clone()];
-    TlsSettings::new(chain, key, RootCertStore::empty(), clients).unwrap()
+    let certificate = certified.cert.der().clone();
+    let chain = vec![certificate.clone()];
+    let settings = TlsSettings::new(chain, key, RootCertStore::empty(), clients).unwrap();
+    (certificate, settings)
 }
 
 /// Who vouches for certificates.

@@ -1,6 +1,6 @@
 //! What SIP peers are sent: headers, bodies and refusals.
 
-use stox_msrp::sdp::{self, Fingerprint, LocalMedia, Origin, SessionDescription, Setup};
+use stox_msrp::sdp::{self, Fingerprint, LocalMedia, Origin, SessionDescription};
 use stox_msrp::{ByteRange, MsrpUri, Report};
 use stox_sip::{Method, Name, NameAddr, Reply, Request, Status};
 
@@ -167,9 +167,8 @@ fn media(terms: Terms) -> LocalMedia {
         accept_types: body::TYPES.map(str::to_owned).to_vec(),
         accept_wrapped_types: body::WRAPPED_TYPES.map(str::to_owned).to_vec(),
         max_size: Some(terms.max_size),
-        setup: Setup::ActPass,
-        chatroom: None,
         fingerprint: terms.fingerprint,
+        ..LocalMedia::default()
     }
 }
 

@@ -20,12 +20,13 @@ use rustls::{
     },
     sign::{CertifiedKey, SingleCertAndKey},
 };
-use sha2::{Digest, Sha256};
+use sha1::{Digest, Sha1};
+use sha2::Sha256;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use crate::sdp::Fingerprint;
+use crate::sdp::{Fingerprint, HashFunction};
 
 /// What is shown to peers and asked of them over TLS 1.2 and 1.3. Clones share the same settings.
 ///
@@ -41,6 +42,7 @@ pub struct TlsSettings {
     by_name: Option<Arc<ClientConfig>>,
     vouching: Option<Arc<dyn ClientCertVerifier>>,
     clients: ClientCertificates,
+    weak_fingerprints: WeakFingerprints,
 }
 
 /// Whether peers that connect to us have to show a certificate. They are always asked, so that it can be compared with
@@ -52,6 +54,17 @@ pub enum ClientCertificates {
     Welcome,
     /// They must, and without a fingerprint in their description a root must vouch for it.
     Required,
+}
+
+/// Whether a fingerprint made with SHA-1 is enough to know a peer by. RFC 4975 §14.4 has such ones, and RFC 8122 §5 no
+/// longer wants them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeakFingerprints {
+    /// They count as none: the peer needs a certificate for its host's name.
+    #[default]
+    Ignored,
+    /// As good as others.
+    Accepted,
 }
 
 /// Why certificate, key and roots cannot be used for TLS.
@@ -72,8 +85,31 @@ pub enum TlsError {
 /// What a peer has shown of itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shown {
-    certificate: Option<Fingerprint>,
+    certificate: Option<Hashes>,
     is_vouched_for: bool,
+}
+
+/// What fingerprints of a certificate are compared with.
+#[derive(Clone, Copy, Debug)]
+struct Hashes {
+    sha1: Fingerprint,
+    sha256: Fingerprint,
+}
+
+impl Hashes {
+    fn of(certificate: &CertificateDer<'_>) -> Hashes {
+        Hashes {
+            sha1: Fingerprint::from_sha1(Sha1::digest(certificate).into()),
+            sha256: Fingerprint::from_hash(Sha256::digest(certificate).into()),
+        }
+    }
+
+    fn have(&self, wanted: Fingerprint) -> bool {
+        match wanted.function() {
+            HashFunction::Sha1 => self.sha1 == wanted,
+            HashFunction::Sha256 => self.sha256 == wanted,
+        }
+    }
 }
 
 impl TlsSettings {
@@ -86,7 +122,7 @@ impl TlsSettings {
         roots: RootCertStore,
         clients: ClientCertificates,
     ) -> Result<TlsSettings, TlsError> {
-        let fingerprint = fingerprint(chain.first().ok_or(TlsError::NoCertificate)?);
+        let fingerprint = Hashes::of(chain.first().ok_or(TlsError::NoCertificate)?).sha256;
         let provider = CryptoProvider::get_default().cloned();
         let provider = provider.unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
         let certified = CertifiedKey::from_der(chain, key, &provider);
@@ -119,8 +155,17 @@ impl TlsSettings {
             by_name: by_name.transpose()?.map(Arc::new),
             vouching: vouching.ok(),
             clients,
+            weak_fingerprints: WeakFingerprints::default(),
             provider,
         })
+    }
+
+    /// These settings with another answer to SHA-1 (SEC-07).
+    pub fn with_weak_fingerprints(self, weak_fingerprints: WeakFingerprints) -> TlsSettings {
+        TlsSettings {
+            weak_fingerprints,
+            ..self
+        }
     }
 
     /// Of our certificate, for our descriptions (SEC-07).
@@ -135,6 +180,7 @@ impl TlsSettings {
         host: &str,
         wanted: Option<Fingerprint>,
     ) -> io::Result<(TlsStream<TcpStream>, Shown)> {
+        let wanted = self.usable(wanted);
         let config = match wanted {
             Some(wanted) => {
                 let algorithms = self.provider.signature_verification_algorithms;
@@ -152,7 +198,7 @@ impl TlsSettings {
         let stream = TlsConnector::from(config).connect(name, stream).await?;
         let certificates = stream.get_ref().1.peer_certificates();
         let shown = Shown {
-            certificate: certificates.and_then(<[_]>::first).map(fingerprint),
+            certificate: certificates.and_then(<[_]>::first).map(Hashes::of),
             is_vouched_for: wanted.is_none(),
         };
         Ok((stream.into(), shown))
@@ -169,7 +215,7 @@ impl TlsSettings {
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let shown = match certificates.split_first() {
             Some((certificate, chain)) => Shown {
-                certificate: Some(fingerprint(certificate)),
+                certificate: Some(Hashes::of(certificate)),
                 is_vouched_for: self.vouching.as_ref().is_some_and(|vouching| {
                     let now = UnixTime::now();
                     vouching.verify_client_cert(certificate, chain, now).is_ok()
@@ -186,11 +232,18 @@ impl TlsSettings {
     /// Whether a peer that connected to us may be the one whose description has that fingerprint, if any. RFC 6135
     /// §4.3: one without a certificate is known by the session id alone.
     pub(super) fn suits(&self, shown: &Shown, wanted: Option<Fingerprint>) -> bool {
-        match (wanted, shown.certificate) {
-            (Some(wanted), Some(shown)) => wanted == shown,
+        match (self.usable(wanted), shown.certificate) {
+            (Some(wanted), Some(shown)) => shown.have(wanted),
             (_, None) => self.clients == ClientCertificates::Welcome,
             (None, Some(_)) => shown.is_vouched_for || self.clients == ClientCertificates::Welcome,
         }
+    }
+
+    fn usable(&self, wanted: Option<Fingerprint>) -> Option<Fingerprint> {
+        wanted.filter(|wanted| match wanted.function() {
+            HashFunction::Sha1 => self.weak_fingerprints == WeakFingerprints::Accepted,
+            HashFunction::Sha256 => true,
+        })
     }
 }
 
@@ -209,10 +262,6 @@ fn client(
     Ok(config)
 }
 
-fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
-    Fingerprint::from_hash(Sha256::digest(certificate).into())
-}
-
 /// The certificate with this fingerprint, whoever vouches for it.
 #[derive(Debug)]
 struct Exactly {
@@ -229,7 +278,7 @@ impl ServerCertVerifier for Exactly {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if fingerprint(certificate) == self.wanted {
+        if Hashes::of(certificate).have(self.wanted) {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(CertificateError::ApplicationVerificationFailure.into())

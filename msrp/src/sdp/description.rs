@@ -3,7 +3,9 @@
 use sdp_types::{Attribute, Media, Session};
 use thiserror::Error;
 
-use super::{Direction, Fingerprint, MsrpMedia, Setup, TCP_MSRP, TLS_MSRP, scheme_of};
+use super::{
+    Chatroom, Direction, Fingerprint, HashFunction, MsrpMedia, Setup, TCP_MSRP, TLS_MSRP, scheme_of,
+};
 use crate::{MsrpUri, uri::Scheme};
 
 /// A session description as received. All its media lines are kept, in order.
@@ -66,12 +68,11 @@ impl SessionDescription {
         let mut medias = self.session.medias.iter().enumerate();
         medias.find_map(|(index, media)| {
             let scheme = scheme_of(&media.proto);
-            let is_usable = schemes.contains(&scheme)
-                && media.port != 0
-                && self.value(media, "file-selector").is_none();
+            let is_usable = schemes.contains(&scheme) && media.port != 0;
             let msrp = self.msrp_of(media).filter(|_| is_usable)?;
+            let is_chat = msrp.file_selector.is_none();
             let is_secure = msrp.path.iter().all(|uri| uri.scheme() == Scheme::Msrps);
-            (scheme == Scheme::Msrp || is_secure).then_some((index, msrp))
+            (is_chat && (scheme == Scheme::Msrp || is_secure)).then_some((index, msrp))
         })
     }
 
@@ -134,9 +135,9 @@ impl SessionDescription {
             max_size: self
                 .value(media, "max-size")
                 .and_then(|size| size.parse().ok()),
-            chatroom: self
-                .value(media, "chatroom")
-                .map(|features| words(features).map(str::to_owned).collect()),
+            chatroom: self.value(media, "chatroom").map(Chatroom::of),
+            file_selector: self.value(media, "file-selector").map(str::to_owned),
+            cema: value_in(&media.attributes, "msrp-cema").is_some(),
             direction: self.direction(media),
             port: media.port,
             fingerprint: self.fingerprint(media),
@@ -145,17 +146,18 @@ impl SessionDescription {
         })
     }
 
-    /// The first that can be compared: the media's, else the session's.
+    /// The strongest that can be compared, of the media's, else of the session's. RFC 8122 §5.
     fn fingerprint(&self, media: &Media) -> Option<Fingerprint> {
-        let attributes = media.attributes.iter().chain(&self.session.attributes);
-        attributes
-            .filter(|attribute| {
-                attribute
-                    .attribute
-                    .trim()
-                    .eq_ignore_ascii_case("fingerprint")
-            })
-            .find_map(|attribute| attribute.value.as_deref()?.parse().ok())
+        let strongest = |attributes: &[Attribute]| {
+            let fingerprints = attributes.iter().filter(|attribute| {
+                let name = attribute.attribute.trim();
+                name.eq_ignore_ascii_case("fingerprint")
+            });
+            fingerprints
+                .filter_map(|attribute| attribute.value.as_deref()?.parse::<Fingerprint>().ok())
+                .min_by_key(|fingerprint| fingerprint.function() == HashFunction::Sha1)
+        };
+        strongest(&media.attributes).or_else(|| strongest(&self.session.attributes))
     }
 
     /// The media's attribute, else the session's.

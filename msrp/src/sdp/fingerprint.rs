@@ -7,28 +7,70 @@ use std::{
 
 use thiserror::Error;
 
-/// The SHA-256 hash of a certificate in DER. Other hash functions are not understood.
+/// The hash of a certificate in DER. Other hash functions than these two are not understood.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint([u8; Fingerprint::LENGTH]);
+pub struct Fingerprint(Digest);
+
+/// What a fingerprint is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HashFunction {
+    /// As RFC 4975 has it, and weak: taken only where that is wished (SEC-07).
+    Sha1,
+    /// As ours are.
+    Sha256,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Digest {
+    Sha1([u8; 20]),
+    Sha256([u8; 32]),
+}
 
 /// A text that is no fingerprint we can compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FingerprintError {
-    /// Another hash function than SHA-256.
-    #[error("the fingerprint is not made with sha-256")]
+    /// Another hash function than SHA-256 and SHA-1.
+    #[error("the fingerprint is made with neither sha-256 nor sha-1")]
     HashFunction,
-    /// Not 32 bytes in hexadecimal with colons between.
-    #[error("the fingerprint is not 32 bytes in hexadecimal")]
+    /// Not the bytes of such a hash in hexadecimal with colons between.
+    #[error("the fingerprint is not a hash in hexadecimal")]
     Bytes,
 }
 
 impl Fingerprint {
-    const LENGTH: usize = 32;
-    const FUNCTION: &str = "sha-256";
-
     /// Of the certificate with that SHA-256 hash.
-    pub fn from_hash(hash: [u8; Fingerprint::LENGTH]) -> Fingerprint {
-        Fingerprint(hash)
+    pub fn from_hash(hash: [u8; 32]) -> Fingerprint {
+        Fingerprint(Digest::Sha256(hash))
+    }
+
+    /// Of the certificate with that SHA-1 hash.
+    pub fn from_sha1(hash: [u8; 20]) -> Fingerprint {
+        Fingerprint(Digest::Sha1(hash))
+    }
+
+    /// What it is made with.
+    pub fn function(&self) -> HashFunction {
+        match self.0 {
+            Digest::Sha1(_) => HashFunction::Sha1,
+            Digest::Sha256(_) => HashFunction::Sha256,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Digest::Sha1(hash) => hash,
+            Digest::Sha256(hash) => hash,
+        }
+    }
+}
+
+impl HashFunction {
+    /// Its name in descriptions; read in any case.
+    fn name(self) -> &'static str {
+        match self {
+            HashFunction::Sha1 => "sha-1",
+            HashFunction::Sha256 => "sha-256",
+        }
     }
 }
 
@@ -37,22 +79,29 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Fingerprint, FingerprintError> {
         let mut words = text.split_ascii_whitespace();
-        let function = words.next().unwrap_or_default();
-        if !function.eq_ignore_ascii_case(Fingerprint::FUNCTION) {
-            return Err(FingerprintError::HashFunction);
+        let name = words.next().unwrap_or_default();
+        let hash = words.next().unwrap_or_default();
+        let is = |function: HashFunction| name.eq_ignore_ascii_case(function.name());
+        if is(HashFunction::Sha256) {
+            Ok(Fingerprint(Digest::Sha256(bytes_of(hash)?)))
+        } else if is(HashFunction::Sha1) {
+            Ok(Fingerprint(Digest::Sha1(bytes_of(hash)?)))
+        } else {
+            Err(FingerprintError::HashFunction)
         }
-        let mut hash = [0; Fingerprint::LENGTH];
-        let mut bytes = words.next().unwrap_or_default().split(':');
-        for byte in &mut hash {
-            *byte = bytes
-                .next()
-                .and_then(byte_of)
-                .ok_or(FingerprintError::Bytes)?;
-        }
-        match bytes.next() {
-            Some(_) => Err(FingerprintError::Bytes),
-            None => Ok(Fingerprint(hash)),
-        }
+    }
+}
+
+fn bytes_of<const LENGTH: usize>(text: &str) -> Result<[u8; LENGTH], FingerprintError> {
+    let mut hash = [0; LENGTH];
+    let mut bytes = text.split(':');
+    for byte in &mut hash {
+        let digits = bytes.next().and_then(byte_of);
+        *byte = digits.ok_or(FingerprintError::Bytes)?;
+    }
+    match bytes.next() {
+        Some(_) => Err(FingerprintError::Bytes),
+        None => Ok(hash),
     }
 }
 
@@ -63,8 +112,8 @@ fn byte_of(digits: &str) -> Option<u8> {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Fingerprint::FUNCTION)?;
-        for (index, byte) in self.0.iter().enumerate() {
+        f.write_str(self.function().name())?;
+        for (index, byte) in self.bytes().iter().enumerate() {
             f.write_char(if index == 0 { ' ' } else { ':' })?;
             write!(f, "{byte:02X}")?;
         }
@@ -93,12 +142,23 @@ mod tests {
         assert_eq!(other_case.parse(), Ok(fingerprint));
     }
 
+    // SEC-07, with the example of RFC 4975 §14.4
+    #[test]
+    fn fingerprints_of_old_peers_are_understood() {
+        let text = "SHA-1 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB";
+        let fingerprint: Fingerprint = text.parse().unwrap();
+        assert_eq!(fingerprint.function(), HashFunction::Sha1);
+        assert_eq!(fingerprint.to_string(), text.replace("SHA", "sha"));
+        assert_ne!(fingerprint, Fingerprint::from_hash([0; 32]));
+    }
+
     #[test]
     fn what_cannot_be_compared_is_no_fingerprint() {
         let bytes = vec!["AB"; 31].join(":");
         for (text, error) in [
             (String::new(), FingerprintError::HashFunction),
-            (format!("sha-1 {bytes}:AB"), FingerprintError::HashFunction),
+            (format!("md5 {bytes}:AB"), FingerprintError::HashFunction),
+            (format!("sha-1 {bytes}:AB"), FingerprintError::Bytes),
             ("sha-256".to_owned(), FingerprintError::Bytes),
             (format!("sha-256 {bytes}"), FingerprintError::Bytes),
             (format!("sha-256 {bytes}:AB:AB"), FingerprintError::Bytes),

@@ -5,7 +5,9 @@ use std::{
     net::Ipv6Addr,
 };
 
-use super::{Fingerprint, SessionDescription, Setup, TCP_MSRP, TLS_MSRP, answer_role};
+use super::{
+    Chatroom, Fingerprint, HashFunction, SessionDescription, Setup, TCP_MSRP, TLS_MSRP, answer_role,
+};
 use crate::{MsrpUri, Role, uri::Scheme};
 
 /// RFC 4145 §4.1: the port of a side that connects itself.
@@ -21,9 +23,10 @@ pub struct Origin {
 }
 
 /// What we say of our side of a session. Control characters in it are left out (SEC-09).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LocalMedia {
-    /// For offers: `ActPass`, or `Active` where nobody can connect to us (MSRP-06). Answers follow the offer.
+    /// For offers: `ActPass`, or `Active` where nobody can connect to us (MSRP-06). Answers follow the offer; where it
+    /// leaves the choice, `Active` here is active and anything else passive.
     pub setup: Setup,
     /// Types taken as a whole message, the preferred first.
     pub accept_types: Vec<String>,
@@ -32,8 +35,10 @@ pub struct LocalMedia {
     /// Bytes of the biggest message taken.
     pub max_size: Option<u64>,
     /// Features of our chat room, or, towards one, those we know. `None`: no room (RFC 7701 §8).
-    pub chatroom: Option<Vec<String>>,
-    /// Of the certificate we show; written only beside an `msrps` URI.
+    pub chatroom: Option<Chatroom>,
+    /// Whether `a=msrp-cema` is said; see [`cema`](super::cema) for when (MSRP-24).
+    pub cema: bool,
+    /// Of the certificate we show; written only beside an `msrps` URI, and only if made with SHA-256.
     pub fingerprint: Option<Fingerprint>,
 }
 
@@ -54,9 +59,9 @@ pub fn answer(
     media: &LocalMedia,
 ) -> Vec<u8> {
     let offered = offer.msrp_at(index).and_then(|media| media.setup);
-    let setup = match answer_role(offered) {
-        Role::Active => Setup::Active,
-        Role::Passive => Setup::Passive,
+    let setup = match (answer_role(offered), offered, media.setup) {
+        (Role::Active, _, _) | (_, Some(Setup::ActPass), Setup::Active) => Setup::Active,
+        (Role::Passive, _, _) => Setup::Passive,
     };
     let mut text = head(local, origin);
     for (line_index, line) in offer.media_lines().enumerate() {
@@ -113,16 +118,20 @@ fn msrp_media(text: &mut String, local: &MsrpUri, media: &LocalMedia, setup: Set
         put(text, format_args!("a=accept-wrapped-types:{types}\r\n"));
     }
     put(text, format_args!("a=setup:{setup}\r\n"));
-    if let (Scheme::Msrps, Some(fingerprint)) = (local.scheme(), media.fingerprint) {
+    let fingerprint = media.fingerprint.filter(|fingerprint| {
+        local.scheme() == Scheme::Msrps && fingerprint.function() == HashFunction::Sha256
+    });
+    if let Some(fingerprint) = fingerprint {
         put(text, format_args!("a=fingerprint:{fingerprint}\r\n"));
     }
     if let Some(size) = media.max_size {
         put(text, format_args!("a=max-size:{size}\r\n"));
     }
-    if let Some(features) = &media.chatroom {
-        let colon = if features.is_empty() { "" } else { ":" };
-        let features = Words(features);
-        put(text, format_args!("a=chatroom{colon}{features}\r\n"));
+    if let Some(chatroom) = media.chatroom {
+        put(text, format_args!("a={chatroom}\r\n"));
+    }
+    if media.cema {
+        text.push_str("a=msrp-cema\r\n");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bytes as a session description: whatever is offered has an answer that can be read and fits it line by line.
 
 use stox_msrp::sdp::{
-    LocalMedia, Origin, SessionDescription, Setup, answer, answer_role, offer, offerer_role,
+    Chatroom, LocalMedia, Origin, SessionDescription, answer, answer_role, offer, offerer_role,
 };
 use stox_msrp::{MsrpUri, Role};
 
@@ -25,14 +25,14 @@ pub fn run(data: &[u8]) {
     let local: MsrpUri = "msrp://[2001:db8::1]:2855/ours;tcp".parse().unwrap();
     let origin = Origin { id: 7, version: 8 };
     let media = LocalMedia {
-        setup: Setup::ActPass,
         accept_types: offered
             .msrp()
             .map_or_else(Vec::new, |(_, media)| printable(&media.accept_types)),
         accept_wrapped_types: vec!["text/plain".to_owned()],
         max_size: Some(1000),
-        chatroom: Some(Vec::new()),
-        fingerprint: None,
+        chatroom: Some(Chatroom::default()),
+        cema: true,
+        ..LocalMedia::default()
     };
     let Some((index, msrp)) = offered.msrp() else {
         return;
