@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use stox_msrp::content::{is_allowed, is_type};
 use stox_msrp::cpim::{self, Address};
-use stox_msrp::sdp::{self, LocalMedia, MsrpMedia, Origin, SessionDescription, Setup};
+use stox_msrp::sdp::{self, LocalMedia, MsrpMedia, Origin, SessionDescription};
 use stox_msrp::{MsrpUri, Role};
 use stox_sip::{Headers, Name, Status, Uri};
 
@@ -110,9 +110,7 @@ fn ours() -> LocalMedia {
         accept_types: vec![PLAIN.to_owned(), CPIM.to_owned()],
         accept_wrapped_types: vec![PLAIN.to_owned()],
         max_size: Some(MAX_SIZE),
-        setup: Setup::ActPass,
-        chatroom: None,
-        fingerprint: None,
+        ..LocalMedia::default()
     }
 }
 
