@@ -43,6 +43,8 @@ pub enum KeepAlive {
     Pong,
 }
 
+/// What a peer is asked with whether it is still there. RFC 5626 §4.4.1.
+pub(crate) const PING: &[u8] = b"\r\n\r\n";
 /// The answer to a ping.
 pub const PONG: &[u8] = b"\r\n";
 

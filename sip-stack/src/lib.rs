@@ -46,6 +46,7 @@ mod framing;
 mod grammar;
 mod header;
 mod host;
+mod keep_alive;
 mod message;
 mod params;
 mod refer;

@@ -246,6 +246,35 @@ async fn refused_connections_fall_back_to_datagrams() {
     assert!(matches!(juliet.next().await, Event::Responded { .. }));
 }
 
+/// SIP-01, RFC 5626 §3.5.1: who pings is answered; whom we call is pinged.
+#[tokio::test]
+async fn connections_are_kept_alive() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let juliet = agent_with(&[Transport::Tcp], |config| {
+        config.keep_alive = Some(Duration::from_millis(100));
+    })
+    .await;
+    let (_, address) = juliet.sip.local_addresses()[0];
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"\r\n\r\n").await.unwrap();
+    let mut pong = [0; 2];
+    stream.read_exact(&mut pong).await.unwrap();
+    assert_eq!(&pong, b"\r\n");
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("sip:romeo@{};transport=tcp", listener.local_addr().unwrap());
+    let id = juliet.sip.reserve_request();
+    let request = message(target.parse().unwrap(), "Anon, good nurse!");
+    juliet.sip.request(id, request).await;
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut received = Vec::new();
+    while !received.ends_with(b"nurse!\r\n\r\n\r\n\r\n") {
+        let read = stream.read_buf(&mut received);
+        let read = tokio::time::timeout(Duration::from_secs(10), read).await;
+        assert_ne!(read.expect("two pings within ten seconds").unwrap(), 0);
+    }
+}
+
 #[tokio::test]
 async fn what_nobody_listens_to_fails() {
     let mut juliet = agent_with(&[Transport::Udp, Transport::Tcp], |config| {

@@ -166,6 +166,56 @@ async fn connections_are_used_again_for_the_same_domain_only() {
     ));
 }
 
+/// SIP-04, RFC 5923: a peer that has proven its domain gets our requests on the connection that it made, as if it were one
+/// to its listener; of others nobody knows that they are who they say.
+#[tokio::test]
+async fn connections_are_used_in_both_directions() {
+    let authority = Authority::new();
+    for (clients, is_reused) in [(Required, true), (NotAsked, false)] {
+        let juliet = authority.settings(&["DNS:example.com"], NotAsked);
+        let romeo = authority.settings(&["DNS:example.net"], clients);
+        let (mut juliet, mut romeo) = (agent(&juliet).await, agent(&romeo).await);
+        juliet.message(&romeo.uri("example.net")).await;
+        romeo.accept().await;
+        romeo.message(&juliet.uri("example.com")).await;
+        loop {
+            match juliet.next().await {
+                Event::Requested { source, .. } => {
+                    assert_eq!(source.remote == romeo.address(), is_reused, "{clients:?}");
+                    break;
+                }
+                Event::Responded { .. } => {}
+                event => panic!("{event:?}"),
+            }
+        }
+    }
+}
+
+/// SEC-02, SIP-04: who asks for proofs believes no more of what comes on a connection that it made itself.
+#[tokio::test]
+async fn the_called_prove_their_domain_too() {
+    let authority = Authority::new();
+    for (from, expected) in [
+        ("romeo@example.net", Status::OK),
+        ("juliet@example.com", Status::FORBIDDEN),
+    ] {
+        let juliet = authority.settings(&["DNS:example.com"], Required);
+        let romeo = authority.settings(&["DNS:example.net"], Required);
+        let (mut juliet, mut romeo) = (agent(&juliet).await, agent(&romeo).await);
+        juliet.message(&romeo.uri("example.net")).await;
+        romeo.accept().await;
+        assert!(matches!(juliet.next().await, Event::Responded { .. }));
+        romeo.message_from(from, &juliet.uri("example.com")).await;
+        if expected == Status::OK {
+            juliet.accept().await;
+        }
+        let Event::Responded { response, .. } = romeo.next().await else {
+            panic!()
+        };
+        assert_eq!(response.status, expected, "{from}");
+    }
+}
+
 /// SIP-05, SIP-01: a session from INVITE to BYE, by `sips` and by `transport=tls`; requests inside it find their way
 /// by the Contacts.
 #[tokio::test]
@@ -367,7 +417,11 @@ impl Agent {
     }
 
     async fn message(&self, target: &str) {
-        let (from, to) = (address("juliet@example.com"), address("romeo@example.net"));
+        self.message_from("juliet@example.com", target).await;
+    }
+
+    async fn message_from(&self, from: &str, target: &str) {
+        let (from, to) = (address(from), address("romeo@example.net"));
         let mut request = OutgoingRequest::new(Method::Message, target.parse().unwrap(), from, to);
         (request.content_type, request.body) = ("text/plain".into(), "Art thou".into());
         let id = self.sip.reserve_request();

@@ -87,18 +87,13 @@ async fn run(
             ended = write(write_half, messages, limits.stalled) => ended,
         };
     };
-    let stream = match target {
+    let (stream, domains) = match target {
         Some(target) => timeout(limits.connect, tls.connect(stream, &target)).await??,
-        None => {
-            let (stream, domains) = timeout(limits.stalled, tls.accept(stream)).await??;
-            if let Some(domains) = domains {
-                let report = Report::Authenticated(id, source.remote, domains);
-                let sent = reports.send(report).await;
-                sent.map_err(|_| io::ErrorKind::BrokenPipe)?;
-            }
-            stream
-        }
+        None => timeout(limits.stalled, tls.accept(stream)).await??,
     };
+    if let Some(domains) = domains {
+        send(reports, Report::Authenticated(id, source.remote, domains)).await?;
+    }
     let (read_half, write_half) = tokio::io::split(stream);
     tokio::select! {
         ended = read(read_half, source, first, limits, pongs, reports) => ended,
@@ -123,7 +118,7 @@ async fn read(
             return Ok(());
         }
         let mut messages: Vec<Result<Message, ParseError>> = Vec::new();
-        let (mut progressed, mut lost) = (false, false);
+        let (mut progressed, mut lost, mut ponged) = (false, false, false);
         while let Some(frame) = framer.next_frame() {
             progressed = true;
             match frame {
@@ -134,7 +129,7 @@ async fn read(
                         let _ = queue.try_send(Bytes::from_static(PONG));
                     }
                 }
-                Ok(Frame::KeepAlive(KeepAlive::Pong)) => {}
+                Ok(Frame::KeepAlive(KeepAlive::Pong)) => ponged = true,
                 Err(error) => {
                     lost = error.is_lost();
                     messages.push(Err(error.error().clone()));
@@ -147,6 +142,9 @@ async fn read(
         }
         if !messages.is_empty() {
             report(reports, source, messages).await?;
+        }
+        if let (true, Some(id)) = (ponged, source.connection) {
+            send(reports, Report::Ponged(id)).await?;
         }
         if lost {
             tokio::time::sleep(LAST_WORDS).await;
@@ -168,11 +166,12 @@ async fn report(
     source: Source,
     messages: Vec<Result<Message, ParseError>>,
 ) -> io::Result<()> {
-    let report = Report::Received(source, messages);
-    reports
-        .send(report)
-        .await
-        .map_err(|_| io::ErrorKind::BrokenPipe.into())
+    send(reports, Report::Received(source, messages)).await
+}
+
+async fn send(reports: &mpsc::Sender<Report>, report: Report) -> io::Result<()> {
+    let sent = reports.send(report).await;
+    sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
 }
 
 async fn write(

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -59,6 +60,9 @@ pub struct DriverConfig {
     /// The media types that are taken, told in Accept; a request with another body that has to be understood gets 415.
     /// Empty: bodies are told whatever their type (SIP-19).
     pub accept: Vec<String>,
+    /// The longest pause between pings on connections that we made; each is up to a fifth shorter. A peer that has promised
+    /// to answer (`keep`, RFC 6223) and does not within ten seconds is gone. None: nobody is pinged. RFC 5626 §4.4.1.
+    pub keep_alive: Option<Duration>,
     /// The timers.
     pub timers: Timers,
     /// The bounds.
@@ -82,6 +86,7 @@ impl Default for DriverConfig {
             supported: endpoint.supported,
             allow: endpoint.allow,
             accept: endpoint.accept,
+            keep_alive: endpoint.keep_alive,
             timers: endpoint.timers,
             limits: endpoint.limits,
         }

@@ -43,6 +43,7 @@ pub(super) enum Report {
     Accepted(Transport, TcpStream, SocketAddr),
     Authenticated(ConnectionId, SocketAddr, Vec<String>),
     Received(Source, Vec<Result<Message, ParseError>>),
+    Ponged(ConnectionId),
     Disconnected(ConnectionId),
     Resolved(QuestionId, Answer),
 }
@@ -80,6 +81,7 @@ pub(super) async fn start(
         supported: config.supported,
         allow: config.allow,
         accept: config.accept,
+        keep_alive: config.keep_alive,
         timers: config.timers,
         limits: config.limits,
     };
@@ -247,6 +249,7 @@ impl Driver {
                     self.endpoint.handle_received(message, source, now);
                 }
             }
+            Report::Ponged(id) => self.endpoint.handle_pong(id, now),
             Report::Disconnected(id) => self.disconnected(id, now),
             Report::Resolved(question, answer) => {
                 self.endpoint.handle_resolved(question, answer, now)
@@ -331,6 +334,11 @@ impl Driver {
                 let (origin, reports) = (Origin::Connect(target), self.reports.clone());
                 let connection = connection::spawn(id, origin, tls, self.limits, reports);
                 self.connections.insert(id, (connection, None));
+            } else if let Some(id) = self.endpoint.poll_disconnect() {
+                if let Some((connection, source)) = self.connections.remove(&id) {
+                    connection.task.abort();
+                    self.forget_source(source);
+                }
             } else if let Some(transmit) = self.endpoint.poll_transmit() {
                 self.transmit(transmit, now);
             } else if let Some((id, question)) = self.endpoint.poll_question() {

@@ -31,6 +31,7 @@ use crate::resolve::Target;
 pub struct TlsSettings {
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
+    clients: ClientCertificates,
 }
 
 /// Whether peers that connect to us have to show a certificate.
@@ -104,28 +105,35 @@ impl TlsSettings {
         Ok(Self {
             server: Arc::new(server.with_cert_resolver(own.clone())),
             client: Arc::new(client.with_client_cert_resolver(own)),
+            clients,
         })
     }
 
-    /// Makes sure that whoever answers there is the target's domain.
+    /// Makes sure that whoever answers there is the target's domain. Where peers that connect to us have to prove their
+    /// domains, those that this one has proven are returned too: it may send requests on this connection.
     pub(super) async fn connect(
         &self,
         stream: TcpStream,
         target: &Target,
-    ) -> io::Result<TlsStream<TcpStream>> {
+    ) -> io::Result<(TlsStream<TcpStream>, Option<Vec<String>>)> {
         let wanted = target.domain.as_deref().unwrap_or_default();
         // Brackets are part of how a URI writes an IPv6 address, not of the name.
         let name = wanted.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(name.trim_end_matches('.').to_owned())
             .map_err(|_| io::ErrorKind::InvalidInput)?;
         let connector = TlsConnector::from(self.client.clone());
-        match connector.connect(name, stream).await {
-            Ok(stream) => Ok(stream.into()),
+        let stream = match connector.connect(name, stream).await {
+            Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(domain = wanted, remote = %target.address, %error, "no TLS with the peer");
-                Err(error)
+                return Err(error);
             }
-        }
+        };
+        let domains = match self.clients {
+            ClientCertificates::NotAsked => None,
+            ClientCertificates::Required => proven(stream.get_ref().1.peer_certificates())?,
+        };
+        Ok((stream.into(), domains))
     }
 
     /// Lets a peer in. Also returns the domains that its certificate proves, if it was asked for one.
@@ -136,15 +144,15 @@ impl TlsSettings {
         let stream = TlsAcceptor::from(self.server.clone())
             .accept(stream)
             .await?;
-        let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(<[_]>::first);
-        let domains = match certificate.map(identity::domains) {
-            Some(Ok(domains)) => Some(domains),
-            Some(Err(error)) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
-            None => None,
-        };
+        let domains = proven(stream.get_ref().1.peer_certificates())?;
         Ok((stream.into(), domains))
     }
+}
+
+fn proven(chain: Option<&[CertificateDer<'_>]>) -> io::Result<Option<Vec<String>>> {
+    let certificate = chain.and_then(<[_]>::first);
+    let domains = certificate.map(identity::domains).transpose();
+    domains.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// The certificate is vouched for by a root, of today, for servers; and stands for the domain by the rules of SIP.

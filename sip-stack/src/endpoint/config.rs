@@ -169,6 +169,9 @@ pub struct EndpointConfig {
     /// The media types that are taken, told in Accept; a request with another body that has to be understood gets 415.
     /// Empty: bodies are told whatever their type (SIP-19).
     pub accept: Vec<String>,
+    /// The longest pause between pings on connections that we made; each is up to a fifth shorter. A peer that has promised
+    /// to answer (`keep`, RFC 6223) and does not within ten seconds is gone. None: nobody is pinged. RFC 5626 §4.4.1.
+    pub keep_alive: Option<Duration>,
     /// The timers.
     pub timers: Timers,
     /// The bounds.
@@ -191,6 +194,7 @@ impl Default for EndpointConfig {
             supported: Vec::new(),
             allow: METHODS.to_vec(),
             accept: Vec::new(),
+            keep_alive: None,
             timers: Timers::default(),
             limits: Limits::default(),
         }

@@ -3,13 +3,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rand::rngs::StdRng;
 
 use super::client::ClientKey;
 use super::config::{EndpointConfig, Listener};
+use super::timer_queue::Scheduled;
+use crate::keep_alive::KeepAlive;
 use crate::resolve::Target;
 use crate::{Host, Transport};
+
+/// Most names that a connection of a peer may have: each address for each of its domains.
+const MOST_NAMES: usize = 64;
 
 /// One connection, made by us or by the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,10 +57,21 @@ pub struct Transmit {
 struct Connection {
     /// Under which it is found by requests of ours.
     names: Vec<PeerName>,
-    /// The domains its certificate proves, of a peer that connected to us and was asked for one.
+    /// The domains its certificate proves, of a peer that was asked for one.
     proven: Option<Vec<String>>,
     /// Requests of ours that wait for an answer on it.
     waiting: HashSet<ClientKey>,
+    side: Side,
+    /// Of one of ours, if it is pinged.
+    keep_alive: Option<KeepAlive>,
+    scheduled: Scheduled,
+}
+
+/// Who made a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Ours,
+    Theirs,
 }
 
 /// Whom a connection leads to. What was verified for one domain is never used for another, though both be at the same
@@ -103,7 +121,7 @@ impl Connections {
 
     /// A connection that we begin to make.
     pub(super) fn add(&mut self, target: &Target) -> ConnectionId {
-        let id = self.add_nameless();
+        let id = self.add_nameless(Side::Ours);
         self.name(
             id,
             PeerName::of(target.transport, target.address, target.domain.as_deref()),
@@ -117,35 +135,92 @@ impl Connections {
         transport: Transport,
         remote: SocketAddr,
     ) -> ConnectionId {
-        let id = self.add_nameless();
+        let id = self.add_nameless(Side::Theirs);
         if transport != Transport::Tls {
             self.name(id, PeerName::of(transport, remote, None));
         }
         id
     }
 
-    /// The peer that connected has proven to be these domains.
+    /// The peer has proven to be these domains. A connection of ours is used for the domain that it was made for, and for
+    /// no other.
     pub(super) fn prove(&mut self, id: ConnectionId, remote: SocketAddr, domains: Vec<String>) {
-        for domain in &domains {
-            self.name(id, PeerName::of(Transport::Tls, remote, Some(domain)));
-        }
-        if let Some(connection) = self.by_id.get_mut(&id) {
-            connection.proven = Some(domains);
+        let Some(connection) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        connection.proven = Some(domains.clone());
+        if connection.side == Side::Theirs {
+            for domain in &domains {
+                self.name(id, PeerName::of(Transport::Tls, remote, Some(domain)));
+            }
         }
     }
 
-    /// What the peer has proven to be; `None` if it was not asked, or we connected.
+    /// The peer takes requests on the connection that it made as if they came to `address`, where it listens. What it has
+    /// not proven to be is not sent there. RFC 5923 §8.2.
+    pub(super) fn alias(&mut self, id: ConnectionId, address: SocketAddr) {
+        let Some(connection) = self.by_id.get(&id) else {
+            return;
+        };
+        let (Side::Theirs, Some(domains)) = (connection.side, &connection.proven) else {
+            return;
+        };
+        let is_known = |name: &PeerName| name.remote == address;
+        if connection.names.len() >= MOST_NAMES || connection.names.iter().any(is_known) {
+            return;
+        }
+        for domain in domains.clone() {
+            self.name(id, PeerName::of(Transport::Tls, address, Some(&domain)));
+        }
+    }
+
+    /// Begins to ping a connection of ours; whether that is new.
+    pub(super) fn begin_keep_alive(
+        &mut self,
+        id: ConnectionId,
+        pause: Duration,
+        random: &mut StdRng,
+        now: Instant,
+    ) -> bool {
+        match self.by_id.get_mut(&id) {
+            Some(connection)
+                if connection.side == Side::Ours && connection.keep_alive.is_none() =>
+            {
+                connection.keep_alive = Some(KeepAlive::new(pause, random, now));
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    pub(super) fn keep_alive(&mut self, id: ConnectionId) -> Option<&mut KeepAlive> {
+        self.by_id.get_mut(&id)?.keep_alive.as_mut()
+    }
+
+    pub(super) fn keep_alive_timer(
+        &mut self,
+        id: ConnectionId,
+    ) -> Option<(&mut KeepAlive, &mut Scheduled)> {
+        let connection = self.by_id.get_mut(&id)?;
+        let keep_alive = connection.keep_alive.as_mut()?;
+        Some((keep_alive, &mut connection.scheduled))
+    }
+
+    /// What the peer has proven to be; `None` if it was not asked.
     pub(super) fn proven(&self, id: ConnectionId) -> Option<&[String]> {
         self.by_id.get(&id)?.proven.as_deref()
     }
 
-    fn add_nameless(&mut self) -> ConnectionId {
+    fn add_nameless(&mut self, side: Side) -> ConnectionId {
         self.last_id = self.last_id.wrapping_add(1);
         let id = ConnectionId(self.last_id);
         let connection = Connection {
             names: Vec::new(),
             proven: None,
             waiting: HashSet::new(),
+            side,
+            keep_alive: None,
+            scheduled: Scheduled::default(),
         };
         self.by_id.insert(id, connection);
         id

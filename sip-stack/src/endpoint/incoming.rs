@@ -1,12 +1,15 @@
 //! The way of a request that comes in: source, repetition, checks, dialog, and to whom it is told.
 //! RFC 3261 §8.2, §9.2, §12.2.2.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::authentication::{self, Admission, AuthenticatedUser, Originator, RealmId, Verdict};
 use super::checks;
 use super::command::{InviteId, Reply};
 use super::event::Source;
+use super::keep_alive::Promise;
+use super::sending::ALIAS;
 use super::server::{self, note_source};
 use super::{Endpoint, Event, Phase};
 use crate::{Method, Name, ParseError, Request, Response, Status, Uri, Via};
@@ -16,7 +19,11 @@ impl Endpoint {
         let Ok(mut via) = request.top_via() else {
             return;
         };
-        note_source(&mut request, &mut via, &source);
+        let promise = match source.transport.is_reliable() {
+            true => self.promise_to_keep(&request, &mut via),
+            false => Promise::NotAsked,
+        };
+        note_source(&mut request, &mut via, &source, promise);
         let admission = self
             .guard
             .admission(&request, &source, &self.config.trusted);
@@ -26,6 +33,11 @@ impl Endpoint {
         if !self.may_come_from(&request, &source) {
             tracing::info!(remote = %source.remote, "the peer's certificate is for another domain than the request's sender");
             return self.refuse_statelessly(&request, &via, &source, Status::FORBIDDEN, None);
+        }
+        if let (Some(id), true) = (source.connection, via.params.contains(ALIAS)) {
+            let port = via.port.unwrap_or(source.transport.default_port());
+            let address = SocketAddr::new(source.remote.ip(), port);
+            self.connections.alias(id, address);
         }
         match request.method {
             Method::Ack => self.handle_ack(request, &via, now),

@@ -26,6 +26,7 @@ mod credentials;
 mod event;
 mod flows;
 mod incoming;
+mod keep_alive;
 mod responding;
 mod results;
 mod sending;
@@ -76,6 +77,7 @@ enum TimerKey {
     Server(ServerTransactionId),
     Session(InviteId),
     Subscription(SubscriptionId),
+    Connection(ConnectionId),
 }
 
 /// Whether new work is taken.
@@ -110,6 +112,7 @@ pub struct Endpoint {
     events: VecDeque<Event>,
     questions: VecDeque<(QuestionId, Question)>,
     connects: VecDeque<(ConnectionId, Target)>,
+    disconnects: VecDeque<ConnectionId>,
 }
 
 impl Endpoint {
@@ -141,6 +144,7 @@ impl Endpoint {
             events: VecDeque::new(),
             questions: VecDeque::new(),
             connects: VecDeque::new(),
+            disconnects: VecDeque::new(),
         }
     }
 
@@ -151,6 +155,9 @@ impl Endpoint {
         source: Source,
         now: Instant,
     ) {
+        if let Some(connection) = source.connection {
+            self.note_sign_of_life(connection, now);
+        }
         match message {
             Ok(Message::Request(request)) => self.handle_request(request, source, now),
             Ok(Message::Response(response)) => self.handle_response(response, now),
@@ -166,6 +173,7 @@ impl Endpoint {
                 TimerKey::Server(id) => self.handle_server_time(id, at, now),
                 TimerKey::Session(id) => self.handle_session_time(id, at, now),
                 TimerKey::Subscription(id) => self.handle_subscription_time(id, at, now),
+                TimerKey::Connection(id) => self.handle_connection_time(id, at, now),
             }
         }
     }
@@ -175,8 +183,7 @@ impl Endpoint {
         self.connections.add_accepted(transport, remote)
     }
 
-    /// A peer that connected over TLS has shown a certificate that is valid for these domains and no others; may be
-    /// none. Its requests may come from users of these domains only, unless it is the outbound proxy (SEC-02).
+    /// The peer of a TLS connection has shown a certificate that is valid for these domains and no others; may be none. Its requests may come from users of these domains only, unless it is the outbound proxy (SEC-02).
     /// RFC 5922 §7.4.
     pub fn handle_authenticated(
         &mut self,

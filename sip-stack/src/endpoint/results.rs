@@ -25,6 +25,7 @@ impl Endpoint {
         if response.cseq().map(|cseq| cseq.method) != Ok(client.attempt.request.method.clone()) {
             return self.keep_client(key, client);
         }
+        self.note_promise(client.destination, &response, now);
         let was_pending = client.is_pending();
         let reactions = client.on_response(response.status, &self.config.timers, now);
         self.blocklist

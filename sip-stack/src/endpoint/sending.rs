@@ -19,6 +19,9 @@ use crate::transaction::client_invite::ClientInvite;
 use crate::transaction::client_non_invite::ClientNonInvite;
 use crate::{Method, Name, Request, Scheme, Transport, Uri, Via};
 
+/// In a Via: requests may come back on the connection. RFC 5923 §7.
+pub(super) const ALIAS: &str = "alias";
+
 /// A request above this many bytes does not leave as a datagram. RFC 3261 §18.1.1.
 const MOST_IN_A_DATAGRAM: usize = 1300;
 
@@ -201,6 +204,7 @@ impl Endpoint {
             self.note_sent(invite, key);
         }
         self.connections.wait(destination, key);
+        self.keep_alive(destination, now);
         let is_reinvite =
             matches!(machine, Machine::Invite(_)) && matches!(attempt.owner, Owner::InSession(..));
         let client = Client {
@@ -245,6 +249,11 @@ impl Endpoint {
         let via = Via::new(target.transport, sent_by.0.clone(), sent_by.1)
             .with_branch(&key.branch())
             .with_rport();
+        let via = match target.transport {
+            Transport::Udp => via,
+            Transport::Tcp => self.ask_to_keep(&attempt.request, via),
+            Transport::Tls => self.ask_to_keep(&attempt.request, self.offer_alias(via, target)),
+        };
         attempt.request.headers.set_top_via(&via);
         if let Some(contact) = &attempt.contact {
             let scheme = secure_scheme(&attempt.request);
@@ -254,6 +263,14 @@ impl Endpoint {
                 .request
                 .headers
                 .set(Name::Contact, contact.to_string());
+        }
+    }
+
+    /// The peer may send its requests on this connection, instead of making one to our listener. RFC 5923 §8.1.
+    fn offer_alias(&self, via: Via, target: &Target) -> Via {
+        match listener_for(&self.config, Transport::Tls, target.address.ip()) {
+            Some(listener) if listener.transport == Transport::Tls => via.with_param(ALIAS, None),
+            Some(_) | None => via,
         }
     }
 

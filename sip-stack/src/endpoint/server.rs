@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::command::{InviteId, ServerTransactionId};
 use super::config::Timers;
 use super::event::Source;
+use super::keep_alive::Promise;
 use super::timer_queue::Scheduled;
 use crate::transaction::server_invite::{self, ServerInvite};
 use crate::transaction::server_non_invite::{self, ServerNonInvite};
@@ -329,10 +330,13 @@ pub(super) fn add_to_tag(response: &mut Response, tag: &str) {
 }
 
 /// Notes in the top Via where the request really came from. RFC 3261 §18.2.1, RFC 3581 §4.
-pub(super) fn note_source(request: &mut Request, via: &mut Via, source: &Source) {
+pub(super) fn note_source(request: &mut Request, via: &mut Via, source: &Source, promise: Promise) {
     let differs = via.host.ip() != Some(source.remote.ip());
     let asks_for_port = via.rport().is_some();
     if !differs && !asks_for_port {
+        if promise == Promise::Given {
+            request.headers.set_top_via(via);
+        }
         return;
     }
     via.params

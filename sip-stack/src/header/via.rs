@@ -66,6 +66,12 @@ impl Via {
         self
     }
 
+    /// The same with this parameter.
+    pub fn with_param(mut self, name: &'static str, value: Option<&str>) -> Self {
+        self.params.set(Text::from_static(name), value);
+        self
+    }
+
     /// The branch, if there is one that is not empty.
     pub fn branch(&self) -> Option<&str> {
         self.params

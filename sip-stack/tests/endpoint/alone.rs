@@ -1,6 +1,6 @@
 //! One endpoint in virtual time, and a peer that is played by the test. Nothing sleeps.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stox_sip::{
     Endpoint, EndpointConfig, Event, Invite, LocalContact, Message, Method, Name, OutgoingRequest,
@@ -71,6 +71,16 @@ impl Alone {
 
     pub fn event(&mut self) -> Option<Event> {
         self.romeo.poll_event()
+    }
+
+    /// Lets time pass, timer by timer.
+    pub fn elapse(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.romeo.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.romeo.handle_timeout(self.now);
+        }
+        self.now = end;
     }
 }
 

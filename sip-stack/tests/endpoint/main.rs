@@ -5,6 +5,7 @@ mod asserted_identity;
 mod cancel;
 mod capabilities;
 mod checks;
+mod connections;
 mod digest;
 mod invite;
 mod limits;
