@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use stox_msrp::is_composing::{self, IsComposing};
 use stox_msrp::{content, cpim};
 use stox_sip::Uri;
 
@@ -10,14 +11,25 @@ use crate::stamp;
 
 /// Plain text, always UTF-8 when we send it.
 pub const PLAIN: &str = "text/plain";
+/// The same in a MESSAGE (IM-01).
+pub const PAGE: &str = "text/plain;charset=UTF-8";
 /// A message with its own headers (RFC 3862).
 pub const CPIM: &str = "message/cpim";
 /// What we take, best first: `accept-types`.
-pub const TYPES: [&str; 2] = [CPIM, PLAIN];
+pub const TYPES: [&str; 3] = [CPIM, PLAIN, is_composing::MEDIA_TYPE];
 /// What we take inside CPIM: `accept-wrapped-types`.
-pub const WRAPPED_TYPES: [&str; 1] = [PLAIN];
+pub const WRAPPED_TYPES: [&str; 2] = [PLAIN, is_composing::MEDIA_TYPE];
 /// The same for an Accept header.
-pub const ACCEPTED: &str = "text/plain, message/cpim";
+pub const ACCEPTED: &str = "text/plain, message/cpim, application/im-iscomposing+xml";
+
+/// What a body says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Text for the XMPP user.
+    Text(Text),
+    /// Whether the SIP user writes.
+    Composing(IsComposing),
+}
 
 /// The text of a message and what belongs to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,42 +54,32 @@ pub enum Unreadable {
     /// Not CPIM, though it says so.
     #[error("the message/cpim cannot be read")]
     Cpim,
+    /// Not a document of its type.
+    #[error("the isComposing document cannot be read")]
+    Composing,
 }
 
-/// Reads a body as text. Bytes that the character set does not know become U+FFFD (IM-13).
+/// Reads a body. Bytes that the character set of a text does not know become U+FFFD (IM-13).
 ///
 /// # Errors
 /// The type is none of [`TYPES`], or the body is not what its type says.
-pub fn read(content_type: Option<&str>, body: &Bytes) -> Result<Text, Unreadable> {
+pub fn read(content_type: Option<&str>, body: &Bytes) -> Result<Content, Unreadable> {
     let content_type = content_type.unwrap_or(PLAIN);
-    if content::is_type(content_type, CPIM) {
-        let message = cpim::Message::parse(body).map_err(|_| Unreadable::Cpim)?;
-        let inner = message.content_type.as_deref().unwrap_or(PLAIN);
-        if !content::is_type(inner, PLAIN) {
-            return Err(Unreadable::Type);
-        }
-        return Ok(Text {
-            body: decode(inner, &message.body)?,
-            subject: message.subject,
-            lang: None,
-        });
+    if !content::is_type(content_type, CPIM) {
+        return read_part(content_type, body, None);
     }
-    if !content::is_type(content_type, PLAIN) {
-        return Err(Unreadable::Type);
-    }
-    Ok(Text {
-        body: decode(content_type, body)?,
-        subject: None,
-        lang: None,
-    })
+    let message = cpim::Message::parse(body).map_err(|_| Unreadable::Cpim)?;
+    let inner = message.content_type.as_deref().unwrap_or(PLAIN);
+    read_part(inner, &message.body, message.subject)
 }
 
-/// Wraps text in CPIM (T13, one-to-one).
+/// Wraps text, or a document, in CPIM (T13, one-to-one).
 pub fn wrap(
     from: &Uri,
     to: &Uri,
     sent: SystemTime,
     subject: Option<String>,
+    content_type: &str,
     body: String,
 ) -> Bytes {
     let address = |uri: &Uri| cpim::Address {
@@ -89,11 +91,30 @@ pub fn wrap(
         to: vec![address(to)],
         date_time: Some(stamp::format(sent)),
         subject,
-        content_type: Some("text/plain; charset=utf-8".to_owned()),
+        content_type: Some(content_type.to_owned()),
         body: body.into(),
         ..cpim::Message::default()
     };
     message.wrap()
+}
+
+fn read_part(
+    content_type: &str,
+    body: &[u8],
+    subject: Option<String>,
+) -> Result<Content, Unreadable> {
+    if content::is_type(content_type, PLAIN) {
+        return Ok(Content::Text(Text {
+            body: decode(content_type, body)?,
+            subject,
+            lang: None,
+        }));
+    }
+    if content::is_type(content_type, is_composing::MEDIA_TYPE) {
+        let status = IsComposing::parse(body).map_err(|_| Unreadable::Composing)?;
+        return Ok(Content::Composing(status));
+    }
+    Err(Unreadable::Type)
 }
 
 fn decode(content_type: &str, bytes: &[u8]) -> Result<String, Unreadable> {
@@ -112,7 +133,14 @@ mod tests {
     use super::*;
 
     fn read_text(content_type: &str, body: &[u8]) -> Result<String, Unreadable> {
-        read(Some(content_type), &Bytes::copy_from_slice(body)).map(|text| text.body)
+        read(Some(content_type), &Bytes::copy_from_slice(body)).map(|content| text(content).body)
+    }
+
+    fn text(content: Content) -> Text {
+        match content {
+            Content::Text(text) => text,
+            Content::Composing(status) => panic!("{status:?}"),
+        }
     }
 
     #[test]
@@ -161,9 +189,10 @@ mod tests {
             &romeo,
             SystemTime::UNIX_EPOCH,
             Some("Wherefore".to_owned()),
+            "text/plain; charset=utf-8",
             body,
         );
-        let text = read(Some("message/cpim"), &wrapped).unwrap();
+        let text = text(read(Some("message/cpim"), &wrapped).unwrap());
         assert_eq!(text.body, "Art thou not Romeo? <&> 🎭\r\n");
         assert_eq!(text.subject.as_deref(), Some("Wherefore"));
         assert!(wrapped.starts_with(b"From: <sip:juliet@example.com;gr=balcony>\r\n"));

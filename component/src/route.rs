@@ -23,8 +23,8 @@ use crate::sip;
 use crate::translate::promise::Origin;
 use crate::translate::{Event, Kind, Parties, Written};
 use crate::xmpp::{
-    ChatState, Handler as XmppHandler, LinkEvent, Message, MessageType, Outgoing, OutgoingPresence,
-    Presence, PresenceType, Stanza,
+    Handler as XmppHandler, LinkEvent, Message, MessageType, Outgoing, OutgoingPresence, Presence,
+    PresenceType, Stanza,
 };
 
 /// The parts of the gateway, which are complete a moment after the routers' tasks have started.
@@ -191,9 +191,12 @@ fn event_of(message: &Message) -> Option<Event> {
                 .map(|subject| subject.text.clone())
                 .filter(|text| !text.is_empty()),
             lang: body.lang.clone(),
+            chat_state: message.chat_state,
         })),
-        None if message.chat_state == Some(ChatState::Gone) => Some(Event::Gone { thread }),
-        None => None,
+        None => Some(Event::Stated {
+            thread,
+            state: message.chat_state?,
+        }),
     }
 }
 

@@ -69,6 +69,8 @@ impl Task {
                 transaction_id,
                 content_type,
                 body,
+                success_report,
+                failure_report,
             } => {
                 let session = self.wires.by_chat.get(&chat)?.session.as_ref()?;
                 let outgoing = stox_msrp::Outgoing {
@@ -76,8 +78,8 @@ impl Task {
                     transaction_id,
                     content_type: content_type.to_owned(),
                     body,
-                    success_report: false,
-                    failure_report: stox_msrp::FailureReport::Yes,
+                    success_report,
+                    failure_report,
                 };
                 return match session.send(outgoing) {
                     Ok(()) => None,
@@ -90,6 +92,18 @@ impl Task {
                         Some(Event::Chat(chat, ChatEvent::Refused(token, 400)))
                     }
                 };
+            }
+            Action::Respond {
+                chat,
+                incoming,
+                status,
+            } => {
+                let session = self.wires.by_chat.get(&chat)?.session.as_ref()?;
+                session.respond(incoming, status);
+            }
+            Action::RespondPage(transaction) => {
+                let reply = Reply::new(Status::OK);
+                self.ports.sip.respond(transaction, reply).await;
             }
             Action::ReportFailure {
                 chat,
@@ -194,7 +208,7 @@ impl Task {
         request.from_tag = Some(page.from_tag);
         request.cseq = Some(page.cseq);
         request.headers = sip::page_headers(page.subject.as_deref(), page.lang.as_deref());
-        request.content_type = sip::PAGE_TYPE.to_owned();
+        request.content_type = page.content_type.to_owned();
         request.body = page.body.into();
         self.ports.registry.expect_request(id, self.door.clone());
         self.ports.sip.request(id, request).await;

@@ -85,4 +85,27 @@ impl Confirmation for Receipt {
     fn lost(self) {
         self.door.complete(Input::Lost(self.token));
     }
+
+    /// A conversation ends only when whoever sent it something knows what became of that: nobody may read later what
+    /// its sender believes to have failed.
+    fn is_withdrawn(&self) -> bool {
+        self.door.is_closed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::door;
+
+    // PERF-3: nothing is delivered that its sender was told had failed.
+    #[test]
+    fn what_a_conversation_wrote_is_withdrawn_with_it() {
+        let (door, mailbox) = door();
+        let token = Token(1);
+        let receipt = Receipt { token, door };
+        assert!(!receipt.is_withdrawn());
+        drop(mailbox);
+        assert!(receipt.is_withdrawn());
+    }
 }

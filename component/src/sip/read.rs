@@ -1,5 +1,6 @@
 //! What SIP peers sent, in the core's terms.
 
+use stox_msrp::is_composing;
 use stox_msrp::sdp::{Fingerprint, MsrpMedia, SessionDescription, answer_role, offerer_role};
 use stox_msrp::uri::Scheme;
 use stox_msrp::{SessionEvent, content};
@@ -8,7 +9,7 @@ use stox_sip::{
 };
 
 use crate::address::{self, Addresses, Jid};
-use crate::body;
+use crate::body::{self, Content};
 use crate::fault::Fault;
 use crate::text;
 use crate::translate::{
@@ -78,21 +79,23 @@ pub fn page(
         return Err(refuse(Status::REQUEST_ENTITY_TOO_LARGE));
     }
     let content_type = request.headers.first(&Name::ContentType);
-    let text = body::read(content_type, &request.body).map_err(|_| {
+    let mut content = body::read(content_type, &request.body).map_err(|_| {
         let mut reply = refuse(Status::UNSUPPORTED_MEDIA_TYPE);
         reply
             .headers
             .push((Name::Accept, body::ACCEPTED.to_owned()));
         reply
     })?;
-    let subject = request.headers.first(&Name::Subject).map(str::to_owned);
-    let lang = request.headers.all(&Name::ContentLanguage).next();
+    if let Content::Text(text) = &mut content {
+        let subject = request.headers.first(&Name::Subject);
+        text.subject = text.subject.take().or(subject.map(str::to_owned));
+        let lang = request.headers.all(&Name::ContentLanguage).next();
+        text.lang = lang.filter(|lang| text::is_token(lang)).map(str::to_owned);
+    }
     Ok(Paged {
         transaction,
         call_id,
-        body: text.body,
-        subject: text.subject.or(subject),
-        lang: lang.filter(|lang| text::is_token(lang)).map(str::to_owned),
+        content,
         from,
         chat,
     })
@@ -176,11 +179,17 @@ fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable>
         (true, false) => Wrapping::Cpim,
         (false, false) => return Err(Unusable::NoText),
     };
+    let composing = is_composing::MEDIA_TYPE;
+    let takes_composing = match wrapping {
+        Wrapping::Plain => content::is_allowed(types, composing),
+        Wrapping::Cpim => content::is_allowed_wrapped(types, wrapped, composing),
+    };
     Ok(Media {
         path: media.path.clone(),
         role,
         wrapping,
         max_size: media.max_size,
+        takes_composing,
     })
 }
 

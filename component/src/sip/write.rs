@@ -10,9 +10,6 @@ use crate::fault::{Addressee, Fault};
 use crate::text;
 use crate::translate::Reason;
 
-/// Content-Type of the MESSAGEs we send (IM-01).
-pub const PAGE_TYPE: &str = "text/plain;charset=UTF-8";
-
 /// Bytes of the longest Subject and the longest XMPP-Thread written: headers share their connection with others.
 const SUBJECT: usize = 200;
 const THREAD: usize = 128;

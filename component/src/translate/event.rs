@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use stox_msrp::{Incoming, LostCause, MsrpUri, Role};
+use stox_msrp::{FailureReport, Incoming, IncomingId, LostCause, MsrpUri, Role};
 use stox_sip::{Failure, ServerTransactionId, Uri};
 
 use super::media::{Media, Unusable};
 use crate::address::Jid;
+use crate::body::Content;
 use crate::config::ChatMode;
 use crate::fault::Fault;
 use crate::translate::promise::{Origin, Settlement};
-use crate::xmpp::Outgoing;
+use crate::xmpp::{ChatState, Outgoing};
 
 /// One chat session within its conversation. Never reused while the conversation lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +87,8 @@ pub struct Written {
     pub subject: Option<String>,
     /// `xml:lang` of the body.
     pub lang: Option<String>,
+    /// What it says of its writer beside the text.
+    pub chat_state: Option<ChatState>,
 }
 
 impl Written {
@@ -113,12 +116,8 @@ pub struct Paged {
     pub transaction: ServerTransactionId,
     /// Call-ID, which becomes the thread (T3).
     pub call_id: String,
-    /// The text.
-    pub body: String,
-    /// Subject.
-    pub subject: Option<String>,
-    /// Content-Language.
-    pub lang: Option<String>,
+    /// What it says. The request's Subject and Content-Language are those of a text that has none of its own.
+    pub content: Content,
     /// The sender's address, device included.
     pub from: Uri,
     /// The session in whose dialog it came, if it came in one (IM-16).
@@ -143,10 +142,12 @@ pub struct Invitation {
 pub enum Event {
     /// The XMPP user wrote a message with a body.
     Written(Written),
-    /// The XMPP user's client said `<gone/>`, in that thread or in none.
-    Gone {
+    /// The XMPP user's client told a chat state without a message, in that thread or in none.
+    Stated {
         /// The thread it named.
         thread: Option<String>,
+        /// What the user does; `gone` is the end of the conversation (CHAT-24).
+        state: ChatState,
     },
     /// A stanza of ours came back as an error.
     Bounced {
@@ -282,7 +283,22 @@ pub enum Action {
         content_type: &'static str,
         /// The body, wrapped in CPIM where the peer wants it.
         body: Bytes,
+        /// Whether the peer is asked to report that it was shown.
+        success_report: bool,
+        /// What is to be heard of failures; with `No` the token comes back only with a REPORT.
+        failure_report: FailureReport,
     },
+    /// Answer a message of the SIP user's that is for the gateway alone, with that MSRP status.
+    Respond {
+        /// The session it came by.
+        chat: ChatId,
+        /// The message within the session.
+        incoming: IncomingId,
+        /// MSRP status.
+        status: u16,
+    },
+    /// Answer a MESSAGE of the SIP user's that is for the gateway alone with 200.
+    RespondPage(ServerTransactionId),
     /// Tell the sender of an MSRP message that was answered 200 that it failed after all (RCPT-10).
     ReportFailure {
         /// The session.
@@ -321,7 +337,9 @@ pub struct Page {
     pub subject: Option<String>,
     /// Content-Language.
     pub lang: Option<String>,
-    /// The text.
+    /// Content-Type.
+    pub content_type: &'static str,
+    /// The text, or a document.
     pub body: String,
 }
 

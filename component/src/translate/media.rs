@@ -13,6 +13,8 @@ pub struct Media {
     pub wrapping: Wrapping,
     /// The largest message the peer takes, in bytes of the whole MSRP body.
     pub max_size: Option<u64>,
+    /// Whether it takes isComposing documents, wrapped as text is (COMP-02).
+    pub takes_composing: bool,
 }
 
 /// How text travels to a peer (CHAT-12).

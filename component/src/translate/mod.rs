@@ -13,6 +13,7 @@ mod pager;
 mod party;
 pub mod promise;
 mod stanza;
+mod typing;
 
 use std::time::{Duration, Instant};
 
@@ -28,8 +29,10 @@ use pager::Pager;
 pub use party::Parties;
 
 use crate::address::{Aor, device_of};
+use crate::body::Content;
 use crate::config::ChatMode;
 use crate::fault::{Condition, Fault};
+use crate::xmpp::ChatState;
 use promise::{Ledger, Promise, Ticket};
 use tracing::debug;
 
@@ -96,7 +99,7 @@ impl Conversation {
     pub fn handle(&mut self, event: Event, now: Instant, out: &mut Vec<Action>) {
         match event {
             Event::Written(written) => self.written(written, now, out),
-            Event::Gone { thread } => self.gone(thread.as_deref(), now, out),
+            Event::Stated { thread, state } => self.stated(thread.as_deref(), state, now, out),
             Event::Bounced { id, fault } => self.bounced(&id, &fault, now, out),
             Event::Invited(chat, invitation) => self.invited(chat, invitation, now, out),
             Event::Chat(chat, event) => {
@@ -247,9 +250,15 @@ impl Conversation {
         }
     }
 
-    /// CHAT-24: the session of that thread, or the only one there is.
-    fn gone(&mut self, thread: Option<&str>, now: Instant, out: &mut Vec<Action>) {
-        let (chats, _, mut cx) = self.context(now, out);
+    /// A chat state is for the session of its thread, or for the only one there is. It opens none (COMP-07, CHAT-24).
+    fn stated(
+        &mut self,
+        thread: Option<&str>,
+        state: ChatState,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        let (chats, pager, mut cx) = self.context(now, out);
         let mut open = chats.iter_mut().filter(|chat| chat.takes_messages());
         let chat = match thread {
             Some(thread) => open.find(|chat| chat.has_thread(thread)),
@@ -258,8 +267,10 @@ impl Conversation {
                 _ => None,
             },
         };
-        if let Some(chat) = chat {
-            chat.handle(ChatInput::Gone, &mut cx);
+        match (chat, state) {
+            (Some(chat), ChatState::Gone) => chat.handle(ChatInput::Gone, &mut cx),
+            (Some(chat), state) => chat.handle(ChatInput::Stated(state), &mut cx),
+            (None, state) => pager.stated(thread, state, &mut cx),
         }
     }
 
@@ -305,8 +316,21 @@ impl Conversation {
         let (chats, pager, mut cx) = self.context(now, out);
         let session = paged
             .chat
-            .and_then(|id| chats.iter().find(|chat| chat.id() == id));
-        pager.receive(paged, session.map(Chat::reply_to), &contact, &mut cx);
+            .and_then(|id| chats.iter_mut().find(|chat| chat.id() == id));
+        match (paged.content, session) {
+            (Content::Text(text), session) => {
+                let session = session.as_deref().map(Chat::reply_to);
+                let (transaction, call_id) = (paged.transaction, paged.call_id);
+                pager.receive(transaction, call_id, text, session, &contact, &mut cx);
+            }
+            (Content::Composing(status), session) => {
+                match session {
+                    Some(chat) => chat.got_status(&status, &mut cx),
+                    None => pager.got_status(&status, &contact, &mut cx),
+                }
+                cx.out.push(Action::RespondPage(paged.transaction));
+            }
+        }
     }
 
     /// Notes how the SIP user is spelt (CORE-06); the device is returned (CORE-08).
@@ -334,8 +358,8 @@ impl Conversation {
     }
 
     fn elapsed(&mut self, now: Instant, out: &mut Vec<Action>) {
-        self.pager.elapsed(now);
-        let (chats, _, mut cx) = self.context(now, out);
+        let (chats, pager, mut cx) = self.context(now, out);
+        pager.elapsed(&mut cx);
         for chat in chats {
             if chat
                 .deadline(cx.settings)

@@ -3,13 +3,18 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
+use stox_msrp::is_composing::{self, IsComposing};
+use stox_sip::ServerTransactionId;
+
 use super::context::{Context, Tokens};
-use super::event::{Action, Page, PageFault, Paged, Settings, Token, Written};
+use super::event::{Action, Page, PageFault, Settings, Token, Written};
 use super::stanza;
+use super::typing::Typing;
 use crate::address::Jid;
-use crate::body::Text;
+use crate::body::{self, Text};
 use crate::fault::{Addressee, Condition, Fault};
 use crate::translate::promise::{Promise, Ticket};
+use crate::xmpp::ChatState;
 
 /// Threads whose Call-ID is remembered, per conversation.
 const THREADS: usize = 32;
@@ -27,6 +32,7 @@ pub(super) struct Pager {
     /// A chat with the SIP user goes by MESSAGE, in that thread: an answer is chat too (IM-19).
     exchange: Option<Exchange>,
     recipient: Recipient,
+    status: Status,
 }
 
 /// Whether the XMPP user is known to take messages, so that an answer need not wait for an error (IM-05).
@@ -37,15 +43,32 @@ enum Recipient {
     Proven,
 }
 
+/// Whether the SIP user's client reads isComposing documents in MESSAGEs. One that does not may show them as text, so
+/// they are for those only that send them (COMP-10).
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Status {
+    #[default]
+    Unknown,
+    Known,
+    Refused,
+}
+
 /// Outgoing MESSAGEs: one at a time, in order (RFC 3428 §8).
 #[derive(Debug, Default)]
 enum Lane {
     #[default]
     Free,
     Waiting {
-        sent: Promise,
+        sent: Sent,
         next: VecDeque<(Box<Page>, Promise)>,
     },
+}
+
+#[derive(Debug)]
+enum Sent {
+    Message(Promise),
+    /// Whether the XMPP user writes: nobody waits for its fate.
+    Status,
 }
 
 #[derive(Debug)]
@@ -60,7 +83,10 @@ struct Usage {
 struct Exchange {
     thread: String,
     with: Jid,
+    /// The SIP user as last seen there.
+    contact: Jid,
     until: Instant,
+    typing: Typing,
 }
 
 #[derive(Debug)]
@@ -73,6 +99,13 @@ enum Inbound {
         stanza_id: String,
         until: Instant,
     },
+}
+
+impl Exchange {
+    fn show(&self, state: ChatState, cx: &mut Context<'_>) {
+        let message = stanza::state(&self.contact, &self.with, &self.thread, state);
+        cx.out.push(Action::Stanza(message, None));
+    }
 }
 
 /// Towards the SIP user.
@@ -97,10 +130,15 @@ impl Pager {
             .or_else(|| written.origin.thread.clone());
         let (call_id, from_tag, cseq) = self.usage(thread.as_deref(), cx.tokens);
         if let Some(thread) = chat {
+            let mut typing = self.exchange.take().map(|before| before.typing);
+            let typing = typing.get_or_insert_default();
+            typing.wrote(written.chat_state);
             self.exchange = Some(Exchange {
                 thread: thread.to_owned(),
                 with: written.origin.from.clone(),
+                contact: cx.parties.romeo_device(written.origin.to.resource()),
                 until: cx.now + cx.settings.memory,
+                typing: std::mem::take(typing),
             });
         }
         let page = Box::new(Page {
@@ -111,13 +149,14 @@ impl Pager {
             device: written.origin.to.resource().map(str::to_owned),
             subject: written.subject,
             lang: written.lang,
+            content_type: body::PAGE,
             body: written.body,
         });
         match &mut self.lane {
             Lane::Free => {
                 cx.out.push(Action::Page(page));
                 self.lane = Lane::Waiting {
-                    sent: promise,
+                    sent: Sent::Message(promise),
                     next: VecDeque::new(),
                 };
             }
@@ -139,18 +178,67 @@ impl Pager {
         let Lane::Waiting { sent, mut next } = std::mem::take(&mut self.lane) else {
             return;
         };
-        match answer {
-            Ok(()) => sent.delivered(),
-            Err(PageFault::Rejected(rejection)) => sent.refused(rejection.fault),
-            Err(PageFault::Failed(failure)) => sent.refused(Fault::from_failure(&failure)),
+        match (sent, answer) {
+            (Sent::Message(promise), Ok(())) => promise.delivered(),
+            (Sent::Message(promise), Err(PageFault::Rejected(rejection))) => {
+                promise.refused(rejection.fault);
+            }
+            (Sent::Message(promise), Err(PageFault::Failed(failure))) => {
+                promise.refused(Fault::from_failure(&failure));
+            }
+            (Sent::Status, Err(PageFault::Rejected(rejection))) if rejection.status == 415 => {
+                self.status = Status::Refused;
+            }
+            (Sent::Status, Ok(()) | Err(_)) => {}
         }
         if let Some((page, promise)) = next.pop_front() {
             out.push(Action::Page(page));
             self.lane = Lane::Waiting {
-                sent: promise,
+                sent: Sent::Message(promise),
                 next,
             };
         }
+    }
+
+    /// A chat state without a message, for the chat that goes by MESSAGE at present (COMP-10).
+    pub fn stated(&mut self, thread: Option<&str>, state: ChatState, cx: &mut Context<'_>) {
+        let exchange = self.exchange.as_mut().filter(|exchange| {
+            cx.now < exchange.until && thread.is_none_or(|thread| thread == exchange.thread)
+        });
+        let Some(exchange) = exchange else {
+            return;
+        };
+        if self.status == Status::Known
+            && matches!(self.lane, Lane::Free)
+            && let Some(status) = exchange.typing.stated(state, cx.now)
+        {
+            self.tell(&status, cx);
+        }
+    }
+
+    fn tell(&mut self, status: &IsComposing, cx: &mut Context<'_>) {
+        let (Some(exchange), Lane::Free) = (&self.exchange, &self.lane) else {
+            return;
+        };
+        let thread = exchange.thread.clone();
+        let resource = exchange.with.resource().map(str::to_owned);
+        let device = exchange.contact.resource().map(str::to_owned);
+        let (call_id, from_tag, cseq) = self.usage(Some(&thread), cx.tokens);
+        cx.out.push(Action::Page(Box::new(Page {
+            call_id,
+            from_tag,
+            cseq,
+            resource,
+            device,
+            subject: None,
+            lang: None,
+            content_type: is_composing::MEDIA_TYPE,
+            body: status.to_xml(),
+        })));
+        self.lane = Lane::Waiting {
+            sent: Sent::Status,
+            next: VecDeque::new(),
+        };
     }
 
     pub fn remember_no_msrp(&mut self, until: Instant) {
@@ -211,39 +299,39 @@ impl Pager {
     /// `session`: the address and thread of the session in whose dialog the MESSAGE came, if it came in one.
     pub fn receive(
         &mut self,
-        paged: Paged,
+        transaction: ServerTransactionId,
+        call_id: String,
+        text: Text,
         session: Option<(&Jid, &str)>,
         contact: &Jid,
         cx: &mut Context<'_>,
     ) {
-        let exchange = self
+        let mut exchange = self
             .exchange
-            .as_ref()
+            .as_mut()
             .filter(|exchange| cx.now < exchange.until);
+        let state = exchange
+            .as_mut()
+            .and_then(|exchange| exchange.typing.got_message());
         let exchange = exchange.map(|exchange| (&exchange.with, exchange.thread.as_str()));
         let conversation = session.or(exchange);
         let promise = cx.ledger.promise(Ticket::Page {
-            transaction: paged.transaction,
+            transaction,
             addressee: Addressee::from(conversation.map_or(&cx.parties.juliet, |(with, _)| with)),
         });
         if self.inbound.len() >= cx.settings.window {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
         }
-        let text = Text {
-            body: paged.body,
-            subject: paged.subject,
-            lang: paged.lang,
-        };
         let stanza_id = cx.stanza_ids.claim(cx.tokens.text(), cx.tokens);
         let message = match conversation {
-            Some((with, thread)) => stanza::chat(contact, with, &stanza_id, thread, text),
+            Some((with, thread)) => stanza::chat(contact, with, &stanza_id, thread, text, state),
             None => {
                 // A reply comes back in the thread of what it may be a reply to (IM-09).
-                let usage = |usage: &&Usage| usage.call_id == paged.call_id;
+                let usage = |usage: &&Usage| usage.call_id == call_id;
                 let usage = self.usages.iter().find(usage).or(self.usages.back());
                 let thread = usage
                     .and_then(|usage| usage.thread.clone())
-                    .unwrap_or(paged.call_id);
+                    .unwrap_or(call_id);
                 stanza::single(contact, &cx.parties.juliet, &stanza_id, &thread, text)
             }
         };
@@ -251,6 +339,21 @@ impl Pager {
         cx.out.push(Action::Stanza(message, Some(token)));
         self.inbound
             .insert(token, Inbound::Unhanded { promise, stanza_id });
+    }
+
+    /// A status message (COMP-10).
+    pub fn got_status(&mut self, status: &IsComposing, contact: &Jid, cx: &mut Context<'_>) {
+        let exchange = self.exchange.as_mut();
+        let Some(exchange) = exchange.filter(|exchange| cx.now < exchange.until) else {
+            return;
+        };
+        if self.status == Status::Unknown {
+            self.status = Status::Known;
+        }
+        exchange.contact = contact.clone();
+        if let Some(state) = exchange.typing.got_status(status, cx.now) {
+            exchange.show(state, cx);
+        }
     }
 
     pub fn handed(&mut self, token: Token, settings: &Settings, now: Instant) {
@@ -302,7 +405,19 @@ impl Pager {
     }
 
     /// No error came in time: those are delivered (IM-05).
-    pub fn elapsed(&mut self, now: Instant) {
+    pub fn elapsed(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now;
+        let typing = self
+            .exchange
+            .as_mut()
+            .map(|exchange| exchange.typing.poll(now));
+        let (told, shown) = typing.unwrap_or_default();
+        if let Some(status) = told {
+            self.tell(&status, cx);
+        }
+        if let (Some(state), Some(exchange)) = (shown, &self.exchange) {
+            exchange.show(state, cx);
+        }
         let due: Vec<Token> = self
             .inbound
             .iter()
@@ -322,12 +437,14 @@ impl Pager {
     }
 
     pub fn deadline(&self) -> Option<Instant> {
+        let typing = self.exchange.as_ref().map(|exchange| &exchange.typing);
         self.inbound
             .values()
             .filter_map(|inbound| match inbound {
                 Inbound::Handed { until, .. } => Some(*until),
                 Inbound::Unhanded { .. } => None,
             })
+            .chain(typing.and_then(Typing::deadline))
             .min()
     }
 }
@@ -346,7 +463,9 @@ impl Pager {
     /// Gives back everything that has no fate yet.
     pub fn abandon(&mut self) {
         if let Lane::Waiting { sent, next } = std::mem::take(&mut self.lane) {
-            sent.refused(Fault::new(Condition::RemoteServerTimeout));
+            if let Sent::Message(promise) = sent {
+                promise.refused(Fault::new(Condition::RemoteServerTimeout));
+            }
             for (_, promise) in next {
                 promise.refused(Fault::new(Condition::RecipientUnavailable));
             }

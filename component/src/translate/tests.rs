@@ -6,12 +6,14 @@ use bytes::Bytes;
 use stox_msrp::{FailureReport, Incoming, IncomingId, LostCause, Role};
 
 use super::*;
+use crate::body::Text;
 use crate::translate::promise::{Origin, Outcome, Settlement};
 use crate::xmpp::Outgoing;
 
 mod endings;
 mod fates;
 mod threads;
+mod typing;
 
 const THREAD: &str = "e0ffe42b28561960c6b12b944a092794b9683a38";
 
@@ -19,6 +21,8 @@ struct Stage {
     core: Conversation,
     now: Instant,
     max_size: Option<u64>,
+    wrapping: Wrapping,
+    takes_composing: bool,
 }
 
 impl Stage {
@@ -38,7 +42,13 @@ impl Stage {
             ),
             now: Instant::now(),
             max_size: None,
+            wrapping: Wrapping::Plain,
+            takes_composing: true,
         }
+    }
+
+    fn settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.core.settings);
     }
 
     fn feed(&mut self, event: Event) -> Vec<Action> {
@@ -121,8 +131,9 @@ impl Stage {
                     .unwrap(),
             ],
             role,
-            wrapping: Wrapping::Plain,
+            wrapping: self.wrapping,
             max_size: self.max_size,
+            takes_composing: self.takes_composing,
         }
     }
 }
@@ -139,6 +150,7 @@ fn message(id: &str, thread: Option<&str>, body: &str) -> Event {
         body: body.to_owned(),
         subject: None,
         lang: None,
+        chat_state: None,
     })
 }
 

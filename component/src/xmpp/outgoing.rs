@@ -98,6 +98,15 @@ pub struct OutgoingMessage {
     pub(super) nick: Option<String>,
     pub(super) error: Option<StanzaError>,
     pub(super) within: Option<Duration>,
+    pub(super) storage: Storage,
+}
+
+/// Whether servers may keep a message for later. XEP-0334.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Storage {
+    #[default]
+    AsUsual,
+    Never,
 }
 
 impl OutgoingMessage {
@@ -118,6 +127,7 @@ impl OutgoingMessage {
             nick: None,
             error: None,
             within: None,
+            storage: Storage::AsUsual,
         }
     }
 
@@ -203,6 +213,12 @@ impl OutgoingMessage {
     /// What went wrong; only in a message of type error.
     pub fn error(mut self, error: StanzaError) -> Self {
         self.error = Some(error);
+        self
+    }
+
+    /// Of use only now: no archive and no offline storage is to keep it. XEP-0334.
+    pub fn not_stored(mut self) -> Self {
+        self.storage = Storage::Never;
         self
     }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use bytes::{BufMut, BytesMut};
 
 use super::ns;
-use super::outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence};
+use super::outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence, Storage};
 use super::stanza::{IqType, MessageType, PresenceType, Receipt, StanzaError};
 use crate::address::Jid;
 use crate::stamp;
@@ -58,6 +58,9 @@ fn write_message(
             out.put_slice(b"/>");
         }
         None => {}
+    }
+    if message.storage == Storage::Never {
+        empty_element(out, "no-store", ns::HINTS);
     }
     nick(out, message.nick.as_deref());
     if let Some(time) = message.delay.or(held.filter(|_| message.body.is_some())) {

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use script::{Line, Party};
+use stox::body::{Content, Text};
 use stox::fault::Fault;
 use stox::translate::promise::{Origin, Outcome, Settlement, Ticket};
 use stox::translate::{
     Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Media, PageFault,
     Paged, Parties, Rejection, Settings, Token, Wrapping, Written,
 };
-use stox::xmpp::{MessageType, Outgoing};
+use stox::xmpp::{ChatState, MessageType, Outgoing};
+use stox_msrp::is_composing::{self, IsComposing};
 use stox_msrp::{FailureReport, Incoming, IncomingId, MsrpUri, Role};
 use stox_sip::{ServerTransactionId, Status};
 
@@ -101,10 +103,10 @@ impl Stage {
         let event = match what.split_once(": ") {
             Some(("message", text)) => self.written(Kind::Chat, text),
             Some(("single", text)) => self.written(Kind::Single, text),
-            None if what == "gone" => Event::Gone {
+            _ => Event::Stated {
                 thread: Some(THREAD.to_owned()),
+                state: state_of(what).ok_or("juliet cannot do that")?,
             },
-            _ => return Err("juliet cannot do that".to_owned()),
         };
         self.feed(event);
         Ok(())
@@ -123,6 +125,7 @@ impl Stage {
             body: text.to_owned(),
             subject: None,
             lang: None,
+            chat_state: (kind == Kind::Chat).then_some(ChatState::Active),
         })
     }
 
@@ -138,12 +141,26 @@ impl Stage {
                 Event::Paged(Paged {
                     transaction: ServerTransactionId::from_number(self.sends),
                     call_id: "a84b4c76e66710".to_owned(),
-                    body: text.to_owned(),
-                    subject: None,
-                    lang: None,
+                    content: Content::Text(Text {
+                        body: text.to_owned(),
+                        ..Text::default()
+                    }),
                     from: "sip:romeo@example.net".parse().expect("a URI"),
                     chat: None,
                 })
+            }
+            (None, "is composing" | "is idle") => {
+                let chat = self.chat.ok_or("there is no session")?;
+                self.sends += 1;
+                let status = match what {
+                    "is idle" => IsComposing::idle(),
+                    _ => IsComposing::active(Duration::from_secs(60)),
+                };
+                let incoming = Incoming {
+                    content_type: Some(is_composing::MEDIA_TYPE.to_owned()),
+                    ..incoming(self.sends, &status.to_xml())
+                };
+                Event::Chat(chat, ChatEvent::Received(incoming))
             }
             (None, "INVITE, offers MSRP") => {
                 let chat = self.core.next_chat();
@@ -286,6 +303,15 @@ impl Stage {
             Action::Decline(_, status) => self.note(Party::Romeo, status.to_string()),
             Action::OpenMsrp { chat, .. } => events.push_back(Event::Chat(chat, ChatEvent::Bound)),
             Action::Send {
+                content_type: is_composing::MEDIA_TYPE,
+                body,
+                ..
+            } => {
+                let status = IsComposing::parse(&body).expect("an isComposing document");
+                let what = status.shown_for().map_or("is idle", |_| "is composing");
+                self.note(Party::Romeo, what.to_owned());
+            }
+            Action::Send {
                 chat, token, body, ..
             } => {
                 self.to_answer.push_back(Pending::Send(chat, token));
@@ -294,6 +320,9 @@ impl Stage {
                     format!("SEND: {}", String::from_utf8_lossy(&body)),
                 );
             }
+            // What is for the gateway alone is answered at once, and no line asks for that.
+            Action::Respond { status, .. } => assert_eq!(status, 200),
+            Action::RespondPage(_) => {}
             Action::ReportFailure { status, .. } => {
                 self.note(Party::Romeo, format!("REPORT {status}"))
             }
@@ -336,6 +365,17 @@ impl Stage {
     }
 }
 
+fn state_of(name: &str) -> Option<ChatState> {
+    let all = [
+        ChatState::Active,
+        ChatState::Composing,
+        ChatState::Paused,
+        ChatState::Inactive,
+        ChatState::Gone,
+    ];
+    all.into_iter().find(|state| state.name() == name)
+}
+
 /// A stanza in a transcript's words.
 fn words_of(stanza: &Outgoing) -> String {
     let Outgoing::Message(message) = stanza else {
@@ -370,6 +410,7 @@ fn media(role: Role) -> Media {
         role,
         wrapping: Wrapping::Plain,
         max_size: None,
+        takes_composing: true,
     }
 }
 

@@ -20,6 +20,7 @@ from ..servers.base import COMPONENT
 from ..world import JULIET_URI, ROMEO, World
 from . import flow
 
+_STATES = ("active", "composing", "paused", "inactive", "gone")
 _FOLDER = ROOT / "tests" / "transcripts"
 _STEP = re.compile(r"^(?:\[?F\d+\]?\s+)?\s*(juliet|romeo|stox)\s*→\s*(juliet|romeo|stox)\s+(.*)$")
 _WITH_TEXT = re.compile(r"^(message|single|SEND|MESSAGE): (.*)$")
@@ -93,11 +94,11 @@ class Player:
             await self._romeo_awaits(step)
 
     def _juliet_does(self, step: Step) -> None:
-        if step.what == "gone":
-            self.juliet.leave(self.romeo_jid, self.thread)
+        if step.what in _STATES:
+            self.juliet.state(self.romeo_jid, step.what, self.thread)
             return
         type = {"message": "chat", "single": "normal"}[step.what]
-        id = self.juliet.say(self.romeo_jid, step.text, thread=self.thread, type=type)
+        id = self.juliet.say(self.romeo_jid, step.text, thread=self.thread, type=type, state="active" if type == "chat" else None)
         self.fateless.append((id, step.text))
 
     async def _until_stox_has_it(self) -> None:
@@ -114,6 +115,9 @@ class Player:
             _, self.call = await self.dialling
         elif step.what == "SEND":
             self.awaiting.append(self._open_call().session.say(step.text))
+        elif step.what in ("is composing", "is idle"):
+            sent = self._open_call().session.compose(step.what == "is composing")
+            equal(await sent.status(), 200, "answer to the isComposing document")
         elif step.what == "MESSAGE":
             self.awaiting.append(asyncio.create_task(self.romeo.message(JULIET_URI, step.text)))
         elif step.what == "BYE":
@@ -150,8 +154,8 @@ class Player:
             self.fateless.remove(next(message for message in self.fateless if message[1] == text))
 
     async def _juliet_awaits(self, step: Step) -> None:
-        if step.what == "gone":
-            await self.juliet.expect_gone(sender=ROMEO, thread=self.thread)
+        if step.what in _STATES:
+            await self.juliet.expect_state(step.what, sender=ROMEO, thread=self.thread)
         elif step.what == "message":
             got = await self.juliet.expect_message(step.text, sender=ROMEO, thread=self.thread)
             self.romeo_jid = got.sender
@@ -177,6 +181,8 @@ class Player:
         elif step.what == "SEND":
             received = await self._open_call().session.expect(step.text)
             self.unanswered.append(received)
+        elif step.what in ("is composing", "is idle"):
+            await self._open_call().session.expect(step.what)
         elif step.what == "MESSAGE":
             self.unanswered.append(await self.romeo.expect_message(step.text))
         elif step.what == "BYE":

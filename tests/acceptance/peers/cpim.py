@@ -15,8 +15,8 @@ def wrap(text: str, sender: str, to: str) -> bytes:
     ).encode()
 
 
-def unwrap(data: bytes) -> tuple[dict[str, str], bytes]:
-    """The CPIM headers and the body of the gateway's document, checked by T13."""
+def unwrap(data: bytes) -> tuple[dict[str, str], str, bytes]:
+    """The CPIM headers, the content's type and the content of the gateway's document, checked by T13."""
     shown = data.decode("utf-8", "replace")
 
     def ask(condition: object, rule: str) -> None:
@@ -35,8 +35,10 @@ def unwrap(data: bytes) -> tuple[dict[str, str], bytes]:
     )
     types = [line for line in mime.decode().split("\r\n") if line.lower().startswith("content-type:")]
     ask(len(types) == 1, "RFC 3862 §2: one Content-Type in the MIME part")
-    ask(re.search(r"text/plain; *charset=\"?utf-8\"?", types[0], re.I), "T13: text/plain; charset=utf-8")
-    return headers, body
+    content_type = types[0].partition(":")[2].strip()
+    is_utf8 = re.search(r"text/plain; *charset=\"?utf-8\"?", content_type, re.I)
+    ask(is_utf8 or not content_type.lower().startswith("text/"), "T13: text/plain; charset=utf-8")
+    return headers, content_type, body
 
 
 def _header(line: str) -> tuple[str, str]:

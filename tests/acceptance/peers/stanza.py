@@ -113,9 +113,9 @@ def message(
     return f"<message{head}>{inner}{payload}</message>"
 
 
-def gone(to: str, thread: str | None) -> str:
-    """The XML of the notice that a conversation was left (XEP-0085)."""
-    return message(to, thread=thread, payload="<gone xmlns='http://jabber.org/protocol/chatstates'/>")
+def state(to: str, state: str, thread: str | None) -> str:
+    """The XML of a chat state without a message (XEP-0085)."""
+    return message(to, thread=thread, payload=f"<{state} xmlns='{CHAT_STATES[1:-1]}'/>")
 
 
 def new_id() -> str:

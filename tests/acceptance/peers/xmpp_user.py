@@ -90,15 +90,22 @@ class XmppUser:
         id: str | None = None,
         type: str | None = "chat",
         subject: str | None = None,
+        state: str | None = None,
+        payload: str = "",
     ) -> str:
-        """Sends a message; its id."""
+        """Sends a message; its id. `state` is a chat state, `payload` XML that goes in as it stands."""
         id = id or write.new_id()
-        self.send(write.message(to, body, id=id, type=type, thread=thread, subject=subject))
+        payload += f"<{state} xmlns='{write.CHAT_STATES[1:-1]}'/>" if state else ""
+        self.send(write.message(to, body, id=id, type=type, thread=thread, subject=subject, payload=payload))
         return id
+
+    def state(self, to: str, state: str, thread: str | None) -> None:
+        """Tells a chat state without a message (XEP-0085)."""
+        self.send(write.state(to, state, thread))
 
     def leave(self, to: str, thread: str | None) -> None:
         """Leaves the conversation (`gone`)."""
-        self.send(write.gone(to, thread))
+        self.state(to, "gone", thread)
 
     async def ask(self, to: str, payload: str, type: str = "get", timeout: float = PATIENCE) -> Stanza:
         """An IQ and its answer."""
@@ -134,10 +141,13 @@ class XmppUser:
 
     async def expect_gone(self, *, sender: str | None = None, thread: str | None = None) -> Stanza:
         """The next stanza says that the other side left."""
-        got = await self.inbox.take("gone")
-        equal(
-            (got.kind, got.chat_state, got.body), ("message", "gone", None), f"{self.name} received {got}\nchat state"
-        )
+        return await self.expect_state("gone", sender=sender, thread=thread)
+
+    async def expect_state(self, state: str, *, sender: str | None = None, thread: str | None = None) -> Stanza:
+        """The next stanza is this chat state alone (COMP-03)."""
+        got = await self.inbox.take(state)
+        equal((got.kind, got.chat_state, got.body), ("message", state, None), f"{self.name} received {got}\nchat state")
+        equal(got.type, "chat", f"type of {got}")
         if sender is not None:
             equal(got.sender.partition("/")[0], sender, f"sender of {got}")
         if thread is not None:

@@ -57,6 +57,10 @@ impl Binding {
                 hold(&mut self.held, Held { written, promise }, cx.settings);
                 State::Binding(self)
             }
+            Event::Stated(state) => {
+                thread.typing.stated_early(state, cx.now);
+                State::Binding(self)
+            }
             Event::Peer(ChatEvent::Bound) => self.bound(thread, cx),
             // The first SEND of a passive peer's may arrive with the news that the connection is bound.
             Event::Peer(ChatEvent::Received(incoming)) => match self.bound(thread, cx) {

@@ -175,7 +175,8 @@ fn settle(transfers: &mut Transfers, event: Event, thread: &mut Thread, cx: &mut
             transfers.bounced(&id, &fault, thread, cx);
         }
         Event::Written(_, promise) => promise.refused(unavailable()),
-        Event::Gone
+        Event::Stated(_)
+        | Event::Gone
         | Event::Elapsed
         | Event::ShutDown
         | Event::Peer(

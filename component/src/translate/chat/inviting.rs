@@ -59,6 +59,10 @@ impl Inviting {
                 hold(&mut self.held, Held { written, promise }, cx.settings);
                 State::Inviting(self)
             }
+            Event::Stated(state) => {
+                thread.typing.stated_early(state, cx.now);
+                State::Inviting(self)
+            }
             Event::Peer(ChatEvent::Answered { media, device }) => {
                 cx.out.push(Action::Ack(thread.chat));
                 if device.is_some() {
@@ -154,7 +158,8 @@ impl Cancelling {
                 promise.refused(unavailable());
                 State::Cancelling(self)
             }
-            Event::Gone
+            Event::Stated(_)
+            | Event::Gone
             | Event::Bounced(..)
             | Event::Handed(_)
             | Event::Lost(_)

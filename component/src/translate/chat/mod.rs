@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use stox_msrp::Role;
+use stox_msrp::is_composing::IsComposing;
 
 use binding::Binding;
 use ending::{Draining, Failing, Leaving, Parting};
@@ -28,10 +29,12 @@ use open::Open;
 
 use super::context::Context;
 use super::event::{Action, ChatEvent, ChatId, Invitation, Reason, Settings, Token, Written};
+use super::stanza;
+use super::typing::Typing;
 use crate::address::Jid;
 use crate::fault::{Condition, Fault};
 use crate::translate::promise::Promise;
-use crate::xmpp::Outgoing;
+use crate::xmpp::{ChatState, Outgoing};
 
 /// One session. Given every event of its own in turn; over when [`Chat::is_over`] says so.
 #[derive(Debug)]
@@ -54,6 +57,7 @@ struct Thread {
     /// Last content message either way, else the beginning (CHAT-25).
     last_active: Instant,
     content: Content,
+    typing: Typing,
 }
 
 /// Who opened the session, and whether the other has joined in (CHAT-22).
@@ -69,6 +73,8 @@ enum Opening {
 enum Content {
     None,
     Exchanged,
+    /// The XMPP user was told that it is over, and is told no more.
+    Ended,
 }
 
 #[derive(Debug)]
@@ -97,6 +103,8 @@ struct Held {
 pub(super) enum Event {
     /// The XMPP user wrote.
     Written(Written, Promise),
+    /// The XMPP user's client told a chat state without a message: any but `gone`.
+    Stated(ChatState),
     /// The XMPP user left the conversation.
     Gone,
     /// A stanza of this session's came back.
@@ -122,6 +130,8 @@ impl Chat {
         promise: Promise,
         cx: &mut Context<'_>,
     ) -> Chat {
+        let mut typing = Typing::default();
+        typing.wrote(written.chat_state);
         let thread = Thread {
             chat,
             names: vec![thread],
@@ -130,6 +140,7 @@ impl Chat {
             opening: Opening::Xmpp,
             last_active: cx.now,
             content: Content::None,
+            typing,
         };
         let state = Inviting::begin(Held { written, promise }, &thread, cx);
         Chat { thread, state }
@@ -150,6 +161,7 @@ impl Chat {
             opening: Opening::Sip,
             last_active: cx.now,
             content: Content::None,
+            typing: Typing::default(),
         };
         let state = match invitation.offer {
             // Who is connected to must be there before the peer can know of it.
@@ -174,6 +186,7 @@ impl Chat {
     pub fn handle(&mut self, event: Event, cx: &mut Context<'_>) {
         if let Event::Written(written, _) = &event {
             self.thread.reply_to = written.origin.from.clone();
+            self.thread.typing.wrote(written.chat_state);
             if self.thread.opening == Opening::Sip {
                 self.thread.opening = Opening::SipAnswered;
             }
@@ -217,7 +230,15 @@ impl Chat {
             State::Inviting(state) => Some(state.until),
             State::Offering(state) => Some(state.until),
             State::Binding(state) => Some(state.until),
-            State::Open(_) => Some(self.thread.last_active + settings.idle),
+            State::Open(_) => {
+                let idle = self.thread.last_active + settings.idle;
+                Some(
+                    self.thread
+                        .typing
+                        .deadline()
+                        .map_or(idle, |due| due.min(idle)),
+                )
+            }
             State::Cancelling(state) => Some(state.until),
             State::Leaving(state) => Some(state.until),
             State::Failing(state) => Some(state.until),
@@ -261,6 +282,11 @@ impl Chat {
     /// Where something that belongs to this session goes: the XMPP user's address, and the thread.
     pub fn reply_to(&self) -> (&Jid, &str) {
         (&self.thread.reply_to, self.thread.name())
+    }
+
+    /// A status message that came in the session's dialog.
+    pub fn got_status(&mut self, status: &IsComposing, cx: &mut Context<'_>) {
+        self.thread.got_status(status, cx);
     }
 
     /// Whether it wrote the stanza of that id, whose error then is its own.
@@ -323,7 +349,9 @@ impl Thread {
     /// A content message crossed.
     fn touch(&mut self, now: Instant) {
         self.last_active = now;
-        self.content = Content::Exchanged;
+        if self.content == Content::None {
+            self.content = Content::Exchanged;
+        }
     }
 
     /// The SIP user as the XMPP user sees them in this session.
@@ -331,9 +359,24 @@ impl Thread {
         cx.parties.romeo_device(self.device.as_deref())
     }
 
-    /// Tells the XMPP user that the session has ended, if they knew of it (CHAT-23).
-    fn say_gone(&self, cx: &mut Context<'_>) {
+    fn got_status(&mut self, status: &IsComposing, cx: &mut Context<'_>) {
+        if let Some(state) = self.typing.got_status(status, cx.now) {
+            self.show(state, cx);
+        }
+    }
+
+    /// Shows the XMPP user what the SIP user does; a stranger's doings are nobody's business (COMP-04).
+    fn show(&self, state: ChatState, cx: &mut Context<'_>) {
         if self.content == Content::Exchanged {
+            let message = stanza::state(&self.contact(cx), &self.reply_to, self.name(), state);
+            cx.out.push(Action::Stanza(message, None));
+        }
+    }
+
+    /// Tells the XMPP user that the session has ended, if they knew of it (CHAT-23).
+    fn say_gone(&mut self, cx: &mut Context<'_>) {
+        if self.content == Content::Exchanged {
+            self.content = Content::Ended;
             let gone = Outgoing::gone(&self.contact(cx), &self.reply_to, self.name());
             cx.out.push(Action::Stanza(gone, None));
         }

@@ -31,6 +31,10 @@ impl Offering {
                 hold(&mut self.held, Held { written, promise }, cx.settings);
                 State::Offering(self)
             }
+            Event::Stated(state) => {
+                thread.typing.stated_early(state, cx.now);
+                State::Offering(self)
+            }
             Event::Peer(ChatEvent::Acknowledged(_)) | Event::Elapsed => {
                 thread.bye(Reason::MediaLost, cx);
                 refuse_all(self.held, &unavailable());

@@ -33,6 +33,9 @@ impl Open {
         for Held { written, promise } in held {
             transfers.send(written, promise, thread, cx);
         }
+        if let Some(status) = thread.typing.session_began(cx.now) {
+            transfers.tell(&status, thread, cx);
+        }
         Open {
             transfers,
             unanswered: 0,
@@ -43,6 +46,14 @@ impl Open {
         match event {
             Event::Written(written, promise) => {
                 self.transfers.send(written, promise, thread, cx);
+                State::Open(self)
+            }
+            Event::Stated(state) => {
+                if self.transfers.takes_composing()
+                    && let Some(status) = thread.typing.stated(state, cx.now)
+                {
+                    self.transfers.tell(&status, thread, cx);
+                }
                 State::Open(self)
             }
             Event::Peer(ChatEvent::Received(incoming)) => {
@@ -96,6 +107,16 @@ impl Open {
                 }
             }
             Event::Gone => Leaving::begin(self.transfers, Reason::Left, thread, cx),
+            Event::Elapsed if cx.now < thread.last_active + cx.settings.idle => {
+                let (told, shown) = thread.typing.poll(cx.now);
+                if let Some(status) = told {
+                    self.transfers.tell(&status, thread, cx);
+                }
+                if let Some(state) = shown {
+                    thread.show(state, cx);
+                }
+                State::Open(self)
+            }
             Event::Elapsed => {
                 thread.say_gone(cx);
                 Leaving::begin(self.transfers, Reason::Left, thread, cx)
@@ -123,7 +144,7 @@ impl Open {
     }
 
     /// The MSRP session is no more: what has no answer gets none (CHAT-29).
-    fn fail(mut self, thread: &Thread, cx: &mut Context<'_>) -> State {
+    fn fail(mut self, thread: &mut Thread, cx: &mut Context<'_>) -> State {
         thread.say_gone(cx);
         thread.bye(Reason::MediaLost, cx);
         self.transfers.disconnected();

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use stox_msrp::is_composing::{self, IsComposing};
 use stox_msrp::{FailureReport, Incoming};
 
 use super::{Context, Thread, unavailable};
-use crate::body;
+use crate::body::{self, Content, Text};
 use crate::fault::{Condition, Fault};
 use crate::translate::event::{Action, Token, Written};
 use crate::translate::media::{Media, Wrapping};
@@ -86,6 +87,7 @@ impl Transfers {
                     &cx.parties.romeo_uri,
                     cx.clock.time(cx.now),
                     written.subject,
+                    "text/plain; charset=utf-8",
                     written.body,
                 ),
             ),
@@ -108,8 +110,46 @@ impl Transfers {
             transaction_id: written.origin.id.clone(),
             content_type,
             body,
+            success_report: false,
+            failure_report: FailureReport::Yes,
         });
         self.unanswered.insert(token, promise);
+    }
+
+    /// Whether [`Transfers::tell`] says anything.
+    pub fn takes_composing(&self) -> bool {
+        self.media.takes_composing
+    }
+
+    /// Tells the peer whether the XMPP user writes, if it takes such documents (COMP-02). Nobody waits for an answer.
+    pub fn tell(&self, status: &IsComposing, thread: &Thread, cx: &mut Context<'_>) {
+        if !self.media.takes_composing {
+            return;
+        }
+        let document = status.to_xml();
+        let (content_type, body) = match self.media.wrapping {
+            Wrapping::Plain => (is_composing::MEDIA_TYPE, document.into()),
+            Wrapping::Cpim => (
+                body::CPIM,
+                body::wrap(
+                    &cx.parties.juliet_device(thread.reply_to.resource()),
+                    &cx.parties.romeo_uri,
+                    cx.clock.time(cx.now),
+                    None,
+                    is_composing::MEDIA_TYPE,
+                    document,
+                ),
+            ),
+        };
+        cx.out.push(Action::Send {
+            chat: thread.chat,
+            token: cx.tokens.token(),
+            transaction_id: None,
+            content_type,
+            body,
+            success_report: false,
+            failure_report: FailureReport::No,
+        });
     }
 
     pub fn accepted(&mut self, token: Token) {
@@ -175,29 +215,44 @@ impl Transfers {
 /// Towards the XMPP user.
 impl Transfers {
     pub fn receive(&mut self, incoming: Incoming, thread: &mut Thread, cx: &mut Context<'_>) {
-        let promise = cx.ledger.promise(Ticket::Send {
-            chat: thread.chat,
-            incoming: incoming.id,
-        });
+        match body::read(incoming.content_type.as_deref(), &incoming.body) {
+            Ok(Content::Text(text)) => self.receive_text(incoming, text, thread, cx),
+            Ok(Content::Composing(status)) => {
+                thread.got_status(&status, cx);
+                cx.out.push(Action::Respond {
+                    chat: thread.chat,
+                    incoming: incoming.id,
+                    status: 200,
+                });
+            }
+            Err(unreadable) => {
+                let fault = Fault::new(Condition::NotAcceptable).with_text(unreadable.to_string());
+                promise_of(&incoming, thread, cx).refused(fault);
+            }
+        }
+    }
+
+    fn receive_text(
+        &mut self,
+        incoming: Incoming,
+        text: Text,
+        thread: &mut Thread,
+        cx: &mut Context<'_>,
+    ) {
+        let promise = promise_of(&incoming, thread, cx);
         if self.unhanded.len() >= cx.settings.window {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
         }
-        let text = match body::read(incoming.content_type.as_deref(), &incoming.body) {
-            Ok(text) => text,
-            Err(unreadable) => {
-                return promise.refused(
-                    Fault::new(Condition::NotAcceptable).with_text(unreadable.to_string()),
-                );
-            }
-        };
         thread.touch(cx.now);
         let id = cx.stanza_ids.claim(incoming.transaction_id, cx.tokens);
+        let state = thread.typing.got_message();
         let message = stanza::chat(
             &thread.contact(cx),
             &thread.reply_to,
             &id,
             thread.name(),
             text,
+            state,
         );
         let token = cx.tokens.token();
         cx.out.push(Action::Stanza(message, Some(token)));
@@ -297,6 +352,13 @@ impl Transfers {
                 .refused(Fault::new(Condition::RemoteServerTimeout));
         }
     }
+}
+
+fn promise_of(incoming: &Incoming, thread: &Thread, cx: &Context<'_>) -> Promise {
+    cx.ledger.promise(Ticket::Send {
+        chat: thread.chat,
+        incoming: incoming.id,
+    })
 }
 
 fn remember<T>(queue: &mut VecDeque<T>, item: T) {

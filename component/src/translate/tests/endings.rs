@@ -58,8 +58,9 @@ fn leaving_waits_for_what_was_sent() {
     let sent = stage.feed(message("m2", Some(THREAD), "two"));
     assert!(
         stage
-            .feed(Event::Gone {
-                thread: Some(THREAD.to_owned())
+            .feed(Event::Stated {
+                thread: Some(THREAD.to_owned()),
+                state: ChatState::Gone
             })
             .is_empty()
     );
@@ -139,8 +140,9 @@ fn leaving_early_sends_what_was_written() {
     ));
     assert!(
         stage
-            .feed(Event::Gone {
-                thread: Some(THREAD.to_owned())
+            .feed(Event::Stated {
+                thread: Some(THREAD.to_owned()),
+                state: ChatState::Gone
             })
             .is_empty()
     );
@@ -201,9 +203,10 @@ fn a_stranger_leaves_nothing_behind() {
     let actions = stage.feed(Event::Paged(Paged {
         transaction: stox_sip::ServerTransactionId::from_number(1),
         call_id: "a84b4c76e66710".to_owned(),
-        body: "Hello?".to_owned(),
-        subject: None,
-        lang: None,
+        content: Content::Text(Text {
+            body: "Hello?".to_owned(),
+            ..Text::default()
+        }),
         from: "sip:romeo@example.net".parse().unwrap(),
         chat: None,
     }));

@@ -6,6 +6,7 @@ use xmpp_parsers::disco::{DiscoInfoQuery, DiscoInfoResult, Identity};
 use xmpp_parsers::minidom::Element;
 
 use super::{Entity, error, query};
+use crate::xmpp::ns;
 use crate::xmpp::stanza::{Payload, StanzaError};
 
 pub(super) const NAMESPACE: &str = "http://jabber.org/protocol/disco#info";
@@ -25,6 +26,7 @@ const CONTACT: &[&str] = &[
     super::disco_items::NAMESPACE,
     super::ping::NAMESPACE,
     super::version::NAMESPACE,
+    ns::CHAT_STATES,
 ];
 
 pub(super) fn answer(payload: &Payload, entity: Entity) -> Result<Option<Element>, StanzaError> {

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from ...errors import FlowFailed, ProtocolViolation, equal
 from ...mailbox import PATIENCE, Mailbox
-from .. import cpim
+from .. import composing, cpim
 from .frame import Frame
 
 if TYPE_CHECKING:
     from .node import Connection
+
+COMPOSING = "application/im-iscomposing+xml"
+IMDN = "message/imdn+xml"
 
 #: Longer than the gateway may hold an answer back.
 ANSWER_PATIENCE = 40.0
@@ -22,7 +25,8 @@ ANSWER_PATIENCE = 40.0
 
 @dataclass(frozen=True)
 class Received:
-    """A complete message: the text as the user reads it, and how it came."""
+    """A complete message: the text as the user reads it, and how it came. An isComposing document reads `is composing`
+    or `is idle`, an IMDN stands as its XML."""
 
     text: str
     content_type: str
@@ -104,6 +108,10 @@ class MsrpSession:
         if wrapped_from is None:
             return self.send(text.encode(), "text/plain", text=text)
         return self.send(cpim.wrap(text, wrapped_from, wrapped_to), "message/cpim", text=text)
+
+    def compose(self, active: bool, *, refresh: int | None = None) -> Sent:
+        """An isComposing document."""
+        return self.send(composing.write(active, refresh), COMPOSING)
 
     def send(self, body: bytes, content_type: str, *, text: str = "", chunks: list[int] | None = None) -> Sent:
         """SENDs a body, cut into chunks of the given sizes (the last takes the rest)."""
@@ -195,11 +203,11 @@ class MsrpSession:
 
     def _read(self, frame: Frame, body: bytes) -> Received:
         content_type = frame.get("Content-Type") or ""
-        kind = content_type.split(";")[0].strip().lower()
+        inner = content_type
         headers = None
-        if kind == "message/cpim":
-            headers, body = cpim.unwrap(body)
-        elif kind != "text/plain":
+        if _kind(content_type) == "message/cpim":
+            headers, inner, body = cpim.unwrap(body)
+        if _kind(inner) not in ("text/plain", COMPOSING, IMDN):
             raise ProtocolViolation("MSRP-21: a text goes as text/plain or message/cpim", str(frame))
         if self.expects_cpim is not None and (headers is not None) != self.expects_cpim:
             raise ProtocolViolation("CHAT-12: CPIM exactly when the peer lists it first or alone", str(frame))
@@ -207,6 +215,8 @@ class MsrpSession:
             text = body.decode("utf-8")
         except UnicodeDecodeError:
             raise ProtocolViolation("text is UTF-8", str(frame)) from None
+        if _kind(inner) == COMPOSING:
+            text = composing.read(text, frame)
         return Received(text, content_type, frame.get("Message-ID") or "", frame.transaction, headers, frame)
 
     def answer(self, received: Received, status: int) -> None:
@@ -241,6 +251,10 @@ class MsrpSession:
         if self.peer_path is None:
             raise FlowFailed("the path of the other side is not known yet")
         return self.peer_path
+
+
+def _kind(content_type: str) -> str:
+    return content_type.split(";")[0].strip().lower()
 
 
 def _cut(body: bytes, sizes: list[int]) -> list[bytes]:
