@@ -160,6 +160,8 @@ fn sip_config(config: &Config) -> DriverConfig {
         tls: config.certificates.as_ref().map(|own| own.sip.clone()),
         dns_server: config.sip.dns_server,
         trusted: config.sip.trusted.clone(),
+        authentication: config.authentication.clone(),
+        credentials: config.credentials.clone(),
         // Nothing says that the way on to the XMPP user is secure (SEC-06).
         sips: SipsRequests::Refused,
         user_agent: concat!("stox/", env!("CARGO_PKG_VERSION")).to_owned(),

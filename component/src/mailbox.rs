@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stox_msrp::{Incoming, SessionEvent};
-use stox_sip::{InviteId, Request, ServerTransactionId};
+use stox_sip::{InviteId, Request, ServerTransactionId, Uri};
 use tokio::sync::mpsc;
 
 use crate::address::Jid;
@@ -15,10 +15,12 @@ use crate::translate::{ChatId, Event, Token};
 pub enum Input {
     /// From the XMPP side, translated by the router already.
     Xmpp(Box<Event>),
-    /// An INVITE of the SIP user's for that address of the XMPP user's.
-    Invited(Box<(InviteId, Request, Jid)>),
-    /// A MESSAGE of the SIP user's, in the dialog of that INVITE if in one.
-    Paged(Box<(ServerTransactionId, Option<InviteId>, Request)>),
+    /// An INVITE of the SIP user's, who has that address, for that address of the XMPP user's.
+    Invited(Box<(InviteId, Request, Uri, Jid)>),
+    /// A MESSAGE of the SIP user's, who has that address.
+    Paged(Box<(ServerTransactionId, Request, Uri)>),
+    /// A MESSAGE in the dialog of that INVITE.
+    PagedInside(Box<(ServerTransactionId, Request, InviteId)>),
     /// What became of an INVITE, a dialog or a request.
     Sip(Box<stox_sip::Event>),
     /// A message of the SIP user's by MSRP.

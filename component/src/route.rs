@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use stox_sip::{
-    Event as SipEvent, Handler as SipHandler, InviteId, Method, Name, Reply, Request,
+    Event as SipEvent, Handler as SipHandler, InviteId, Method, Name, Originator, Reply, Request,
     ServerTransactionId, Status, Uri,
 };
 use tokio::sync::watch;
@@ -219,12 +219,15 @@ impl SipHandler for SipRouter {
     fn handle(&mut self, event: SipEvent) -> Result<(), Status> {
         match event {
             SipEvent::Invited {
-                invite, request, ..
+                invite,
+                request,
+                originator,
+                ..
             } => {
-                let target = request.uri.clone();
-                let (key, parties, to) = self.parties(&request, &target)?;
+                let from = sender(&request, &originator)?;
+                let (key, parties, to) = self.parties(&from, &request.uri)?;
                 let ports = self.ports()?;
-                let input = Input::Invited(Box::new((invite, request, to)));
+                let input = Input::Invited(Box::new((invite, request, from, to)));
                 self.registry
                     .deliver_invite(&key, invite, input, |key| {
                         conversation::begin(ports.clone(), key.clone(), parties)
@@ -235,8 +238,9 @@ impl SipHandler for SipRouter {
                 transaction,
                 invite,
                 request,
+                originator,
                 ..
-            } => self.requested(transaction, invite, &request),
+            } => self.requested(transaction, invite, request, &originator),
             SipEvent::Responded { request, .. } | SipEvent::RequestFailed { request, .. } => {
                 if let Some(door) = self.registry.take_request(request) {
                     door.complete(Input::Sip(Box::new(event)));
@@ -269,26 +273,32 @@ impl SipRouter {
         &self,
         transaction: ServerTransactionId,
         invite: Option<InviteId>,
-        request: &Request,
+        request: Request,
+        originator: &Originator,
     ) -> Result<(), Status> {
-        match request.method {
-            Method::Message => {
-                // Inside a dialog the Request-URI is our own Contact, so To says who is meant (IM-16).
-                let to = request.to().map_err(|_| Status::BAD_REQUEST)?.uri;
-                let target = if invite.is_some() { &to } else { &request.uri };
-                let (key, parties, _) = self.parties(request, target)?;
+        match (&request.method, invite) {
+            // Inside a dialog it is known who speaks to whom (IM-16).
+            (Method::Message, Some(invite)) => {
+                let door = self.registry.door_of_invite(invite);
+                let door = door.ok_or(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST)?;
+                door.deliver(Input::PagedInside(Box::new((transaction, request, invite))))
+                    .map_err(|_| Status::SERVICE_UNAVAILABLE)
+            }
+            (Method::Message, None) => {
+                let from = sender(&request, originator)?;
+                let (key, parties, _) = self.parties(&from, &request.uri)?;
                 let ports = self.ports()?;
-                let input = Input::Paged(Box::new((transaction, invite, request.clone())));
+                let input = Input::Paged(Box::new((transaction, request, from)));
                 self.registry
                     .deliver(&key, input, |key| {
                         conversation::begin(ports.clone(), key.clone(), parties)
                     })
                     .map_err(|_| Status::SERVICE_UNAVAILABLE)
             }
-            Method::Options => self.options(transaction),
-            Method::Subscribe => Err(Status::BAD_EVENT),
-            Method::Notify => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
-            Method::Refer => Err(Status::DECLINE),
+            (Method::Options, _) => self.options(transaction),
+            (Method::Subscribe, _) => Err(Status::BAD_EVENT),
+            (Method::Notify, _) => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
+            (Method::Refer, _) => Err(Status::DECLINE),
             _ => Err(Status::METHOD_NOT_ALLOWED),
         }
     }
@@ -311,31 +321,43 @@ impl SipRouter {
     }
 
     /// Whom a request is between (CORE-02).
-    fn parties(&self, request: &Request, target: &Uri) -> Result<(Key, Parties, Jid), Status> {
+    fn parties(&self, from: &Uri, target: &Uri) -> Result<(Key, Parties, Jid), Status> {
         let refused = |uri: &Uri, status: Status, why: AddressError| {
             info!(%uri, status = status.code(), reason = %why, "a SIP request is refused");
             status
         };
-        let from = request.from().map_err(|_| Status::BAD_REQUEST)?.uri;
         let to = self.addresses.xmpp_target(target);
         let to = to.map_err(|why| refused(target, why.status(), why))?;
         let juliet = to.bare().into_jid();
         let juliet_uri = self.addresses.sip_of_xmpp(&juliet);
-        let romeo = self.addresses.jid_of(&from);
-        let aor = Aor::of(&from);
+        let romeo = self.addresses.jid_of(from);
+        let aor = Aor::of(from);
         let parties = Parties {
             juliet_uri: juliet_uri.map_err(|why| refused(target, why.status(), why))?,
             juliet,
             romeo: romeo
-                .map_err(|why| refused(&from, Status::FORBIDDEN, why))?
+                .map_err(|why| refused(from, Status::FORBIDDEN, why))?
                 .bare()
                 .into_jid(),
             romeo_uri: aor
-                .map_err(|why| refused(&from, Status::FORBIDDEN, why))?
+                .map_err(|why| refused(from, Status::FORBIDDEN, why))?
                 .uri(),
         };
         let key = Key::of(&parties);
         self.registry.note_spelling(&key, &parties.romeo_uri);
         Ok((key, parties, to))
     }
+}
+
+/// Who sent a request, if the sender is who From says (CORE-12).
+fn sender(request: &Request, originator: &Originator) -> Result<Uri, Status> {
+    sip::sender(request, originator).inspect_err(|status| {
+        let user = originator.user.as_ref().map(|user| user.name.as_str());
+        info!(
+            from = request.from().ok().map(|from| from.uri.to_string()),
+            user,
+            status = status.code(),
+            "a SIP request is refused: it is not from whom it says"
+        );
+    })
 }

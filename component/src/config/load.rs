@@ -10,6 +10,7 @@ use serde::Deserialize;
 use stox_sip::{Scheme, Transport};
 
 use super::error::{ConfigError, Place};
+use super::passwords::{self, ReadSecret};
 use super::{Admin, Certificates, Chat, Config, Listener, Msrp, Secret, Server, Sip, Xmpp, value};
 use crate::address::AddressStyle;
 
@@ -84,6 +85,8 @@ impl Config {
         reader.check_transports(&sections)?;
         Ok(Config {
             certificates: reader.certificates(&sections.sip)?,
+            credentials: passwords::credentials(&sections.sip.credentials, &reader)?,
+            authentication: passwords::authentication(&sections.sip.users, &reader)?,
             xmpp: reader.xmpp(sections.xmpp)?,
             sip: sections.sip,
             msrp: sections.msrp,
@@ -122,7 +125,7 @@ impl Reader<'_> {
     fn xmpp(&self, section: XmppSection) -> Result<Xmpp, ConfigError> {
         let secret = match (section.secret, section.secret_file) {
             (Some(secret), None) => secret,
-            (None, Some(file)) => self.secret_from(&file)?,
+            (None, Some(file)) => self.secret_from("xmpp.secret_file", &file)?,
             (None, None) => {
                 return Err(ConfigError::Missing {
                     place: self.place("xmpp.secret"),
@@ -146,11 +149,11 @@ impl Reader<'_> {
     }
 
     /// Reads a secret's file, named relative to the configuration file. A line end behind the secret is none of it.
-    fn secret_from(&self, file: &Path) -> Result<Secret, ConfigError> {
+    fn secret_from(&self, key: &str, file: &Path) -> Result<Secret, ConfigError> {
         let path = self.directory().join(file);
         let text = fs::read_to_string(&path).map_err(|error| {
             self.invalid(
-                "xmpp.secret_file",
+                key,
                 format!(
                     "expected a readable file with the secret, but {}: {error}",
                     path.display()
@@ -159,7 +162,7 @@ impl Reader<'_> {
         })?;
         Secret::new(text.trim_end_matches(['\r', '\n'])).ok_or_else(|| {
             self.invalid(
-                "xmpp.secret_file",
+                key,
                 format!(
                     "expected a file with the secret, but {} is empty",
                     path.display()
@@ -313,6 +316,36 @@ impl Reader<'_> {
             key,
             expected,
         }
+    }
+}
+
+impl ReadSecret for Reader<'_> {
+    fn secret(
+        &self,
+        table: &str,
+        inline: Option<&Secret>,
+        file: Option<&PathBuf>,
+    ) -> Result<Secret, ConfigError> {
+        match (inline, file) {
+            (Some(secret), None) => Ok(secret.clone()),
+            (None, Some(file)) => self.secret_from(&format!("{table}.password_file"), file),
+            (None, None) => {
+                let key = format!("{table}.password");
+                Err(ConfigError::Missing {
+                    place: self.place(&key),
+                    key,
+                    expected: "the password, or password_file",
+                })
+            }
+            (Some(_), Some(_)) => Err(self.invalid(
+                &format!("{table}.password_file"),
+                "expected either password or password_file, found both",
+            )),
+        }
+    }
+
+    fn invalid(&self, key: &str, problem: &str) -> ConfigError {
+        Reader::invalid(self, key, problem)
     }
 }
 

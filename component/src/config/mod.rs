@@ -6,6 +6,7 @@
 mod certificates;
 mod error;
 mod load;
+mod passwords;
 mod validity;
 mod value;
 
@@ -19,6 +20,7 @@ use stox_sip::{Host, IpNetwork, Transport, Uri};
 
 pub use certificates::Certificates;
 pub use error::ConfigError;
+pub use passwords::{OwnPassword, UserAddress, UserPassword};
 
 use crate::address::AddressStyle;
 
@@ -33,6 +35,10 @@ pub struct Config {
     pub msrp: Msrp,
     /// What the files of `[sip.tls]` hold; SIP and MSRP use the same.
     pub certificates: Option<Certificates>,
+    /// What `[[sip.credentials]]` names, passwords read: answers to challenges of SIP servers.
+    pub credentials: Vec<stox_sip::Credentials>,
+    /// What `[[sip.users]]` names, passwords read: who is challenged.
+    pub authentication: Vec<stox_sip::Authentication>,
     /// One-to-one chat.
     pub chat: Chat,
     /// The listener for health and metrics, if one is wanted.
@@ -79,6 +85,10 @@ pub struct Sip {
     pub trusted: Vec<IpNetwork>,
     /// The files of certificates.
     pub tls: Option<Tls>,
+    /// What challenges of SIP servers are answered with.
+    pub credentials: Vec<OwnPassword>,
+    /// SIP users who have to prove who they are.
+    pub users: Vec<UserPassword>,
 }
 
 /// `[sip.tls]`
@@ -197,6 +207,8 @@ impl Default for Sip {
             dns_server: None,
             trusted: Vec::new(),
             tls: None,
+            credentials: Vec::new(),
+            users: Vec::new(),
         }
     }
 }

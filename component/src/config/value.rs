@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use stox_sip::{Host, IpNetwork, Transport, Uri};
 
-use super::{Authority, Listener, Secret, Server};
+use super::{Authority, Listener, Secret, Server, UserAddress};
 use crate::address::{AddressStyle, Jid};
 use crate::config::ChatMode;
 
@@ -36,7 +36,7 @@ macro_rules! deserialize_written {
     };
 }
 
-deserialize_written! { Server Authority StyleName ModeName Filter }
+deserialize_written! { Server Authority StyleName ModeName Filter UserAddress }
 
 /// For fields whose type is not ours.
 pub(super) fn domain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -311,6 +311,14 @@ impl Written for Authority {
             None => (text, None),
         };
         Host::parse(host).map(|host| Authority { host, port })
+    }
+}
+
+impl Written for UserAddress {
+    const EXPECTED: &'static str = "the address of a SIP user such as \"romeo@example.net\"";
+
+    fn read(text: &str) -> Option<Self> {
+        UserAddress::parse(text)
     }
 }
 

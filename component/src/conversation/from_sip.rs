@@ -1,7 +1,7 @@
 //! Shell: SIP events in the core's terms. What no core needs to know of is answered here.
 
 use stox_msrp::uri::Scheme;
-use stox_sip::{EndCause, InviteId, Reply, Request, ServerTransactionId, Status};
+use stox_sip::{EndCause, InviteId, Reply, Request, ServerTransactionId, Status, Uri};
 use tracing::{debug, info};
 
 use super::Task;
@@ -95,9 +95,10 @@ impl Task {
         &mut self,
         invite: InviteId,
         request: &Request,
+        from: &Uri,
         to: Jid,
     ) -> Option<Event> {
-        match sip::invitation(request, to, &self.ports.msrp.schemes()) {
+        match sip::invitation(request, from, to, &self.ports.msrp.schemes()) {
             Ok((invitation, offer)) => {
                 let chat = self.core.next_chat();
                 info!(
@@ -142,9 +143,10 @@ impl Task {
         transaction: ServerTransactionId,
         invite: Option<InviteId>,
         request: &Request,
+        from: &Uri,
     ) -> Option<Event> {
         let chat = invite.and_then(|invite| self.wires.chat_by_invite.get(&invite).copied());
-        match sip::page(transaction, request, chat, self.ports.max_size) {
+        match sip::page(transaction, request, from, chat, self.ports.max_size) {
             Ok(paged) => Some(Event::Paged(paged)),
             Err(reply) => {
                 info!(

@@ -121,12 +121,17 @@ impl Task {
         let event = match input {
             Input::Xmpp(event) => Some(*event),
             Input::Invited(invited) => {
-                let (invite, request, to) = *invited;
-                self.invited(invite, &request, to).await
+                let (invite, request, from, to) = *invited;
+                self.invited(invite, &request, &from, to).await
             }
             Input::Paged(paged) => {
-                let (transaction, invite, request) = *paged;
-                self.paged(transaction, invite, &request).await
+                let (transaction, request, from) = *paged;
+                self.paged(transaction, None, &request, &from).await
+            }
+            Input::PagedInside(paged) => {
+                let (transaction, request, invite) = *paged;
+                let from = self.core.parties().romeo_uri.clone();
+                self.paged(transaction, Some(invite), &request, &from).await
             }
             Input::Sip(event) => self.sip_event(*event).await,
             Input::Msrp(chat, incoming) => Some(Event::Chat(chat, ChatEvent::Received(*incoming))),

@@ -1,8 +1,10 @@
 //! SIP messages and their SDP, between the wire's terms and the core's.
 
+mod identity;
 mod read;
 mod write;
 
+pub use identity::sender;
 pub use read::{acknowledged, answered, fingerprint, invitation, of_session, page, rejection};
 pub use write::{
     Change, SDP_TYPE, Terms, answer, change, chat_headers, failure_report, offer, origin,

@@ -19,12 +19,13 @@ use crate::translate::{
 /// The offer of an INVITE, kept until it is answered: the description and the place of its chat stream.
 pub type Offer = Option<(SessionDescription, usize)>;
 
-/// An INVITE for an XMPP user, if a chat can come of it over one of these schemes.
+/// An INVITE of this sender's for an XMPP user, if a chat can come of it over one of these schemes.
 ///
 /// # Errors
 /// The answer that refuses it: 400, 415 or 488.
 pub fn invitation(
     request: &Request,
+    from: &Uri,
     to: Jid,
     schemes: &[Scheme],
 ) -> Result<(Invitation, Offer), Box<Reply>> {
@@ -32,7 +33,7 @@ pub fn invitation(
         .call_id()
         .map_err(|_| refuse(Status::BAD_REQUEST))?
         .to_owned();
-    let from = sender(request)?;
+    let from = with_device(from, request);
     if request.body.is_empty() {
         let invitation = Invitation {
             call_id,
@@ -62,19 +63,20 @@ pub fn invitation(
     Ok((invitation, Some((description, index))))
 }
 
-/// A MESSAGE for an XMPP user, if it is text of at most `max_size` bytes. `chat`: the session in whose dialog it came.
+/// A MESSAGE of this sender's for an XMPP user, if it is text of at most `max_size` bytes. `chat`: the session in whose dialog it came.
 ///
 /// # Errors
 /// The answer that refuses it: 400, 413 or 415.
 pub fn page(
     transaction: ServerTransactionId,
     request: &Request,
+    from: &Uri,
     chat: Option<ChatId>,
     max_size: u64,
 ) -> Result<Paged, Box<Reply>> {
     let bad = |_| refuse(Status::BAD_REQUEST);
     let call_id = request.call_id().map_err(bad)?.to_owned();
-    let from = sender(request)?;
+    let from = with_device(from, request);
     if request.body.len() as u64 > max_size {
         return Err(refuse(Status::REQUEST_ENTITY_TOO_LARGE));
     }
@@ -194,12 +196,11 @@ fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable>
 }
 
 /// The sender with its device: `gr` is looked for in Contact first, then in From (CORE-10).
-fn sender(request: &Request) -> Result<Uri, Box<Reply>> {
-    let from = request.from().map_err(|_| refuse(Status::BAD_REQUEST))?;
+fn with_device(sender: &Uri, request: &Request) -> Uri {
     let contact = request.contact().ok();
     let device = contact.and_then(|contact| device_of(&contact));
-    let device = device.or_else(|| device_of(&from));
-    Ok(address::with_device(&from.uri, device.as_deref()))
+    let device = device.or_else(|| device_of(&request.from().ok()?));
+    address::with_device(sender, device.as_deref())
 }
 
 /// `gr` belongs inside the angle brackets, but RFC 7573 and 7702 show it after them (CORE-08).
@@ -246,7 +247,8 @@ mod tests {
             (false, &[Scheme::Msrps], false),
         ] {
             let to = Jid::parse("juliet@example.com").unwrap();
-            match invitation(&invite(is_secure), to, schemes) {
+            let from = "sip:romeo@example.net".parse().unwrap();
+            match invitation(&invite(is_secure), &from, to, schemes) {
                 Ok((_, offer)) => {
                     let (description, index) = offer.unwrap();
                     let media = description.msrp_at(index).unwrap();

@@ -35,6 +35,8 @@ pub enum Demand {
     Everyone,
     /// Of everybody outside of the trusted networks, who are otherwise refused; without such networks everybody's.
     Strangers,
+    /// As `Strangers`, but only of those whose From is of one of these domains; other strangers are refused.
+    StrangersOf(Vec<String>),
     /// From these networks.
     Networks(Vec<IpNetwork>),
     /// Whose From is of one of these domains.
@@ -186,6 +188,9 @@ impl Guard {
         let demanded = self.realms.iter().position(|realm| match &realm.demand {
             Demand::Everyone => true,
             Demand::Strangers => is_stranger || trusted.is_empty(),
+            Demand::StrangersOf(domains) => {
+                (is_stranger || trusted.is_empty()) && is_from(domains, request)
+            }
             Demand::Networks(networks) => is_in(networks, source),
             Demand::Domains(domains) => is_from(domains, request),
         });

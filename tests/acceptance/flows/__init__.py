@@ -44,6 +44,7 @@ _SUBJECTS = (
     "chat_from_sip",
     "session_timer",
     "secure",
+    "identity",
     "transcripts",
     "bodies",
     "pager",

@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use stox_sip::{CredentialScope, Demand};
+
 use super::*;
 use crate::config::ChatMode;
 
@@ -119,6 +121,62 @@ fn the_environment_goes_over_the_file() {
     assert_eq!(config.log, "debug");
 }
 
+/// SIP-15 SIP-16 SEC-08
+#[test]
+fn passwords_come_from_the_file_or_from_files_beside_it() {
+    let scratch = Scratch::new(&format!(
+        "{MINIMAL}[[sip.credentials]]\nrealm = \"Montague house\"\nuser = \"gw\"\npassword = \"hunter2\"\n\
+         [[sip.credentials]]\ndomain = \"Example.NET\"\nuser = \"gw\"\npassword_file = \"pw\"\n\
+         [[sip.users]]\naddress = \"romeo@Example.net\"\npassword = \"hunter2\"\n\
+         [[sip.users]]\naddress = \"paris@example.net\"\npassword_file = \"pw\"\n"
+    ));
+    scratch.write("pw", "hunter3\n");
+    let config = scratch
+        .load(&[("STOX_SIP__TRUSTED", "127.0.0.0/8")])
+        .unwrap();
+    assert_eq!(config.sip.trusted.len(), 1);
+    let secret = |text: &str| stox_sip::Secret::new(text);
+    let scopes: Vec<_> = config
+        .credentials
+        .iter()
+        .map(|own| (&own.scope, &own.secret))
+        .collect();
+    assert_eq!(
+        scopes,
+        [
+            (
+                &CredentialScope::Realm("Montague house".to_owned()),
+                &secret("hunter2")
+            ),
+            (
+                &CredentialScope::Domain("example.net".to_owned()),
+                &secret("hunter3")
+            ),
+        ]
+    );
+    let [realm] = config.authentication.as_slice() else {
+        panic!()
+    };
+    assert_eq!(realm.realm, "example.net");
+    assert_eq!(
+        realm.demand,
+        Demand::StrangersOf(vec!["example.net".to_owned()])
+    );
+    let users: Vec<_> = realm
+        .users
+        .iter()
+        .map(|user| (user.name.as_str(), &user.secret))
+        .collect();
+    assert_eq!(
+        users,
+        [("romeo", &secret("hunter2")), ("paris", &secret("hunter3"))]
+    );
+    assert!(
+        !format!("{config:?}").contains("hunter"),
+        "SEC-08: {config:?}"
+    );
+}
+
 /// Each mistake: what is appended to the minimal file, and what the message must say after the file's name.
 #[test]
 fn mistakes_are_told_with_key_and_expectation() {
@@ -130,6 +188,30 @@ fn mistakes_are_told_with_key_and_expectation() {
         (
             "[sip]\nlisten = []",
             "sip.listen: expected at least one listener",
+        ),
+        (
+            "[[sip.credentials]]\nuser = \"gw\"\npassword = \"p\"",
+            "sip.credentials[0].realm: expected either realm or domain",
+        ),
+        (
+            "[[sip.credentials]]\nrealm = \"a\"\nuser = \"gw\"",
+            "sip.credentials[0].password is missing; expected the password, or password_file",
+        ),
+        (
+            "[[sip.credentials]]\nrealm = \"a\"\nuser = \"gw\"\npassword = \"p\"\npasswort = 1",
+            "unknown key sip.credentials[0].passwort; expected one of realm, domain, user, password",
+        ),
+        (
+            "[[sip.users]]\naddress = \"romeo\"\npassword = \"p\"",
+            r#"sip.users[0].address: expected the address of a SIP user such as "romeo@example.net", found "romeo""#,
+        ),
+        (
+            "[[sip.users]]\naddress = \"romeo@example.net\"\npassword = \"p\"\npassword_file = \"q\"",
+            "sip.users[0].password_file: expected either password or password_file, found both",
+        ),
+        (
+            "[[sip.users]]\naddress = \"r@a\"\npassword = \"p\"\n[[sip.users]]\naddress = \"r@A\"\npassword = \"p\"",
+            "sip.users[1].address: expected each address once",
         ),
         ("[sip]\nlisten = 5060", "sip.listen: expected a list"),
         (
@@ -478,11 +560,14 @@ impl Scratch {
             "{MINIMAL}\n[sip.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n{keys}\n"
         ));
         let (certificate, key) = certificate();
-        let write = |file, text: &str| fs::write(scratch.directory.join(file), text).unwrap();
-        write("cert.pem", &certificate);
-        write("ca.pem", &certificate);
-        write("key.pem", &key);
+        scratch.write("cert.pem", &certificate);
+        scratch.write("ca.pem", &certificate);
+        scratch.write("key.pem", &key);
         scratch
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.directory.join(file), text).unwrap();
     }
 
     fn load(&self, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {

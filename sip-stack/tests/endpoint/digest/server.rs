@@ -218,12 +218,18 @@ fn who_is_challenged() {
     let trusted = || vec!["192.0.2.1".parse().unwrap()];
     let everybody = Vec::new;
     let domains = |domain: &str| Demand::Domains(vec![domain.into()]);
+    let strangers_of = |domain: &str| Demand::StrangersOf(vec![domain.into()]);
     for (demand, trusted, source, expected) in [
         (Demand::Everyone, everybody(), JULIET, 401),
         (Demand::Everyone, trusted(), JULIET, 401),
         (Demand::Strangers, everybody(), JULIET, 401),
         (Demand::Strangers, trusted(), JULIET, 200),
         (Demand::Strangers, trusted(), ELSEWHERE, 401),
+        (strangers_of("example.net"), everybody(), JULIET, 401),
+        (strangers_of("example.net"), trusted(), JULIET, 200),
+        (strangers_of("example.net"), trusted(), ELSEWHERE, 401),
+        (strangers_of("example.org"), everybody(), JULIET, 200),
+        (strangers_of("example.org"), trusted(), ELSEWHERE, 403),
         (Demand::Networks(trusted()), everybody(), JULIET, 401),
         (Demand::Networks(trusted()), everybody(), ELSEWHERE, 200),
         (domains("Example.net"), everybody(), JULIET, 401),

@@ -53,6 +53,10 @@ class SipUser:
         """What its Allow says."""
         self.supported = "replaces"
         """What its Supported says."""
+        self.extra: list[tuple[str, str]] = []
+        """Header fields of every request outside of dialogs."""
+        self.proof: Callable[[str, str], str] | None = None
+        """The value of Authorization for a method and a Request-URI."""
         self._gateway = gateway
         self._transcript = transcript
         self._calls: dict[tuple[str, str], Call] = {}
@@ -172,11 +176,11 @@ class SipUser:
 
     async def message(
         self, target: str, text: str, *, call_id: str | None = None, subject: str | None = None,
-        content_type: str = "text/plain;charset=UTF-8", timeout: float = PATIENCE,
+        content_type: str = "text/plain;charset=UTF-8", timeout: float = PATIENCE, proof: bool = True,
     ) -> SipMessage:  # fmt: skip
         """A pager-mode MESSAGE; the final response."""
         await self.connect()
-        request = self._request("MESSAGE", target, call_id=call_id, tag=new_tag())
+        request = self._request("MESSAGE", target, call_id=call_id, tag=new_tag(), proof=proof)
         if subject:
             request.headers.append(("Subject", subject))
         request.headers.append(("Content-Type", content_type))
@@ -249,7 +253,10 @@ class SipUser:
             self._spawn(transaction.retransmit())
         return transaction
 
-    def _request(self, method: str, target: str, *, call_id: str | None, tag: str) -> SipMessage:
+    def _request(
+        self, method: str, target: str, *, call_id: str | None, tag: str, proof: bool = True
+    ) -> SipMessage:
+        authorization = [("Authorization", self.proof(method, target))] if self.proof and proof else []
         return SipMessage(
             f"{method} {target} SIP/2.0",
             [
@@ -259,6 +266,8 @@ class SipUser:
                 ("To", f"<{target}>"),
                 ("Call-ID", call_id or secrets.token_hex(8)),
                 ("CSeq", f"1 {method}"),
+                *authorization,
+                *self.extra,
             ],
         )
 
