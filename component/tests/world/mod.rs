@@ -13,13 +13,14 @@ use fates::{Fates, Sender};
 use peer::{Dialog, Side, Wire};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use stox::body::{Content, Text};
 use stox::fault::{Condition, Fault};
 use stox::translate::promise::{Origin, Settlement, Ticket};
 use stox::translate::{
     Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Media, PageFault,
     Paged, Parties, Rejection, Settings, Token, Unusable, Wrapping, Written,
 };
-use stox::xmpp::Outgoing;
+use stox::xmpp::{ChatState, Outgoing};
 use stox_msrp::{FailureReport, Incoming, IncomingId, LostCause, Role};
 use stox_sip::{Failure, ServerTransactionId, Status};
 
@@ -260,7 +261,8 @@ impl World {
             Happening::Writes(kind) => self.juliet_writes(kind),
             Happening::Leaves => {
                 let thread = self.thread();
-                self.feed(Event::Gone { thread })
+                let state = ChatState::Gone;
+                self.feed(Event::Stated { thread, state })
             }
             Happening::Invites => self.romeo_invites(),
             Happening::Pages => self.romeo_pages(),
@@ -334,6 +336,7 @@ impl World {
             body,
             subject: None,
             lang: None,
+            chat_state: None,
         }))
     }
 
@@ -368,9 +371,10 @@ impl World {
         self.feed(Event::Paged(Paged {
             transaction: ServerTransactionId::from_number(number as u64),
             call_id: format!("page{number}"),
-            body: format!("[{number}]"),
-            subject: None,
-            lang: None,
+            content: Content::Text(Text {
+                body: format!("[{number}]"),
+                ..Text::default()
+            }),
             from: "sip:romeo@example.net".parse().expect("a URI"),
             chat: None,
         }))
@@ -677,9 +681,10 @@ impl World {
             Action::Send {
                 chat, token, body, ..
             } => return self.send(chat, token, &body),
-            Action::ReportFailure { chat, .. } => {
+            Action::ReportFailure { chat, .. } | Action::Respond { chat, .. } => {
                 self.side(chat)?;
             }
+            Action::RespondPage(_) => {}
             Action::Close(chat) => self.side(chat)?.close()?,
             Action::Page(page) => {
                 if let Some(under_way) = self.page {
@@ -797,6 +802,7 @@ impl World {
                 Wrapping::Cpim
             },
             max_size: self.rng.random_bool(0.1).then_some(400),
+            takes_composing: false,
         }
     }
 
