@@ -63,11 +63,11 @@ pub use driver::{
     BindError, ClientCertificates, DriverConfig, Handler, Sip, TlsError, TlsSettings, bind,
 };
 pub use endpoint::{
-    AuthenticatedUser, Authentication, ConnectionId, CredentialScope, Credentials, Demand,
-    Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId, IpNetwork,
-    IpNetworkError, Limits, Listener, LocalContact, Originator, OutgoingRequest, QuestionId, Refer,
-    ReferPlace, Reply, RequestId, ServerTransactionId, SipsRequests, Source, Subscribe,
-    SubscriptionId, Timers, Transmit, User,
+    Assertion, AuthenticatedUser, Authentication, ConnectionId, CredentialScope, Credentials,
+    Demand, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId,
+    IpNetwork, IpNetworkError, Limits, Listener, LocalContact, Originator, OutgoingRequest, Proof,
+    QuestionId, Refer, ReferPlace, Reply, RequestId, ServerTransactionId, SipsRequests, Source,
+    Subscribe, SubscriptionId, Timers, Transmit, User, Visibility,
 };
 pub use framing::{Frame, FrameError, FrameLimits, KeepAlive, PONG, StreamFramer};
 pub use header::{

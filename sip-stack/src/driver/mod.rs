@@ -13,8 +13,8 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::endpoint::{
-    Authentication, Credentials, EndpointConfig, Event, Invite, InviteId, IpNetwork, Limits,
-    OutgoingRequest, Reply, RequestId, ServerTransactionId, SipsRequests, Timers,
+    Assertion, Authentication, Credentials, EndpointConfig, Event, Invite, InviteId, IpNetwork,
+    Limits, OutgoingRequest, Reply, RequestId, ServerTransactionId, SipsRequests, Timers,
 };
 use crate::{Method, Name, Status, Transport, Uri};
 
@@ -47,6 +47,8 @@ pub struct DriverConfig {
     pub trusted: Vec<IpNetwork>,
     /// Who has to prove who they are; of several the first that asks it of a request (SIP-16).
     pub authentication: Vec<Authentication>,
+    /// What requests of ours say to trusted networks of who they are from.
+    pub assertion: Assertion,
     /// What challenges to requests of ours are answered with (SIP-15).
     pub credentials: Vec<Credentials>,
     /// Whether requests to `sips` URIs are taken.
@@ -80,6 +82,7 @@ impl Default for DriverConfig {
             dns_server: None,
             trusted: endpoint.trusted,
             authentication: endpoint.authentication,
+            assertion: endpoint.assertion,
             credentials: endpoint.credentials,
             sips: endpoint.sips,
             user_agent: endpoint.user_agent,

@@ -75,6 +75,7 @@ pub(super) async fn start(
         outbound_proxy: config.outbound_proxy,
         trusted: config.trusted,
         authentication: config.authentication,
+        assertion: config.assertion,
         credentials: config.credentials,
         sips: config.sips,
         user_agent: config.user_agent,

@@ -1,4 +1,4 @@
-//! Who has to prove who they are, and whether they did. RFC 3261 §22.1, §22.2; RFC 8760 §2.3; SIP-16, CORE-12.
+//! Who has to prove who they are, and whether they did. RFC 3261 §22.1, §22.2; RFC 8760 §2.3; SIP-16.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use super::config::{IpNetwork, Limits};
 use super::event::Source;
 use crate::digest::{Algorithm, Answer, Challenge, Nonces, Qop, Secret, Subject};
-use crate::{Host, Name, NameAddr, Request, Scheme, Uri};
+use crate::{Host, Name, Request, Scheme, Uri};
 
 /// Asks senders of requests for a proof of who they are.
 ///
@@ -62,16 +62,6 @@ impl Authentication {
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         }
     }
-}
-
-/// Who sent a request, as far as that is certain. What it says itself in From, or in P-Asserted-Identity from outside of
-/// the trusted networks, is not (CORE-12).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Originator {
-    /// P-Asserted-Identity of a request from a trusted network; none if there are no trusted networks. RFC 3325 §9.1.
-    pub asserted: Vec<NameAddr>,
-    /// Who has proven to know a password.
-    pub user: Option<AuthenticatedUser>,
 }
 
 /// Who has proven to know a password: now, or when the session began.

@@ -15,7 +15,7 @@ use super::timer_queue::Scheduled;
 use crate::resolve::{Plan, Target};
 use crate::transaction::client_invite::{self, ClientInvite};
 use crate::transaction::client_non_invite::{self, ClientNonInvite};
-use crate::{Method, Request, Response, Status, Text};
+use crate::{Method, Name, Request, Response, Status, Text};
 
 /// With this our branches begin. RFC 3261 §8.1.1.7.
 const COOKIE: &str = "z9hG4bK";
@@ -76,6 +76,8 @@ pub(super) struct Attempt {
     pub(super) shaky: Vec<Target>,
     /// The datagram target, while its connection is tried because of the size.
     pub(super) fallback: Option<Target>,
+    /// What it says of its sender to who is trusted. RFC 3325.
+    pub(super) identity: Vec<(Name, Text)>,
     /// What it bears for each realm that is known to ask.
     pub(super) proofs: Vec<Proof>,
     /// What is told when nothing is left.
@@ -138,6 +140,7 @@ impl Attempt {
             plan,
             shaky: Vec::new(),
             fallback: None,
+            identity: Vec::new(),
             proofs: Vec::new(),
             outcome: Outcome::Untried,
         })

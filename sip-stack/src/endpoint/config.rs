@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::authentication::Authentication;
 use super::capabilities::METHODS;
 use super::credentials::Credentials;
+use super::identity::Assertion;
 use crate::{Method, Transport, Uri};
 
 /// What we call ourselves if nobody says otherwise.
@@ -156,6 +157,8 @@ pub struct EndpointConfig {
     pub trusted: Vec<IpNetwork>,
     /// Who has to prove who they are; of several the first that asks it of a request (SIP-16).
     pub authentication: Vec<Authentication>,
+    /// What requests of ours say to trusted networks of who they are from.
+    pub assertion: Assertion,
     /// What challenges to requests of ours are answered with (SIP-15).
     pub credentials: Vec<Credentials>,
     /// Whether requests to `sips` URIs are taken.
@@ -188,6 +191,7 @@ impl Default for EndpointConfig {
             outbound_proxy: None,
             trusted: Vec::new(),
             authentication: Vec::new(),
+            assertion: Assertion::default(),
             credentials: Vec::new(),
             sips: SipsRequests::default(),
             user_agent: USER_AGENT.to_owned(),

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::authentication::Originator;
 use super::command::{InviteId, RequestId, ServerTransactionId};
 use super::flows::ConnectionId;
+use super::identity::Originator;
 use super::subscription_command::SubscriptionId;
 use crate::subscription::{Next, Occasion, SubscriptionEnd};
 use crate::{Request, Response, SubscriptionState, Transport};

@@ -4,10 +4,11 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::authentication::{self, Admission, AuthenticatedUser, Originator, RealmId, Verdict};
+use super::authentication::{Admission, AuthenticatedUser, RealmId, Verdict};
 use super::checks;
 use super::command::{InviteId, Reply};
 use super::event::Source;
+use super::identity::is_of;
 use super::keep_alive::Promise;
 use super::sending::ALIAS;
 use super::server::{self, note_source};
@@ -54,10 +55,7 @@ impl Endpoint {
         let Some(domains) = source.connection.and_then(|id| self.connections.proven(id)) else {
             return true;
         };
-        let is_proven = |uri: &Uri| {
-            let host = uri.host().map(|host| host.to_string());
-            host.is_some_and(|host| domains.iter().any(|d| d.eq_ignore_ascii_case(&host)))
-        };
+        let is_proven = |uri: &Uri| is_of(domains, uri);
         if self.config.outbound_proxy.as_ref().is_some_and(is_proven) {
             return true;
         }
@@ -177,19 +175,6 @@ impl Endpoint {
                 None
             }
         }
-    }
-
-    pub(super) fn originator(
-        &self,
-        request: &Request,
-        source: &Source,
-        user: Option<AuthenticatedUser>,
-    ) -> Originator {
-        let asserted = match authentication::is_in(&self.config.trusted, source) {
-            true => request.asserted_identities().unwrap_or_default(),
-            false => Vec::new(),
-        };
-        Originator { asserted, user }
     }
 
     fn is_full(&self) -> bool {

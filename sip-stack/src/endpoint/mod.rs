@@ -25,6 +25,7 @@ mod config;
 mod credentials;
 mod event;
 mod flows;
+mod identity;
 mod incoming;
 mod keep_alive;
 mod responding;
@@ -42,7 +43,7 @@ mod subscription_server;
 mod subscriptions;
 mod timer_queue;
 
-pub use authentication::{AuthenticatedUser, Authentication, Demand, Originator, User};
+pub use authentication::{AuthenticatedUser, Authentication, Demand, User};
 pub use command::{
     Invite, InviteId, LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId,
 };
@@ -52,6 +53,7 @@ pub use config::{
 pub use credentials::{CredentialScope, Credentials};
 pub use event::{EndCause, Event, Failure, Pending, Source};
 pub use flows::{ConnectionId, Destination, Transmit};
+pub use identity::{Assertion, Originator, Proof, Visibility};
 pub use subscription_command::{Refer, ReferPlace, Subscribe, SubscriptionId};
 
 use authentication::Guard;

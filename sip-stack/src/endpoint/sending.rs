@@ -43,8 +43,9 @@ impl Endpoint {
             Method::Ack => Vec::new(),
             _ => self.keyring.prove(&mut request),
         };
+        let identity = self.take_identity(&mut request);
         let mut attempt = Attempt::new(request, owner, contact, plan);
-        attempt.proofs = proofs;
+        (attempt.proofs, attempt.identity) = (proofs, identity);
         let is_new = matches!(
             owner,
             Owner::Invite(_) | Owner::Request(_) | Owner::InSession(..)
@@ -255,6 +256,7 @@ impl Endpoint {
             Transport::Tls => self.ask_to_keep(&attempt.request, self.offer_alias(via, target)),
         };
         attempt.request.headers.set_top_via(&via);
+        self.write_identity(&mut attempt.request, &attempt.identity, target);
         if let Some(contact) = &attempt.contact {
             let scheme = secure_scheme(&attempt.request);
             let transport = self.contact_transport(&scheme, target);
