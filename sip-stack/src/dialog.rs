@@ -137,19 +137,19 @@ impl Dialog {
             .headers
             .push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
         for route in self.route_set.iter().skip(usize::from(strict.is_some())) {
-            request.headers.push(Name::Route, route.to_string());
+            request.headers.push(Name::Route, Text::written(route));
         }
         if strict.is_some() {
             request
                 .headers
                 .push(Name::Route, format!("<{}>", self.remote_target));
         }
-        request.headers.push(Name::From, self.local.to_string());
-        request.headers.push(Name::To, self.remote.to_string());
+        request.headers.push(Name::From, Text::written(&self.local));
+        request.headers.push(Name::To, Text::written(&self.remote));
         request.headers.push(Name::CallId, self.call_id.clone());
         request
             .headers
-            .push(Name::CSeq, CSeq::new(number, method).to_string());
+            .push(Name::CSeq, Text::written(&CSeq::new(number, method)));
         request
     }
 

@@ -1,9 +1,12 @@
 //! Shared, immutable text: many values cut from one message without a copy each.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
+
+/// Enough for a header field's value that we write, so that it is not moved while it grows. Bytes.
+const TYPICAL_VALUE: usize = 128;
 
 /// A piece of immutable text. Cloning it and cutting pieces from it costs no allocation; a piece keeps the whole text it
 /// was cut from alive (a header section: at most 64 KiB).
@@ -36,8 +39,19 @@ impl Text {
         }
     }
 
+    /// What `value` looks like on the wire.
+    pub(crate) fn written(value: &impl fmt::Display) -> Text {
+        let mut text = String::with_capacity(TYPICAL_VALUE);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{value}");
+        Text::from(text)
+    }
+
     /// `part` as a `Text`; without a copy if `part` lies within this text.
     pub(crate) fn cut(&self, part: &str) -> Text {
+        if part.is_empty() {
+            return Text::default();
+        }
         match &self.0 {
             Repr::Static(text) => within(text, part)
                 .and_then(|(start, end)| text.get(start..end))

@@ -101,7 +101,9 @@ pub(super) fn response(
         response.headers.remove(&Name::RecordRoute);
     }
     if let Some(contact) = contact {
-        response.headers.push(Name::Contact, contact.to_string());
+        response
+            .headers
+            .push(Name::Contact, Text::written(&contact));
     }
     for (name, value) in reply.headers {
         if !is_ours(&name) || (name == Name::Contact && reply.status.code() >= 300) {
@@ -138,7 +140,7 @@ pub(super) fn follow_up(invite: &Request, method: Method, to: Option<&str>) -> O
         .push(Name::CallId, invite.headers.first(&Name::CallId)?);
     request.headers.push(
         Name::CSeq,
-        CSeq::new(invite.cseq().ok()?.number, method.clone()).to_string(),
+        Text::written(&CSeq::new(invite.cseq().ok()?.number, method.clone())),
     );
     if method == Method::Ack {
         request.headers.extend(credentials(invite));
@@ -190,16 +192,16 @@ fn base(
     to: &NameAddr,
     identity: &Identity<'_>,
 ) -> Request {
-    let cseq = CSeq::new(identity.cseq, method.clone()).to_string();
+    let cseq = Text::written(&CSeq::new(identity.cseq, method.clone()));
     let mut request = Request::new(method, target.without_headers());
     request
         .headers
         .push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
     request.headers.push(
         Name::From,
-        from.clone().with_tag(identity.from_tag).to_string(),
+        Text::written(&from.clone().with_tag(identity.from_tag)),
     );
-    request.headers.push(Name::To, to.to_string());
+    request.headers.push(Name::To, Text::written(to));
     request.headers.push(Name::CallId, identity.call_id);
     request.headers.push(Name::CSeq, cseq);
     request

@@ -63,11 +63,10 @@ impl Endpoint {
                 _ => Scheme::Sip,
             },
             invite,
-            refresh: request
-                .contact()
-                .ok()
-                .filter(|_| refreshes)
-                .map(|contact| contact.uri),
+            refresh: match refreshes {
+                true => request.contact().ok().map(|c| Box::new(c.uri)),
+                false => None,
+            },
             wire: trying.unwrap_or_default(),
             scheduled: Scheduled::default(),
         };

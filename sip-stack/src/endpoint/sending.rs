@@ -17,7 +17,7 @@ use super::{Endpoint, Failure, QuestionId, compose};
 use crate::resolve::{Plan, Step, Target};
 use crate::transaction::client_invite::ClientInvite;
 use crate::transaction::client_non_invite::ClientNonInvite;
-use crate::{Method, Name, Request, Scheme, Transport, Uri, Via};
+use crate::{Method, Name, Request, Scheme, Text, Transport, Uri, Via};
 
 /// In a Via: requests may come back on the connection. RFC 5923 §7.
 pub(super) const ALIAS: &str = "alias";
@@ -264,7 +264,7 @@ impl Endpoint {
             attempt
                 .request
                 .headers
-                .set(Name::Contact, contact.to_string());
+                .set(Name::Contact, Text::written(&contact));
         }
     }
 

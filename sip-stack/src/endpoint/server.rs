@@ -2,7 +2,7 @@
 //! RFC 3261 §17.2, §18.2; RFC 3581.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use super::keep_alive::Promise;
 use super::timer_queue::Scheduled;
 use crate::transaction::server_invite::{self, ServerInvite};
 use crate::transaction::server_non_invite::{self, ServerNonInvite};
-use crate::{Method, Name, Request, Response, Scheme, Status, Text, Uri, Via};
+use crate::{Host, Method, Name, Request, Response, Scheme, Status, Text, Uri, Via};
 
 /// What we ask of peers that are refused for lack of room. Seconds.
 const RETRY_AFTER: &str = "5";
@@ -44,7 +44,7 @@ pub(super) struct Server {
     /// The session it came in or makes.
     pub(super) invite: Option<InviteId>,
     /// The Contact to be taken as the new target when this is accepted.
-    pub(super) refresh: Option<Uri>,
+    pub(super) refresh: Option<Box<Uri>>,
     /// The last response sent.
     pub(super) wire: Bytes,
     pub(super) scheduled: Scheduled,
@@ -236,12 +236,9 @@ impl Servers {
             method
         };
         match via.branch().filter(|_| via.has_unique_branch()) {
-            Some(branch) => self.fingerprint(&(
-                branch,
-                via.host.to_string().to_ascii_lowercase(),
-                via.port,
-                method.as_str(),
-            )),
+            Some(branch) => {
+                self.fingerprint(&(branch, AnyCase(&via.host), via.port, method.as_str()))
+            }
             None => {
                 let to_tag = match method {
                     // The ACK has a To tag that the INVITE had not.
@@ -318,6 +315,25 @@ impl Servers {
     }
 }
 
+/// A host as it is hashed: without regard to the case of its name.
+struct AnyCase<'a>(&'a Host);
+
+impl Hash for AnyCase<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.0 {
+            Host::Name(name) => {
+                for byte in name.bytes() {
+                    state.write_u8(byte.to_ascii_lowercase());
+                }
+            }
+            Host::V4(address) => address.hash(state),
+            Host::V6(address) => address.hash(state),
+        }
+        // Where the name ends and the next value begins.
+        state.write_u8(0xff);
+    }
+}
+
 /// Adds a tag to the To of a response that has none.
 pub(super) fn add_to_tag(response: &mut Response, tag: &str) {
     if response.to().is_ok_and(|to| to.tag().is_some()) {
@@ -339,11 +355,11 @@ pub(super) fn note_source(request: &mut Request, via: &mut Via, source: &Source,
         }
         return;
     }
-    via.params
-        .set("received", Some(source.remote.ip().to_string()));
+    let address = source.remote.ip().to_string();
+    via.params.set(Text::from_static("received"), Some(address));
     if asks_for_port {
-        via.params
-            .set("rport", Some(source.remote.port().to_string()));
+        let port = source.remote.port().to_string();
+        via.params.set(Text::from_static("rport"), Some(port));
     }
     request.headers.set_top_via(via);
 }

@@ -439,7 +439,7 @@ impl Endpoint {
             established.theirs = None;
         }
         if is_success && let Some(target) = refresh {
-            established.dialog.refresh(target);
+            established.dialog.refresh(*target);
         }
         if is_success && is_invite {
             self.await_ack(id, transaction, response.clone(), now);

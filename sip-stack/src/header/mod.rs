@@ -162,14 +162,19 @@ impl Headers {
         let mut fields = self.fields.iter_mut();
         let top = fields.find(|(name, value)| *name == Name::Via && has_value(value));
         let Some((_, value)) = top else {
-            return self.push_front(Name::Via, via.to_string());
+            return self.push_front(Name::Via, Text::written(via));
         };
-        let mut text = via.to_string();
-        for other in CommaSeparated::new(value).skip(1) {
-            text.push_str(", ");
-            text.push_str(other);
-        }
-        *value = Text::from(text);
+        *value = match CommaSeparated::new(value).nth(1) {
+            None => Text::written(via),
+            Some(_) => {
+                let mut text = via.to_string();
+                for other in CommaSeparated::new(value).skip(1) {
+                    text.push_str(", ");
+                    text.push_str(other);
+                }
+                Text::from(text)
+            }
+        };
     }
 
     /// All fields in their order, each whole.
