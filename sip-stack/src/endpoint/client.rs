@@ -10,6 +10,7 @@ use super::command::{InviteId, LocalContact, RequestId};
 use super::config::Timers;
 use super::credentials::Proof;
 use super::flows::{Destination, Transmit};
+use super::redirection::Redirection;
 use super::subscription_command::SubscriptionId;
 use super::timer_queue::Scheduled;
 use crate::resolve::{Plan, Target};
@@ -78,6 +79,8 @@ pub(super) struct Attempt {
     pub(super) fallback: Option<Target>,
     /// What it says of its sender to who is trusted. RFC 3325.
     pub(super) identity: Vec<(Name, Text)>,
+    /// Where else it may be sent, if it was redirected.
+    pub(super) redirection: Option<Box<Redirection>>,
     /// What it bears for each realm that is known to ask.
     pub(super) proofs: Vec<Proof>,
     /// What is told when nothing is left.
@@ -141,6 +144,7 @@ impl Attempt {
             shaky: Vec::new(),
             fallback: None,
             identity: Vec::new(),
+            redirection: None,
             proofs: Vec::new(),
             outcome: Outcome::Untried,
         })

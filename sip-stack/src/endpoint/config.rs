@@ -93,6 +93,9 @@ pub struct Limits {
     pub nonces: usize,
     /// The longest a target is spared because of its Retry-After.
     pub retry_after: Duration,
+    /// Addresses that one request outside of dialogs is sent to because 3xx responses name them (CORE-25); with 0 they are
+    /// told instead.
+    pub redirections: usize,
 }
 
 impl Default for Limits {
@@ -114,6 +117,7 @@ impl Default for Limits {
             nonce: Duration::from_secs(300),
             nonces: 100_000,
             retry_after: Duration::from_secs(60),
+            redirections: 5,
         }
     }
 }

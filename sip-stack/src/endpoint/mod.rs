@@ -28,6 +28,7 @@ mod flows;
 mod identity;
 mod incoming;
 mod keep_alive;
+mod redirection;
 mod responding;
 mod results;
 mod sending;

@@ -117,10 +117,15 @@ impl Endpoint {
         }
         if self.wants_longer(client.attempt.owner, &response) {
             let attempt = self.detach(key, client);
+            self.pending_clients = self.pending_clients.saturating_sub(1);
             return self.invite_longer(attempt, now);
         }
-        client.attempt.request.body = Bytes::new();
         self.pending_clients = self.pending_clients.saturating_sub(1);
+        if !response.status.is_success() && self.may_follow(&mut client, &response) {
+            let attempt = self.detach(key, client);
+            return self.follow(attempt, now);
+        }
+        client.attempt.request.body = Bytes::new();
         let owner = client.attempt.owner;
         if matches!(
             client.machine,
@@ -149,9 +154,21 @@ impl Endpoint {
         if !self.keyring.answer(request, response, proofs, random) {
             return false;
         }
+        let owner = *owner;
+        let Some(number) = self.next_cseq(owner, &client.attempt.request) else {
+            return false;
+        };
+        let request = &mut client.attempt.request;
+        let cseq = CSeq::new(number, request.method.clone());
+        request.headers.set(Name::CSeq, cseq.to_string());
+        true
+    }
+
+    /// The CSeq that follows a request's where it is sent anew.
+    pub(super) fn next_cseq(&mut self, owner: Owner, request: &Request) -> Option<u32> {
         let last = request.cseq().map(|cseq| cseq.number);
         let following = || last.ok()?.checked_add(1);
-        let number = match *owner {
+        match owner {
             Owner::InSession(id, _) | Owner::Bye(id) => self
                 .sessions
                 .established(id)
@@ -160,11 +177,7 @@ impl Endpoint {
                 self.next_cseq_of_subscription(id).or_else(following)
             }
             Owner::Invite(_) | Owner::Request(_) | Owner::Nobody | Owner::Ack(..) => following(),
-        };
-        let Some(number) = number else { return false };
-        let cseq = CSeq::new(number, request.method.clone());
-        request.headers.set(Name::CSeq, cseq.to_string());
-        true
+        }
     }
 
     /// Leaves a transaction to itself, which absorbs what still comes, and gives its request to the next one.
@@ -187,6 +200,9 @@ impl Endpoint {
     pub(super) fn exhausted(&mut self, mut attempt: Box<Attempt>, why: Exhausted, now: Instant) {
         self.pending_clients = self.pending_clients.saturating_sub(1);
         let failure = match std::mem::replace(&mut attempt.outcome, Outcome::Untried) {
+            Outcome::Response(_) if self.has_next_location(&attempt) => {
+                return self.follow(attempt, now);
+            }
             Outcome::Response(response) => return self.report_final(attempt.owner, response, now),
             Outcome::Failure(failure) => failure,
             Outcome::Blocked => Failure::Blocked,
@@ -201,6 +217,9 @@ impl Endpoint {
 
     pub(super) fn fail(&mut self, attempt: Box<Attempt>, failure: Failure, now: Instant) {
         tracing::debug!(method = %attempt.request.method, uri = %attempt.request.uri, %failure, "a request failed");
+        if failure != Failure::TooManyRequests && self.has_next_location(&attempt) {
+            return self.follow(attempt, now);
+        }
         self.report_failure(attempt.owner, failure, now);
     }
 

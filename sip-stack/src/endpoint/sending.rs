@@ -29,25 +29,53 @@ impl Endpoint {
     /// Starts a request of ours towards `next_hop`.
     pub(super) fn start(
         &mut self,
-        mut request: Request,
+        request: Request,
         owner: Owner,
         contact: Option<LocalContact>,
         next_hop: &Uri,
         now: Instant,
     ) {
         let plan = Plan::new(next_hop, &self.config.transports);
-        // The services of `im` and `pres` are found by the plan; the next hop need not know these schemes (CORE-17).
-        request.uri = request.uri.into_sip();
-        let proofs = match request.method {
-            // It has those of its INVITE.
-            Method::Ack => Vec::new(),
-            _ => self.keyring.prove(&mut request),
-        };
-        let identity = self.take_identity(&mut request);
-        let mut attempt = Attempt::new(request, owner, contact, plan);
-        (attempt.proofs, attempt.identity) = (proofs, identity);
-        let is_new = matches!(
+        self.begin_attempt(Attempt::new(request, owner, contact, plan), now);
+    }
+
+    /// Starts a request again that has changed since it was sent.
+    pub(super) fn restart(&mut self, attempt: Box<Attempt>, now: Instant) {
+        let Attempt {
+            mut request,
             owner,
+            contact,
+            identity,
+            proofs,
+            redirection,
+            ..
+        } = *attempt;
+        if !proofs.is_empty() {
+            request.headers.remove(&Name::Authorization);
+            request.headers.remove(&Name::ProxyAuthorization);
+        }
+        request.headers.remove(&Name::PAssertedIdentity);
+        request.headers.remove(&Name::PPreferredIdentity);
+        request.headers.extend(identity);
+        let plan = Plan::new(&self.next_hop(&request), &self.config.transports);
+        let mut attempt = Attempt::new(request, owner, contact, plan);
+        attempt.redirection = redirection;
+        self.begin_attempt(attempt, now);
+    }
+
+    fn begin_attempt(&mut self, mut attempt: Box<Attempt>, now: Instant) {
+        let request = &mut attempt.request;
+        // The services of `im` and `pres` are found by the plan; the next hop need not know these schemes (CORE-17).
+        if matches!(request.uri.scheme(), Scheme::Im | Scheme::Pres) {
+            request.uri = request.uri.clone().into_sip();
+        }
+        if request.method != Method::Ack {
+            // That has those of its INVITE.
+            attempt.proofs = self.keyring.prove(request);
+        }
+        attempt.identity = self.take_identity(&mut attempt.request);
+        let is_new = matches!(
+            attempt.owner,
             Owner::Invite(_) | Owner::Request(_) | Owner::InSession(..)
         );
         if is_new && self.pending_clients >= self.config.limits.client_transactions {

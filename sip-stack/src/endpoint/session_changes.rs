@@ -136,26 +136,20 @@ impl Endpoint {
     }
 
     /// Sends an INVITE again that got 422.
-    pub(super) fn invite_longer(&mut self, attempt: Box<Attempt>, now: Instant) {
-        let Attempt {
-            mut request,
-            owner,
-            contact,
-            ..
-        } = *attempt;
-        self.pending_clients = self.pending_clients.saturating_sub(1);
-        let Owner::Invite(id) = owner else { return };
+    pub(super) fn invite_longer(&mut self, mut attempt: Box<Attempt>, now: Instant) {
+        let Owner::Invite(id) = attempt.owner else {
+            return;
+        };
         let Some(inviting) = self.sessions.inviting(id) else {
             return;
         };
         for (name, value) in inviting.changes.timer.ask() {
-            request.headers.set(name, value);
+            attempt.request.headers.set(name, value);
         }
-        let number = request.cseq().map_or(0, |cseq| cseq.number);
+        let number = attempt.request.cseq().map_or(0, |cseq| cseq.number);
         let cseq = CSeq::new(number.saturating_add(1), Method::Invite);
-        request.headers.set(Name::CSeq, cseq.to_string());
-        let next_hop = self.next_hop(&request);
-        self.start(request, owner, contact, &next_hop, now);
+        attempt.request.headers.set(Name::CSeq, cseq.to_string());
+        self.restart(attempt, now);
     }
 
     /// A 2xx to a request of ours began or refreshed the session.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use stox_sip::{
     Endpoint, EndpointConfig, Event, Invite, LocalContact, Message, Method, Name, OutgoingRequest,
-    Request, Response, Transmit,
+    Request, Response, Status, Transmit,
 };
 
 use crate::stage::{JULIET, ROMEO, address, endpoint, source};
@@ -69,6 +69,19 @@ impl Alone {
         responses.last().expect("a response")
     }
 
+    /// Answers a request of the endpoint with these fields.
+    pub fn answers(&mut self, request: &Request, status: Status, fields: &[(Name, &str)]) {
+        let mut response = Response::to_request(request, status);
+        if response.to().unwrap().tag().is_none() {
+            let to = format!("{};tag=j", response.headers.first(&Name::To).unwrap());
+            response.headers.set(Name::To, to);
+        }
+        for (name, value) in fields {
+            response.headers.push(name.clone(), *value);
+        }
+        self.hears(response);
+    }
+
     pub fn event(&mut self) -> Option<Event> {
         self.romeo.poll_event()
     }
@@ -81,6 +94,18 @@ impl Alone {
             self.romeo.handle_timeout(self.now);
         }
         self.now = end;
+    }
+
+    /// Nothing more happens, and no timer or transaction is left.
+    #[track_caller]
+    pub fn ends_with_nothing_left(&mut self) {
+        self.elapse(Duration::from_secs(200));
+        self.transmits();
+        if let Some(event) = self.event() {
+            panic!("{event:?}");
+        }
+        assert!(self.romeo.is_idle());
+        assert_eq!(self.romeo.poll_timeout(), None);
     }
 }
 

@@ -11,6 +11,7 @@ mod invite;
 mod limits;
 mod non_invite;
 mod prack;
+mod redirection;
 mod refer;
 mod reinvite;
 mod session_timer;
