@@ -16,8 +16,62 @@
 //! what comes [`Next`]; one of a peer is served from what its user says by a [`Notice`]. They live in dialogs of their own or
 //! share one with a session. Session timers run where `timer` is among what is supported.
 //!
-//! **Driver** (feature `tokio`). [`bind`] opens the sockets and runs an endpoint in a task; [`Sip`] is the handle to it, a
-//! [`Handler`] is told the events. [`TlsSettings`] let it speak TLS, with the identities of RFC 5922.
+//! **Driver** (feature `tokio`). `bind` opens the sockets and runs an endpoint in a task; `Sip` is the handle to it, a
+//! `Handler` is told the events. `TlsSettings` let it speak TLS, with the identities of RFC 5922.
+//!
+//! Two endpoints, and what a driver does for them: it carries what is to be sent, brings the time, and tells the events.
+//!
+//! ```
+//! use std::time::Instant;
+//!
+//! use rand::{SeedableRng, rngs::StdRng};
+//! use stox_sip::{
+//!     Destination, Endpoint, EndpointConfig, Event, Listener, Message, Method, NameAddr, OutgoingRequest, Reply, RequestId,
+//!     Source, Status, Transport,
+//! };
+//!
+//! fn endpoint(address: &str, seed: u64) -> Endpoint {
+//!     let address = address.parse().unwrap();
+//!     let listener = Listener { transport: Transport::Udp, bound: address, advertised: address };
+//!     let config = EndpointConfig { listeners: vec![listener], ..EndpointConfig::default() };
+//!     // Outside of examples the seed is one that nobody can guess.
+//!     Endpoint::new(config, StdRng::seed_from_u64(seed))
+//! }
+//!
+//! /// Carries the next datagram of one endpoint to the other.
+//! fn carry(from: &mut Endpoint, to: &mut Endpoint, now: Instant) {
+//!     let transmit = from.poll_transmit().expect("something to send");
+//!     let Destination::Datagram { local, remote } = transmit.destination else { panic!("only UDP is spoken here") };
+//!     let source = Source { transport: Transport::Udp, local: remote, remote: local, connection: None };
+//!     to.handle_received(Message::parse_datagram(transmit.payload), source, now);
+//! }
+//!
+//! let mut juliet = endpoint("192.0.2.1:5060", 1);
+//! let mut romeo = endpoint("192.0.2.2:5060", 2);
+//! let now = Instant::now();
+//!
+//! let address = |uri: &str| NameAddr::new(uri.parse().unwrap());
+//! let mut message = OutgoingRequest::new(
+//!     Method::Message,
+//!     "sip:romeo@192.0.2.2".parse()?,
+//!     address("sip:juliet@example.com"),
+//!     address("sip:romeo@example.net"),
+//! );
+//! (message.content_type, message.body) = ("text/plain".into(), "Dost thou love me?".into());
+//! juliet.request(RequestId::ours(1), message, now);
+//! carry(&mut juliet, &mut romeo, now);
+//!
+//! let Some(Event::Requested { transaction, request, .. }) = romeo.poll_event() else { panic!("a MESSAGE is told") };
+//! assert_eq!(request.body, "Dost thou love me?");
+//! romeo.respond(transaction, Reply::new(Status::OK), now);
+//! carry(&mut romeo, &mut juliet, now);
+//!
+//! let Some(Event::Responded { request, response }) = juliet.poll_event() else { panic!("so is its answer") };
+//! assert_eq!((request, response.status), (RequestId::ours(1), Status::OK));
+//! // Romeo would answer a repetition until Timer J fires, half a minute later.
+//! assert!(romeo.poll_timeout().is_some());
+//! # Ok::<(), stox_sip::UriError>(())
+//! ```
 
 #![warn(
     clippy::unwrap_used,
