@@ -4,7 +4,7 @@ mod identity;
 mod read;
 mod write;
 
-pub use identity::sender;
+pub use identity::{is_anonymous, sender};
 pub use read::{acknowledged, answered, fingerprint, invitation, of_session, page, rejection};
 pub use write::{
     Change, SDP_TYPE, Terms, answer, change, chat_headers, failure_report, offer, origin,

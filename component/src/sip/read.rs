@@ -196,7 +196,11 @@ fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable>
 }
 
 /// The sender with its device: `gr` is looked for in Contact first, then in From (CORE-10).
+/// That of somebody who is hidden is hidden, too (SEC-15).
 fn with_device(sender: &Uri, request: &Request) -> Uri {
+    if super::is_anonymous(sender) {
+        return sender.clone();
+    }
     let contact = request.contact().ok();
     let device = contact.and_then(|contact| device_of(&contact));
     let device = device.or_else(|| device_of(&request.from().ok()?));

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..errors import equal, require
 from ..peers.sip import digest
 from ..peers.sip.message import SipMessage
@@ -119,7 +121,8 @@ async def asserted(world: World) -> None:
     await juliet.expect_gone(sender=sender, thread="asserted")
     romeo.extra += [("Privacy", "id")]
     equal((await romeo.message(JULIET_URI, "incognito")).status, 200, "answer to MESSAGE")
-    await juliet.expect_message("incognito", sender=ROMEO, type=None)
+    got = await juliet.expect_message("incognito", type=None)
+    require(re.fullmatch(rf"anonymous-[0-9a-f]+%anonymous\.invalid@{COMPONENT}", got.sender), f"SEC-15: {got.sender}")
     await world.nothing_else()
 
 
