@@ -3,26 +3,7 @@
 use bytes::{Buf, BytesMut};
 
 use crate::header::{HeaderError, Name};
-use crate::message::{Fault, Message, ParseError, Section, find_section_end};
-
-/// How much one message on a stream may take. What a framer holds never exceeds both together and what was pushed last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrameLimits {
-    /// Start line and header fields, in bytes.
-    pub head: usize,
-    /// Body, in bytes.
-    pub body: usize,
-}
-
-impl Default for FrameLimits {
-    /// 64 KiB, as much as a datagram could carry; 1 MiB.
-    fn default() -> Self {
-        FrameLimits {
-            head: 64 * 1024,
-            body: 1024 * 1024,
-        }
-    }
-}
+use crate::message::{Fault, Message, MessageLimits, ParseError, Section, find_section_end};
 
 /// What a stream carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +55,12 @@ impl FrameError {
 }
 
 /// Takes the bytes of a stream as they come and gives out messages. After each push, call [`StreamFramer::next_frame`] until
-/// it gives `None`: only so what it holds stays within its limits.
+/// it gives `None`: only so what it holds stays within the limits of head and body together.
 #[derive(Debug, Default)]
 pub struct StreamFramer {
     buffer: BytesMut,
     state: State,
-    limits: FrameLimits,
+    limits: MessageLimits,
 }
 
 /// What is awaited.
@@ -103,7 +84,7 @@ enum State {
 
 impl StreamFramer {
     /// A framer with these limits.
-    pub fn new(limits: FrameLimits) -> Self {
+    pub fn new(limits: MessageLimits) -> Self {
         StreamFramer {
             buffer: BytesMut::new(),
             state: State::default(),
@@ -203,7 +184,7 @@ impl StreamFramer {
             };
             return None;
         };
-        let section = Section::parse(&self.buffer.split_to(end));
+        let section = Section::parse(&self.buffer.split_to(end), self.limits.fields);
         if section.is_noise() {
             return Some(Err(section.into_error(Fault::NotSip)));
         }
@@ -227,11 +208,7 @@ impl StreamFramer {
 
     /// The fields up to the limit are read so that the request can be answered.
     fn head_too_large(&self) -> ParseError {
-        let head = self.buffer.get(..self.limits.head).unwrap_or_default();
-        let whole_lines = memchr::memrchr(b'\n', head)
-            .and_then(|at| head.get(..at))
-            .unwrap_or_default();
-        Section::parse(whole_lines).into_error(Fault::HeadTooLarge)
+        Section::parse_beginning(&self.buffer, &self.limits).into_error(Fault::HeadTooLarge)
     }
 
     fn on_body(
@@ -353,9 +330,10 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_answered_before_it_is_there() {
-        let mut framer = StreamFramer::new(FrameLimits {
+        let mut framer = StreamFramer::new(MessageLimits {
             head: 512,
             body: 10,
+            ..MessageLimits::default()
         });
         framer.push(message("l: 11\r\n", "").as_bytes());
         let Some(Err(FrameError::Lost(error))) = framer.next_frame() else {
@@ -368,9 +346,10 @@ mod tests {
         framer.push(&[b'x'; 100]);
         assert_eq!(framer.next_frame(), None);
 
-        let mut framer = StreamFramer::new(FrameLimits {
+        let mut framer = StreamFramer::new(MessageLimits {
             head: 512,
             body: 10,
+            ..MessageLimits::default()
         });
         framer.push(message(&"X: y\r\n".repeat(100), "").trim_end().as_bytes());
         let Some(Err(FrameError::Lost(error))) = framer.next_frame() else {

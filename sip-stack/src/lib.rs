@@ -123,15 +123,15 @@ pub use endpoint::{
     QuestionId, Refer, ReferPlace, Reply, RequestId, ServerTransactionId, SipsRequests, Source,
     Subscribe, SubscriptionId, Timers, Transmit, User, Visibility,
 };
-pub use framing::{Frame, FrameError, FrameLimits, KeepAlive, PONG, StreamFramer};
+pub use framing::{Frame, FrameError, KeepAlive, PONG, StreamFramer};
 pub use header::{
     CSeq, Early, EventPackage, HeaderError, Headers, Name, NameAddr, RAck, Refresher, Replaces,
     SessionExpires, SubscriptionState, TerminationReason, Via, ViaTransport, WithParams,
 };
 pub use host::Host;
 pub use message::{
-    Class, Fault, Handling, Message, Method, MultipartError, ParseError, Part, Request, Response,
-    Status, Transport, UnknownMethod,
+    Class, Fault, Handling, Message, MessageLimits, Method, MultipartError, ParseError, Part,
+    Request, Response, Status, Transport, UnknownMethod,
 };
 pub use params::Params;
 pub use refer::{ReferError, ReferSub, ReferTo, ReferredBy, sipfrag, sipfrag_status};

@@ -9,7 +9,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use stox_sip::{
-    CSeq, Frame, FrameLimits, Host, Message, Method, Name, NameAddr, Params, Request, Response,
+    CSeq, Frame, Host, Message, MessageLimits, Method, Name, NameAddr, Params, Request, Response,
     Scheme, Status, StreamFramer, Transport, Uri, Via,
 };
 
@@ -100,9 +100,10 @@ fn check(bytes: Bytes) {
             }
         }
     }
-    let mut framer = StreamFramer::new(FrameLimits {
+    let mut framer = StreamFramer::new(MessageLimits {
         head: 300,
         body: 100,
+        ..MessageLimits::default()
     });
     for piece in bytes.chunks(7) {
         framer.push(piece);

@@ -8,11 +8,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::run::Report;
 use super::tls::TlsSettings;
-use crate::endpoint::{ConnectionId, Limits, Source};
+use super::unfinished::Unfinished;
+use crate::endpoint::{ConnectionId, Limits, Matter, Source};
 use crate::resolve::Target;
 use crate::{Frame, KeepAlive, Message, PONG, ParseError, StreamFramer, Transport};
 
@@ -31,10 +33,66 @@ pub(super) struct Connection {
     pub(super) task: JoinHandle<()>,
 }
 
+/// What all connections are given.
+#[derive(Clone, Debug)]
+pub(super) struct Common {
+    pub(super) limits: Limits,
+    pub(super) unfinished: Unfinished,
+    pub(super) reports: mpsc::Sender<Report>,
+}
+
 /// How a connection begins.
 pub(super) enum Origin {
     Accepted(TcpStream),
     Connect(Target),
+}
+
+/// Why a connection ended before its time.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It was not made, or did nothing, or took nothing from us, for too long.
+    #[error("it took too long")]
+    Late(#[from] Elapsed),
+    /// No TLS with a peer that connected to us.
+    #[error("no TLS: {0}")]
+    Handshake(io::Error),
+    /// The peer did not bring in time what it owed: a handshake, its first message, or the rest of one.
+    #[error("the peer did not go on")]
+    Stalled,
+    /// All connections together held too much of messages that are not there as a whole.
+    #[error("too much of unfinished messages")]
+    Unfinished,
+}
+
+impl Broken {
+    fn matter(&self) -> Option<Matter> {
+        match self {
+            Broken::Io(_) | Broken::Late(_) => None,
+            Broken::Handshake(_) => Some(Matter::Handshake),
+            Broken::Stalled => Some(Matter::Stalled),
+            Broken::Unfinished => Some(Matter::Overload),
+        }
+    }
+}
+
+/// What the peer is to bring next, and until when.
+#[derive(Clone, Copy)]
+enum Awaited {
+    /// The first message of a peer that connected to us.
+    First(Instant),
+    /// The rest of a message. It has its time from the message's first byte, not from its last one.
+    Rest(Instant),
+    /// Anything.
+    Next(Instant),
+}
+
+impl Awaited {
+    fn deadline(self) -> Instant {
+        let (Awaited::First(at) | Awaited::Rest(at) | Awaited::Next(at)) = self;
+        at
+    }
 }
 
 /// Runs a connection until either side closes it, over TLS if there are settings for it; reports its end.
@@ -42,17 +100,21 @@ pub(super) fn spawn(
     id: ConnectionId,
     origin: Origin,
     tls: Option<TlsSettings>,
-    limits: Limits,
-    reports: mpsc::Sender<Report>,
+    common: Common,
 ) -> Connection {
-    let (queue, messages) = mpsc::channel(limits.write_queue.max(1));
+    let (queue, messages) = mpsc::channel(common.limits.write_queue.max(1));
     let pongs = queue.downgrade();
     let task = tokio::spawn(async move {
-        if let Err(error) = run(id, origin, tls, limits, messages, pongs, &reports).await {
+        let ended = run(id, origin, tls, messages, pongs, &common).await;
+        if let Err(error) = ended {
             tracing::debug!(?id, %error, "connection ended");
+            if let Some(matter) = error.matter() {
+                let broken = Report::Broken(id, matter, error.to_string());
+                let _ = common.reports.send(broken).await;
+            }
         }
         // An error means that the driver has ended.
-        let _ = reports.send(Report::Disconnected(id)).await;
+        let _ = common.reports.send(Report::Disconnected(id)).await;
     });
     Connection { queue, task }
 }
@@ -61,16 +123,20 @@ async fn run(
     id: ConnectionId,
     origin: Origin,
     tls: Option<TlsSettings>,
-    limits: Limits,
     messages: mpsc::Receiver<Bytes>,
     pongs: mpsc::WeakSender<Bytes>,
-    reports: &mpsc::Sender<Report>,
-) -> io::Result<()> {
-    let (stream, target, first) = match origin {
-        Origin::Accepted(stream) => (stream, None, limits.stalled),
+    common: &Common,
+) -> Result<(), Broken> {
+    let limits = &common.limits;
+    let (stream, target, awaited) = match origin {
+        Origin::Accepted(stream) => {
+            let first = Awaited::First(Instant::now() + limits.stalled);
+            (stream, None, first)
+        }
         Origin::Connect(target) => {
             let stream = timeout(limits.connect, TcpStream::connect(target.address)).await??;
-            (stream, Some(target), limits.idle)
+            let next = Awaited::Next(Instant::now() + limits.idle);
+            (stream, Some(target), next)
         }
     };
     stream.set_nodelay(true)?;
@@ -83,20 +149,26 @@ async fn run(
     let Some(tls) = tls else {
         let (read_half, write_half) = stream.into_split();
         return tokio::select! {
-            ended = read(read_half, source, first, limits, pongs, reports) => ended,
+            ended = read(read_half, source, awaited, pongs, common) => ended,
             ended = write(write_half, messages, limits.stalled) => ended,
         };
     };
     let (stream, domains) = match target {
         Some(target) => timeout(limits.connect, tls.connect(stream, &target)).await??,
-        None => timeout(limits.stalled, tls.accept(stream)).await??,
+        None => {
+            let accepted = timeout_at(awaited.deadline(), tls.accept(stream)).await;
+            accepted
+                .map_err(|_| Broken::Stalled)?
+                .map_err(Broken::Handshake)?
+        }
     };
     if let Some(domains) = domains {
-        send(reports, Report::Authenticated(id, source.remote, domains)).await?;
+        let report = Report::Authenticated(id, source.remote, domains);
+        send(&common.reports, report).await?;
     }
     let (read_half, write_half) = tokio::io::split(stream);
     tokio::select! {
-        ended = read(read_half, source, first, limits, pongs, reports) => ended,
+        ended = read(read_half, source, awaited, pongs, common) => ended,
         ended = write(write_half, messages, limits.stalled) => ended,
     }
 }
@@ -104,18 +176,27 @@ async fn run(
 async fn read(
     mut stream: impl AsyncRead + Unpin,
     source: Source,
-    first: Duration,
-    limits: Limits,
+    mut awaited: Awaited,
     pongs: mpsc::WeakSender<Bytes>,
-    reports: &mpsc::Sender<Report>,
-) -> io::Result<()> {
-    let mut framer = StreamFramer::default();
-    let mut deadline = Instant::now() + first;
-    let mut was_within = false;
+    common: &Common,
+) -> Result<(), Broken> {
+    let (limits, reports) = (&common.limits, &common.reports);
+    let mut share = common.unfinished.share();
+    let mut framer = StreamFramer::new(limits.message);
     loop {
         framer.buffer().reserve(READ);
-        if timeout_at(deadline, stream.read_buf(framer.buffer())).await?? == 0 {
-            return Ok(());
+        match timeout_at(awaited.deadline(), stream.read_buf(framer.buffer())).await {
+            Ok(read) => {
+                if read? == 0 {
+                    return Ok(());
+                }
+            }
+            Err(elapsed) => {
+                return Err(match awaited {
+                    Awaited::First(_) | Awaited::Rest(_) => Broken::Stalled,
+                    Awaited::Next(_) => Broken::Late(elapsed),
+                });
+            }
         }
         let mut messages: Vec<Result<Message, ParseError>> = Vec::new();
         let (mut progressed, mut lost, mut ponged) = (false, false, false);
@@ -148,16 +229,17 @@ async fn read(
         }
         if lost {
             tokio::time::sleep(LAST_WORDS).await;
-            return Err(io::ErrorKind::InvalidData.into());
+            return Err(io::Error::from(io::ErrorKind::InvalidData).into());
         }
-        // The rest of a message has its time from the message's first byte, not from its last one.
-        let is_within = framer.is_within_message();
-        if !is_within {
-            deadline = Instant::now() + limits.idle;
-        } else if progressed || !was_within {
-            deadline = Instant::now() + limits.stalled;
+        if share.set(framer.buffer().len()) > limits.unfinished {
+            return Err(Broken::Unfinished);
         }
-        was_within = is_within;
+        let now = Instant::now();
+        awaited = match (awaited, framer.is_within_message()) {
+            (Awaited::First(_), false) | (Awaited::Rest(_), true) if !progressed => awaited,
+            (_, false) => Awaited::Next(now + limits.idle),
+            (_, true) => Awaited::Rest(now + limits.stalled),
+        };
     }
 }
 
@@ -178,7 +260,7 @@ async fn write(
     mut stream: impl AsyncWrite + Unpin,
     mut messages: mpsc::Receiver<Bytes>,
     stalled: Duration,
-) -> io::Result<()> {
+) -> Result<(), Broken> {
     let mut batch = Vec::with_capacity(4);
     loop {
         if messages.recv_many(&mut batch, BATCH).await == 0 {

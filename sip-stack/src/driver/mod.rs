@@ -24,6 +24,7 @@ mod run;
 mod sockets;
 mod subscriptions;
 mod tls;
+mod unfinished;
 
 pub use tls::{ClientCertificates, TlsError, TlsSettings};
 

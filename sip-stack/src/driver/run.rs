@@ -16,10 +16,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
-use super::connection::{self, Connection, Origin};
+use super::connection::{self, Common, Connection, Origin};
+use super::unfinished::Unfinished;
 use super::{BindError, Command, DriverConfig, Handler, TlsSettings, sockets};
 use crate::endpoint::{
-    ConnectionId, Destination, Endpoint, EndpointConfig, Limits, QuestionId, Source, Transmit,
+    Complaints, ConnectionId, Destination, Endpoint, EndpointConfig, Matter, QuestionId, Source,
+    Transmit, network_of,
 };
 use crate::resolve::Answer;
 use crate::resolve::dns::Dns;
@@ -44,6 +46,8 @@ pub(super) enum Report {
     Authenticated(ConnectionId, SocketAddr, Vec<String>),
     Received(Source, Vec<Result<Message, ParseError>>),
     Ponged(ConnectionId),
+    /// A connection ended before its time.
+    Broken(ConnectionId, Matter, String),
     Disconnected(ConnectionId),
     Resolved(QuestionId, Answer),
 }
@@ -97,7 +101,6 @@ pub(super) async fn start(
     let driver = Driver {
         endpoint: Endpoint::new(endpoint_config, rand::make_rng::<StdRng>()),
         handler,
-        limits: config.limits,
         tls: config.tls,
         dns,
         asking: Arc::new(Semaphore::new(QUESTIONS)),
@@ -105,8 +108,13 @@ pub(super) async fn start(
         buffer: vec![0; DATAGRAM].into_boxed_slice(),
         connections: HashMap::new(),
         accepted_by_source: HashMap::new(),
+        complaints: Complaints::default(),
         accepting,
-        reports,
+        common: Common {
+            limits: config.limits,
+            unfinished: Unfinished::default(),
+            reports,
+        },
     };
     tokio::spawn(driver.run(commands, receiver));
     Ok(addresses)
@@ -156,17 +164,18 @@ async fn accept(transport: Transport, listener: TcpListener, reports: mpsc::Send
 struct Driver {
     endpoint: Endpoint,
     handler: Box<dyn Handler>,
-    limits: Limits,
     tls: Option<TlsSettings>,
     dns: Dns,
     asking: Arc<Semaphore>,
     datagrams: Vec<(SocketAddr, UdpSocket)>,
     buffer: Box<[u8]>,
     connections: HashMap<ConnectionId, (Connection, Option<IpAddr>)>,
-    /// How many connections each address has made to us.
+    /// How many connections each source has made to us.
     accepted_by_source: HashMap<IpAddr, usize>,
+    /// Of connections; those of messages are the endpoint's.
+    complaints: Complaints,
     accepting: Vec<AbortHandle>,
-    reports: mpsc::Sender<Report>,
+    common: Common,
 }
 
 impl Driver {
@@ -240,7 +249,9 @@ impl Driver {
 
     fn report(&mut self, report: Report, now: Instant) {
         match report {
-            Report::Accepted(transport, stream, remote) => self.accepted(transport, stream, remote),
+            Report::Accepted(transport, stream, remote) => {
+                self.accepted(transport, stream, remote, now)
+            }
             Report::Authenticated(id, remote, domains) => {
                 self.endpoint.handle_authenticated(id, remote, domains)
             }
@@ -251,6 +262,13 @@ impl Driver {
                 }
             }
             Report::Ponged(id) => self.endpoint.handle_pong(id, now),
+            Report::Broken(id, matter, error) => {
+                if let Some((_, Some(source))) = self.connections.get(&id)
+                    && self.complaints.is_due(matter, *source, now)
+                {
+                    tracing::info!(%source, %error, "a connection is closed; more of them from there are for DEBUG");
+                }
+            }
             Report::Disconnected(id) => self.disconnected(id, now),
             Report::Resolved(question, answer) => {
                 self.endpoint.handle_resolved(question, answer, now)
@@ -258,25 +276,33 @@ impl Driver {
         }
     }
 
-    fn accepted(&mut self, transport: Transport, stream: TcpStream, remote: SocketAddr) {
-        let of_source = self
-            .accepted_by_source
-            .get(&remote.ip())
-            .copied()
-            .unwrap_or(0);
+    fn accepted(
+        &mut self,
+        transport: Transport,
+        stream: TcpStream,
+        remote: SocketAddr,
+        now: Instant,
+    ) {
+        let source = network_of(remote.ip());
+        let of_source = self.accepted_by_source.get(&source).copied();
+        let of_source = of_source.unwrap_or(0);
         // The last quarter is for connections that we make.
-        let most = self.limits.connections - self.limits.connections / 4;
-        if self.connections.len() >= most || of_source >= self.limits.connections_per_source {
-            tracing::debug!(%remote, "a connection too many is closed");
+        let limits = &self.common.limits;
+        let most = limits.connections.saturating_sub(limits.connections / 4);
+        if self.connections.len() >= most || of_source >= limits.connections_per_source {
+            if self.complaints.is_due(Matter::Connection, source, now) {
+                tracing::info!(%remote, of_source, "a connection too many is closed; more of them from there are for DEBUG");
+            }
+            tracing::debug!(%remote, of_source, "a connection too many is closed");
             return;
         }
         self.accepted_by_source
-            .insert(remote.ip(), of_source.saturating_add(1));
+            .insert(source, of_source.saturating_add(1));
         let id = self.endpoint.handle_accepted(transport, remote);
         let origin = Origin::Accepted(stream);
         let tls = self.tls_for(transport);
-        let connection = connection::spawn(id, origin, tls, self.limits, self.reports.clone());
-        self.connections.insert(id, (connection, Some(remote.ip())));
+        let connection = connection::spawn(id, origin, tls, self.common.clone());
+        self.connections.insert(id, (connection, Some(source)));
     }
 
     fn tls_for(&self, transport: Transport) -> Option<TlsSettings> {
@@ -314,7 +340,7 @@ impl Driver {
                 };
                 let datagram =
                     Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
-                let message = Message::parse_datagram(datagram);
+                let message = Message::parse_datagram_within(datagram, &self.common.limits.message);
                 trace("received", &message, &remote);
                 let source = Source {
                     transport: Transport::Udp,
@@ -332,8 +358,8 @@ impl Driver {
         loop {
             if let Some((id, target)) = self.endpoint.poll_connect() {
                 let tls = self.tls_for(target.transport);
-                let (origin, reports) = (Origin::Connect(target), self.reports.clone());
-                let connection = connection::spawn(id, origin, tls, self.limits, reports);
+                let origin = Origin::Connect(target);
+                let connection = connection::spawn(id, origin, tls, self.common.clone());
                 self.connections.insert(id, (connection, None));
             } else if let Some(id) = self.endpoint.poll_disconnect() {
                 if let Some((connection, source)) = self.connections.remove(&id) {
@@ -343,8 +369,11 @@ impl Driver {
             } else if let Some(transmit) = self.endpoint.poll_transmit() {
                 self.transmit(transmit, now);
             } else if let Some((id, question)) = self.endpoint.poll_question() {
-                let (dns, asking, reports) =
-                    (self.dns.clone(), self.asking.clone(), self.reports.clone());
+                let (dns, asking, reports) = (
+                    self.dns.clone(),
+                    self.asking.clone(),
+                    self.common.reports.clone(),
+                );
                 tokio::spawn(async move {
                     let Ok(_turn) = asking.acquire().await else {
                         return;

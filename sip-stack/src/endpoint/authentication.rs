@@ -125,8 +125,10 @@ pub(super) enum Peer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Proven(AuthenticatedUser),
-    /// Nothing, or something wrong; the values of WWW-Authenticate.
+    /// Nothing, or something out of date; the values of WWW-Authenticate.
     Challenged(Vec<(Name, String)>),
+    /// A wrong password, or one of somebody who is not there; the same values.
+    Wrong(Vec<(Name, String)>),
     /// The proof is for a request to somebody else.
     Misdirected,
 }
@@ -209,7 +211,7 @@ impl Guard {
                 answer.realm == realm.name && realm.algorithms.contains(&answer.algorithm)
             });
         let Some(answer) = answer else {
-            return self.challenge(id, Freshness::First, random, now);
+            return Verdict::Challenged(self.challenge(id, Freshness::First, random, now));
         };
         let secret = realm.secret_by_user.get(&answer.user);
         let subject = Subject {
@@ -218,9 +220,7 @@ impl Guard {
         };
         let is_right = answer.is_right(secret.unwrap_or(&self.decoy), subject);
         if secret.is_none() || !is_right {
-            // Not the name: people write their password in its place.
-            tracing::info!(realm = %realm.name, remote = %source.remote, "a wrong password, or no such user");
-            return self.challenge(id, Freshness::First, random, now);
+            return Verdict::Wrong(self.challenge(id, Freshness::First, random, now));
         }
         if !is_for(&answer.uri, &request.uri) {
             return Verdict::Misdirected;
@@ -233,7 +233,7 @@ impl Guard {
             }),
             Err(fault) => {
                 tracing::debug!(realm = %realm.name, remote = %source.remote, %fault, "the proof has to be renewed");
-                self.challenge(id, Freshness::Stale, random, now)
+                Verdict::Challenged(self.challenge(id, Freshness::Stale, random, now))
             }
         }
     }
@@ -244,9 +244,9 @@ impl Guard {
         freshness: Freshness,
         random: &mut StdRng,
         now: Instant,
-    ) -> Verdict {
+    ) -> Vec<(Name, String)> {
         let Some(realm) = self.realms.get(id.0) else {
-            return Verdict::Misdirected;
+            return Vec::new();
         };
         let nonce = self.nonces.issue(&realm.name, random, now);
         let challenges = realm.algorithms.iter().map(|algorithm| {
@@ -260,7 +260,7 @@ impl Guard {
             };
             (Name::WwwAuthenticate, challenge.to_string())
         });
-        Verdict::Challenged(challenges.collect())
+        challenges.collect()
     }
 }
 

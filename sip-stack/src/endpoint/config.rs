@@ -1,6 +1,6 @@
 //! What an endpoint is told once: its timers, bounds, addresses and what it understands.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::authentication::Authentication;
 use super::capabilities::METHODS;
 use super::credentials::Credentials;
 use super::identity::Assertion;
-use crate::{Method, Transport, Uri};
+use crate::{MessageLimits, Method, Transport, Uri};
 
 /// What we call ourselves if nobody says otherwise.
 const USER_AGENT: &str = concat!("stox-sip/", env!("CARGO_PKG_VERSION"));
@@ -60,6 +60,11 @@ impl Timers {
 /// Bounds on what peers and users can make the endpoint hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// What one message of a peer may take; larger requests get 413 or 513.
+    pub message: MessageLimits,
+    /// Bytes of messages that are not there as a whole yet, of all connections together; the connection that
+    /// brings more is closed.
+    pub unfinished: usize,
     /// Requests of ours under way, also those that wait for the DNS; further ones fail at once.
     pub client_transactions: usize,
     /// Requests of peers under way; further ones get 503, those inside sessions at twice as many.
@@ -70,9 +75,9 @@ pub struct Limits {
     pub invites: usize,
     /// Subscriptions of both sides; further ones get 503 or end at once.
     pub subscriptions: usize,
-    /// Connections in all; the driver refuses further ones.
+    /// Connections in all; the last quarter is for those that we make, further ones of peers are closed.
     pub connections: usize,
-    /// Connections from one address.
+    /// Connections that one IPv4 address or IPv6 network of 64 bits has made to us; further ones are closed.
     pub connections_per_source: usize,
     /// Messages waiting to be written to one connection; at the bound the connection is given up.
     pub write_queue: usize,
@@ -99,8 +104,14 @@ pub struct Limits {
 }
 
 impl Default for Limits {
+    /// 100,000 requests of ours, 100,000 of peers and twice as many answered ones, 100,000 sessions and as many
+    /// subscriptions and nonces; 10,000 connections, 1,000 of one source, with 64 MiB of unfinished messages;
+    /// 4,096 messages to be written to each, and 4,096 commands. 5 s to connect, 10 s for what a peer owes, 10 minutes
+    /// of silence, 3 minutes of ringing, 5 minutes for a nonce, 1 minute for Retry-After.
     fn default() -> Self {
         Self {
+            message: MessageLimits::default(),
+            unfinished: 64 * 1024 * 1024,
             client_transactions: 100_000,
             server_transactions: 100_000,
             answered_transactions: 200_000,
@@ -251,6 +262,14 @@ impl IpNetwork {
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
+    }
+}
+
+/// What counts as one source: an IPv4 address, or an IPv6 network of 64 bits, of which a single host has all addresses.
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 

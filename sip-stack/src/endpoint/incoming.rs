@@ -12,8 +12,8 @@ use super::identity::is_of;
 use super::keep_alive::Promise;
 use super::sending::ALIAS;
 use super::server::{self, note_source};
-use super::{Endpoint, Event, Phase};
-use crate::{Method, Name, ParseError, Request, Response, Status, Uri, Via};
+use super::{Endpoint, Event, Matter, Phase};
+use crate::{Fault, Method, Name, ParseError, Request, Response, Status, Uri, Via};
 
 impl Endpoint {
     pub(super) fn handle_request(&mut self, mut request: Request, source: Source, now: Instant) {
@@ -71,8 +71,21 @@ impl Endpoint {
 
     /// What can be answered of a malformed request is, with what its fault calls for.
     pub(super) fn handle_malformed(&mut self, error: &ParseError, source: Source, now: Instant) {
-        if self.complaints.is_due(source.remote.ip(), now) {
-            tracing::info!(%error, remote = %source.remote, "something that is no SIP message came; more of it from there is for DEBUG");
+        let remote = source.remote;
+        match error.fault() {
+            Fault::HeadTooLarge
+            | Fault::TooManyFields
+            | Fault::BodyTooLarge
+            | Fault::DatagramTooLarge => {
+                if self.complaints.is_due(Matter::TooLarge, remote.ip(), now) {
+                    tracing::info!(%error, %remote, "a message beyond the limits came; more of them from there are for DEBUG");
+                }
+            }
+            _ => {
+                if self.complaints.is_due(Matter::Malformed, remote.ip(), now) {
+                    tracing::info!(%error, %remote, "something that is no SIP message came; more of it from there is for DEBUG");
+                }
+            }
         }
         let Some(response) = error.response() else {
             tracing::debug!(%error, remote = %source.remote, "a malformed message is dropped");
@@ -109,16 +122,7 @@ impl Endpoint {
                 let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
                 self.refuse_statelessly(&request, via, &source, status, None);
             }
-            _ if self.is_full() => {
-                let headers = [server::retry_after()];
-                self.refuse_statelessly(
-                    &request,
-                    via,
-                    &source,
-                    Status::SERVICE_UNAVAILABLE,
-                    headers,
-                );
-            }
+            _ if self.is_full() => self.refuse_for_want_of_room(&request, via, &source, now),
             _ => self.handle_outside(request, via, source, demand, now),
         }
     }
@@ -170,10 +174,44 @@ impl Endpoint {
                 self.refuse_statelessly(request, via, source, Status::UNAUTHORIZED, headers);
                 None
             }
+            Verdict::Wrong(headers) => {
+                if self
+                    .complaints
+                    .is_due(Matter::Password, source.remote.ip(), now)
+                {
+                    // Not the name: people write their password in its place.
+                    tracing::info!(remote = %source.remote, "a wrong password, or no such user; more of it from there is for DEBUG");
+                }
+                self.refuse_statelessly(request, via, source, Status::UNAUTHORIZED, headers);
+                None
+            }
             Verdict::Misdirected => {
                 self.refuse_statelessly(request, via, source, Status::BAD_REQUEST, None);
                 None
             }
+        }
+    }
+
+    /// 503 with Retry-After (SIP-14).
+    pub(super) fn refuse_for_want_of_room(
+        &mut self,
+        request: &Request,
+        via: &Via,
+        source: &Source,
+        now: Instant,
+    ) {
+        self.complain_of_overload(source, now);
+        let headers = [server::retry_after()];
+        self.refuse_statelessly(request, via, source, Status::SERVICE_UNAVAILABLE, headers);
+    }
+
+    pub(super) fn complain_of_overload(&mut self, source: &Source, now: Instant) {
+        if self.phase == Phase::Open
+            && self
+                .complaints
+                .is_due(Matter::Overload, source.remote.ip(), now)
+        {
+            tracing::warn!(remote = %source.remote, "no room for a request; more of them from there are for DEBUG");
         }
     }
 

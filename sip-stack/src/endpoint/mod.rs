@@ -48,6 +48,9 @@ pub use authentication::{AuthenticatedUser, Authentication, Demand, User};
 pub use command::{
     Invite, InviteId, LocalContact, OutgoingRequest, Reply, RequestId, ServerTransactionId,
 };
+pub(crate) use complaints::{Complaints, Matter};
+#[cfg(feature = "tokio")]
+pub(crate) use config::network_of;
 pub use config::{
     EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, SipsRequests, Timers,
 };
@@ -61,11 +64,10 @@ use authentication::Guard;
 use blocklist::Blocklist;
 use capabilities::Capabilities;
 use client::{Attempt, Client, ClientKey, Owner};
-use complaints::Complaints;
 use credentials::Keyring;
 use flows::Connections;
 use server::Servers;
-use session::Sessions;
+use session::{Session, Sessions};
 use subscriptions::Subscriptions;
 use timer_queue::TimerQueue;
 
@@ -222,12 +224,26 @@ impl Endpoint {
     pub fn refuse(&mut self, pending: Pending, status: Status, now: Instant) {
         let mut reply = Reply::new(status);
         if status == Status::SERVICE_UNAVAILABLE {
+            if let Some(source) = self.source_of(pending) {
+                self.complain_of_overload(&source, now);
+            }
             reply.headers.push(server::retry_after());
         }
         match pending {
             Pending::Invite(invite) => self.answer(invite, reply, now),
             Pending::Request(transaction) => self.respond(transaction, reply, now),
         }
+    }
+
+    fn source_of(&mut self, pending: Pending) -> Option<Source> {
+        let transaction = match pending {
+            Pending::Invite(invite) => match self.sessions.get_mut(invite)? {
+                Session::Invited(invited) => invited.transaction,
+                Session::Established(_) | Session::Inviting(_) => return None,
+            },
+            Pending::Request(transaction) => transaction,
+        };
+        Some(self.servers.get(transaction)?.source)
     }
 
     /// Takes no new requests from now on; what is under way goes on.

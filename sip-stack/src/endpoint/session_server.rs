@@ -28,14 +28,7 @@ impl Endpoint {
         now: Instant,
     ) {
         if self.sessions.len() >= self.config.limits.invites {
-            let headers = [server::retry_after()];
-            return self.refuse_statelessly(
-                &request,
-                via,
-                &source,
-                Status::SERVICE_UNAVAILABLE,
-                headers,
-            );
+            return self.refuse_for_want_of_room(&request, via, &source, now);
         }
         if let Some(least) = self.too_brief(&request) {
             let status = Status::SESSION_INTERVAL_TOO_SMALL;
@@ -253,6 +246,11 @@ impl Endpoint {
         demand: Option<RealmId>,
         now: Instant,
     ) {
+        // Dialogs are served while new requests are refused (SIP-14), but not without end.
+        let most = self.config.limits.server_transactions.saturating_mul(2);
+        if self.servers.unanswered() >= most && request.method != Method::Bye {
+            return self.refuse_for_want_of_room(&request, via, &source, now);
+        }
         let dialog = DialogId::of_incoming(&request);
         let session = dialog.and_then(|dialog| Some((self.sessions.find(&dialog)?, dialog)));
         let Some((id, dialog)) = session else {
@@ -275,13 +273,6 @@ impl Endpoint {
                 }
             };
         };
-        // Sessions are served while new requests are refused (SIP-14), but not without end.
-        let most = self.config.limits.server_transactions.saturating_mul(2);
-        if self.servers.unanswered() >= most && request.method != Method::Bye {
-            let headers = [server::retry_after()];
-            let status = Status::SERVICE_UNAVAILABLE;
-            return self.refuse_statelessly(&request, via, &source, status, headers);
-        }
         let user = match self.prove_inside(id, &request, via, &source, demand, now) {
             Ok(user) => user,
             Err(Refused) => return,

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use super::authentication::AuthenticatedUser;
 use super::command::{InviteId, LocalContact, Reply, ServerTransactionId};
-use super::event::Source;
+use super::event::{Pending, Source};
 use super::subscription_command::SubscriptionId;
 use super::subscriptions::{Entry, Place, Side, event_of_refer};
-use super::{Endpoint, Event, Failure, Owner, server};
+use super::{Endpoint, Event, Failure, Owner};
 use crate::dialog::{Dialog, DialogId};
 use crate::refer::{self, ReferSub};
 use crate::subscription::{
@@ -141,9 +141,11 @@ impl Endpoint {
         let is_refer = admission.event.name == refer::PACKAGE;
         let place = Place::Dialog(dialog.clone());
         if !self.begin_subscription(id, side, place, admission.event, contact.clone()) {
-            let mut reply = Reply::new(Status::SERVICE_UNAVAILABLE);
-            reply.headers.push(server::retry_after());
-            return self.respond(transaction, reply, now);
+            return self.refuse(
+                Pending::Request(transaction),
+                Status::SERVICE_UNAVAILABLE,
+                now,
+            );
         }
         if let Some(usages) = self.subscriptions.usages_by_dialog.get_mut(&dialog) {
             usages.refers = usages.refers.saturating_add(is_refer.into());

@@ -3,6 +3,7 @@
 mod body;
 mod encode;
 mod getters;
+mod limits;
 mod method;
 mod parse;
 mod status;
@@ -11,6 +12,7 @@ mod validate;
 
 pub(crate) use body::{BodyFault, check as check_body};
 pub use body::{Handling, MultipartError, Part};
+pub use limits::MessageLimits;
 pub use method::{Method, UnknownMethod};
 pub use parse::{Fault, ParseError};
 pub(crate) use parse::{Section, find_section_end};

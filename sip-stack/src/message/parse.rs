@@ -4,14 +4,14 @@
 
 use bytes::Bytes;
 
-use super::{Message, Method, Request, Response, Status, validate};
+use super::{Message, MessageLimits, Method, Request, Response, Status, validate};
 use crate::grammar;
 use crate::header::{HeaderError, Headers, Name, one_line};
 use crate::text::Text;
 use crate::uri::{Uri, UriError};
 
-/// How many header fields a message may have; each costs memory beyond its bytes.
-const MAX_FIELDS: usize = 512;
+/// How many fields one part of a body may have; further ones are not read.
+const MOST_FIELDS_OF_PART: usize = 64;
 
 /// What is wrong with a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum Fault {
     /// A line of the header section is no field: no colon, or no token before it.
     #[error("malformed header line")]
     Line,
-    /// More header fields than this implementation reads.
+    /// More header fields than the receiver allows.
     #[error("too many header fields")]
     TooManyFields,
     /// A header field that every message needs is missing, malformed or there twice.
@@ -58,6 +58,9 @@ pub enum Fault {
     /// The body is longer than the receiver allows.
     #[error("body too large")]
     BodyTooLarge,
+    /// The datagram is longer than the receiver allows.
+    #[error("datagram too large")]
+    DatagramTooLarge,
 }
 
 impl Fault {
@@ -65,7 +68,9 @@ impl Fault {
     pub fn status(&self) -> Status {
         match self {
             Fault::Version => Status::VERSION_NOT_SUPPORTED,
-            Fault::HeadTooLarge | Fault::TooManyFields => Status::MESSAGE_TOO_LARGE,
+            Fault::HeadTooLarge | Fault::TooManyFields | Fault::DatagramTooLarge => {
+                Status::MESSAGE_TOO_LARGE
+            }
             Fault::BodyTooLarge => Status::REQUEST_ENTITY_TOO_LARGE,
             Fault::KeepAlive
             | Fault::NotSip
@@ -141,6 +146,14 @@ impl Message {
     /// Reads a message that is alone in a datagram. Line ends before it and bytes after the end of its body are left out.
     /// What is returned has all fields that every message needs, once and readable. RFC 3261 §18.3.
     pub fn parse_datagram(datagram: Bytes) -> Result<Message, ParseError> {
+        Self::parse_datagram_within(datagram, &MessageLimits::default())
+    }
+
+    /// The same with limits other than the default ones.
+    pub fn parse_datagram_within(
+        datagram: Bytes,
+        limits: &MessageLimits,
+    ) -> Result<Message, ParseError> {
         let start = datagram
             .iter()
             .take_while(|byte| matches!(byte, b'\r' | b'\n'))
@@ -151,12 +164,22 @@ impl Message {
             return Err(ParseError::unanswerable(Fault::KeepAlive));
         }
         let end = find_section_end(&message, 0).unwrap_or(message.len());
-        let section = Section::parse(message.get(..end).unwrap_or_default());
+        if end > limits.head {
+            let section = Section::parse_beginning(&message, limits);
+            return Err(section.into_error(Fault::HeadTooLarge));
+        }
+        let section = Section::parse(message.get(..end).unwrap_or_default(), limits.fields);
+        if datagram.len() > limits.datagram {
+            return Err(section.into_error(Fault::DatagramTooLarge));
+        }
         let rest = message.slice(end..);
-        match section.content_length {
-            Some(length) if length > rest.len() => Err(section.into_error(Fault::Truncated)),
-            Some(length) => section.finish(rest.slice(..length)),
-            None => section.finish(rest),
+        let length = section.content_length.unwrap_or(rest.len());
+        if length > limits.body {
+            Err(section.into_error(Fault::BodyTooLarge))
+        } else if length > rest.len() {
+            Err(section.into_error(Fault::Truncated))
+        } else {
+            section.finish(rest.slice(..length))
         }
     }
 }
@@ -199,8 +222,8 @@ enum Start {
 }
 
 impl Section {
-    /// Reads the bytes up to the body.
-    pub(crate) fn parse(bytes: &[u8]) -> Section {
+    /// Reads the bytes up to the body, and of them so many fields.
+    pub(crate) fn parse(bytes: &[u8], fields: usize) -> Section {
         // Bytes that are not UTF-8 spoil the value they are in, not the message.
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => Text::from(text),
@@ -219,7 +242,7 @@ impl Section {
             if line.is_empty() {
                 break;
             }
-            if section.headers.len() == MAX_FIELDS {
+            if section.headers.len() >= fields {
                 section.wrong(Fault::TooManyFields);
                 break;
             }
@@ -237,6 +260,15 @@ impl Section {
             }
         }
         section
+    }
+
+    /// Reads of a head that is too large what is within the limits, so that the request can be answered.
+    pub(crate) fn parse_beginning(bytes: &[u8], limits: &MessageLimits) -> Section {
+        let head = bytes.get(..limits.head).unwrap_or(bytes);
+        let whole_lines = memchr::memrchr(b'\n', head)
+            .and_then(|at| head.get(..at))
+            .unwrap_or_default();
+        Self::parse(whole_lines, limits.fields)
     }
 
     fn wrong(&mut self, fault: Fault) {
@@ -373,7 +405,7 @@ pub(super) fn fields_of(text: &Text) -> Headers {
         let (name, value) = field(text, line)?;
         Some((name, Text::from(unfold(value))))
     });
-    fields.take(MAX_FIELDS).collect()
+    fields.take(MOST_FIELDS_OF_PART).collect()
 }
 
 /// Takes a line apart at its first colon.

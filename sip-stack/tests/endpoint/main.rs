@@ -9,7 +9,10 @@ mod connections;
 mod digest;
 mod invite;
 mod limits;
+#[path = "../log/mod.rs"]
+mod log;
 mod non_invite;
+mod overload;
 mod prack;
 mod redirection;
 mod refer;

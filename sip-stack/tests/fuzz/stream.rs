@@ -1,6 +1,6 @@
 //! A stream of bytes through the framer: split anywhere it gives the same messages, and never holds more than its limits.
 
-use stox_sip::{Frame, FrameError, FrameLimits, Message, StreamFramer};
+use stox_sip::{Frame, FrameError, Message, MessageLimits, StreamFramer};
 
 use super::{Choices, message};
 
@@ -12,9 +12,10 @@ pub fn run(data: &[u8]) {
         None => (&[][..], data),
     };
     let limits = Choices::new(splits).of(&[(1 << 16, 1 << 20), (300, 10), (400, 100)]);
-    let limits = FrameLimits {
+    let limits = MessageLimits {
         head: limits.0,
         body: limits.1,
+        ..MessageLimits::default()
     };
     let whole = frames(stream, limits, || usize::MAX);
     let mut lengths = splits.iter().cycle().copied();
@@ -27,7 +28,7 @@ pub fn run(data: &[u8]) {
 
 type Framed = Result<Message, FrameError>;
 
-fn frames(stream: &[u8], limits: FrameLimits, mut length: impl FnMut() -> usize) -> Vec<Framed> {
+fn frames(stream: &[u8], limits: MessageLimits, mut length: impl FnMut() -> usize) -> Vec<Framed> {
     let mut framer = StreamFramer::new(limits);
     let mut frames: Vec<Framed> = Vec::new();
     let mut rest = stream;
