@@ -52,6 +52,7 @@ pub mod route;
 pub mod sip;
 mod spellings;
 pub mod stamp;
+pub mod store;
 pub mod text;
 pub mod translate;
 pub mod xmpp;
