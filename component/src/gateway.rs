@@ -1,6 +1,7 @@
 //! The gateway as a whole (shell): puts the parts together, says when it is ready, and says goodbye.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::conversation::Ports;
 use crate::mailbox::Input;
 use crate::registry::Registry;
 use crate::route::{SipRouter, XmppRouter};
+use crate::store::{Kept, Store};
 use crate::translate::Settings;
 use crate::xmpp::{self, LinkConfig};
 
@@ -51,7 +53,8 @@ impl Gateway {
             config.sip.default_domain.as_deref(),
             config.xmpp.address_style,
         ));
-        let registry = Arc::new(Registry::default());
+        let (store, kept) = open_store(config);
+        let registry = Arc::new(Registry::new(store.clone(), &kept.spellings));
         let (up, ready) = watch::channel(false);
         // The routers belong to tasks that start before what they route to is complete.
         let ports = Arc::new(OnceLock::new());
@@ -65,11 +68,18 @@ impl Gateway {
             config.xmpp.domain.clone(),
             secret,
         );
-        let router = XmppRouter::new(ports.clone(), addresses.clone(), up);
+        let router = XmppRouter::new(
+            ports.clone(),
+            addresses.clone(),
+            config.xmpp.domain.clone(),
+            kept.messages,
+            up,
+        );
         let gateway = Ports {
             xmpp: xmpp::spawn(link, router),
             sip,
             msrp,
+            store,
             registry,
             addresses,
             settings: Settings {
@@ -139,7 +149,44 @@ impl Gateway {
         msrp.close().await;
         let rest = deadline.saturating_duration_since(Instant::now());
         xmpp.close(rest.max(Duration::from_millis(100))).await;
+        let store = self.ports.store.clone();
+        if tokio::task::spawn_blocking(move || store.close())
+            .await
+            .is_err()
+        {
+            warn!("the store cannot be closed");
+        }
     }
+}
+
+/// The store in the folder that the configuration names; without it the gateway runs all the same.
+fn open_store(config: &Config) -> (Store, Kept) {
+    let file = store_file(config);
+    match Store::open(&file) {
+        Ok((store, kept)) => {
+            if !kept.messages.is_empty() {
+                info!(
+                    messages = kept.messages.len(),
+                    "messages that an earlier process left behind are handed on"
+                );
+            }
+            (store, kept)
+        }
+        Err(wrong) => {
+            warn!(
+                file = %file.display(), error = %wrong,
+                "nothing is kept: messages under way would not survive a crash; state_directory names another folder"
+            );
+            (Store::default(), Kept::default())
+        }
+    }
+}
+
+/// The store's file: one for each domain.
+pub fn store_file(config: &Config) -> PathBuf {
+    config
+        .state_directory
+        .join(format!("{}.redb", config.xmpp.domain))
 }
 
 fn sip_config(config: &Config) -> DriverConfig {

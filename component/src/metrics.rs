@@ -142,6 +142,7 @@ mod tests {
                 to: "d@e".parse().unwrap(),
                 id: None,
                 thread: None,
+                entry: None,
             })),
             &Outcome::Refused(Fault::new(Condition::ItemNotFound)),
         );

@@ -14,6 +14,7 @@ use crate::address::BareJid;
 use crate::call_ids::CallIds;
 use crate::mailbox::{Door, Full, Input};
 use crate::spellings::Spellings;
+use crate::store::Store;
 use crate::translate::Parties;
 
 /// Whom a conversation is between: the XMPP user, and the SIP user in the one spelling that all others lead to.
@@ -59,10 +60,31 @@ pub struct Registry {
     closing: AtomicBool,
     call_ids: Mutex<CallIds>,
     spellings: Mutex<Spellings>,
+    store: Store,
     retired: Notify,
 }
 
 impl Registry {
+    /// A registry without conversations that knows these spellings (SIP URIs by address) and keeps new ones in `store`.
+    pub fn new(store: Store, spellings: &[(String, String)]) -> Registry {
+        let registry = Registry {
+            store,
+            ..Registry::default()
+        };
+        {
+            let mut known = registry
+                .spellings
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            for (address, uri) in spellings {
+                if let Ok(uri) = Uri::parse(uri) {
+                    known.note(address.as_str().into(), &uri);
+                }
+            }
+        }
+        registry
+    }
+
     /// Delivers new work to the conversation of that key, which `begin` starts if there is none.
     ///
     /// The door is used while its entry is held, so that [`Registry::retire`] cannot close it in between.
@@ -176,7 +198,9 @@ impl Registry {
                 .spellings
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            spellings.note(key, uri);
+            if spellings.note(key.romeo.clone(), uri) {
+                self.store.note_spelling(&key.romeo, uri.to_string());
+            }
         }
     }
 
@@ -186,7 +210,7 @@ impl Registry {
             .spellings
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        spellings.last(key)
+        spellings.last(&key.romeo)
     }
 
     /// Who waits for the events of that INVITE.

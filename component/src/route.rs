@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use stox_sip::{
     Event as SipEvent, Handler as SipHandler, InviteId, Method, Name, Originator, Reply, Request,
     ServerTransactionId, Status, Uri,
@@ -14,17 +15,18 @@ use tracing::{debug, info};
 
 use crate::address::{AddressError, Addresses, Aor, Jid};
 use crate::body;
-use crate::conversation::{self, Ports};
+use crate::conversation::{self, Ports, Receipt};
 use crate::fault::{Condition, Fault};
 use crate::mailbox::Input;
 use crate::metrics;
 use crate::registry::{Key, Registry};
 use crate::sip;
+use crate::store::{EntryId, LeftBehind};
 use crate::translate::promise::Origin;
 use crate::translate::{Event, Kind, Parties, Written};
 use crate::xmpp::{
-    Handler as XmppHandler, LinkEvent, Message, MessageType, Outgoing, OutgoingPresence, Presence,
-    PresenceType, Stanza,
+    self, Delay, Handler as XmppHandler, LinkEvent, Message, MessageType, Outgoing,
+    OutgoingPresence, Presence, PresenceType, Stanza,
 };
 
 /// The parts of the gateway, which are complete a moment after the routers' tasks have started.
@@ -37,9 +39,25 @@ const THREAD: usize = 1024;
 pub struct XmppRouter {
     ports: SharedPorts,
     addresses: Arc<Addresses>,
+    /// The component's own.
+    domain: String,
+    /// What an earlier process left behind, until the XMPP server can be told what becomes of it.
+    left_behind: Vec<LeftBehind>,
     /// Whether the XMPP server has accepted the component.
     up: watch::Sender<bool>,
 }
+
+/// How a message came.
+#[derive(Clone, Copy, Debug)]
+enum Arrival<'a> {
+    /// From the XMPP server just now; these are its bytes.
+    Fresh(&'a Bytes),
+    /// From the store, where it has that name.
+    LeftBehind(EntryId),
+}
+
+/// Processes that may have died of a message before it goes back.
+const TRIES: u32 = 3;
 
 /// Routes SIP events.
 pub struct SipRouter {
@@ -49,15 +67,19 @@ pub struct SipRouter {
 }
 
 impl XmppRouter {
-    /// A router to the conversations behind `ports`.
+    /// A router to the conversations behind `ports`. `left_behind` is taken up when the link stands for the first time.
     pub fn new(
         ports: SharedPorts,
         addresses: Arc<Addresses>,
+        domain: String,
+        left_behind: Vec<LeftBehind>,
         up: watch::Sender<bool>,
     ) -> XmppRouter {
         XmppRouter {
             ports,
             addresses,
+            domain,
+            left_behind,
             up,
         }
     }
@@ -66,14 +88,22 @@ impl XmppRouter {
         self.ports.wait()
     }
 
-    fn message(&self, message: Message) {
-        let event = match event_of(&message) {
+    fn message(&self, message: Message, arrival: Arrival<'_>) {
+        let mut event = match event_of(&message) {
             Some(event) => event,
             None => {
                 return debug!(from = %message.from, "a message without anything for a SIP user");
             }
         };
         let starts = matches!(event, Event::Written(_));
+        let mut entry = None;
+        if let Event::Written(written) = &mut event {
+            entry = match arrival {
+                Arrival::Fresh(stanza) => self.ports().store.keep(stanza),
+                Arrival::LeftBehind(entry) => Some(entry),
+            };
+            written.origin.entry = entry;
+        }
         let fault = match self.parties(&message) {
             Err(fault) => fault,
             Ok((key, parties)) => {
@@ -97,9 +127,45 @@ impl XmppRouter {
         if starts {
             info!(from = %message.from, to = %message.to, condition = %fault.condition(), "a message goes back to the XMPP user");
             if let Some(refusal) = Outgoing::refusal(&message, (&fault).into()) {
-                self.reply(refusal);
+                let given_back = entry.map(|entry| self.ports().given_back(entry));
+                self.reply(refusal, given_back);
             }
         }
+    }
+
+    /// What an earlier process took and did not hand on.
+    fn take_up(&self, left: LeftBehind) {
+        let LeftBehind {
+            entry,
+            received,
+            tries,
+            stanza,
+        } = left;
+        let message = match xmpp::reread(&self.domain, &stanza) {
+            Some(Stanza::Message(message)) => message,
+            Some(Stanza::Presence(_) | Stanza::Iq(_)) | None => {
+                self.ports().store.release(entry);
+                return tracing::error!(
+                    bytes = stanza.len(),
+                    "a message in the store cannot be read any more: it is lost"
+                );
+            }
+        };
+        if tries > TRIES {
+            let fault = Fault::new(Condition::InternalServerError);
+            tracing::error!(from = %message.from, to = %message.to, tries, "a message goes back: stox ended each time it had it");
+            if let Some(refusal) = Outgoing::refusal(&message, (&fault).into()) {
+                self.reply(refusal, Some(self.ports().given_back(entry)));
+            }
+            return;
+        }
+        info!(from = %message.from, to = %message.to, "a message of before the restart is handed on");
+        let mut message = *message;
+        message.delay.get_or_insert(Delay {
+            from: None,
+            stamp: received,
+        });
+        self.message(message, Arrival::LeftBehind(entry));
     }
 
     /// Presence and rooms are not there yet: whoever tries to enter a room is told so, the rest is ignored.
@@ -109,13 +175,13 @@ impl XmppRouter {
             let fault = Fault::new(Condition::FeatureNotImplemented)
                 .with_text("this gateway has no rooms yet");
             if let Some(refusal) = OutgoingPresence::refusal(presence, (&fault).into()) {
-                self.reply(refusal);
+                self.reply(refusal, None);
             }
         }
     }
 
-    fn reply(&self, stanza: Outgoing) {
-        if let Err(refused) = self.ports().xmpp.send(stanza, None) {
+    fn reply(&self, stanza: Outgoing, confirm: Option<Receipt>) {
+        if let Err(refused) = self.ports().xmpp.send(stanza, confirm) {
             tracing::warn!(reason = %refused, "an error cannot be told");
         }
     }
@@ -135,12 +201,18 @@ impl XmppRouter {
 impl XmppHandler for XmppRouter {
     fn handle(&mut self, event: LinkEvent) {
         match event {
-            LinkEvent::Stanza(Stanza::Message(message)) => self.message(*message),
-            LinkEvent::Stanza(Stanza::Presence(presence)) => self.presence(&presence),
+            LinkEvent::Stanza(Stanza::Message(message), stanza) => {
+                self.message(*message, Arrival::Fresh(&stanza));
+            }
+            LinkEvent::Stanza(Stanza::Presence(presence), _) => self.presence(&presence),
             // Requests are answered by the link, and answers are awaited by nobody here.
-            LinkEvent::Stanza(Stanza::Iq(iq)) => debug!(from = %iq.from, "an iq for nobody"),
+            LinkEvent::Stanza(Stanza::Iq(iq), _) => debug!(from = %iq.from, "an iq for nobody"),
             LinkEvent::Up => {
                 metrics::link_up();
+                // Before anything new, so that their order holds.
+                for left in std::mem::take(&mut self.left_behind) {
+                    self.take_up(left);
+                }
                 self.up.send_replace(true);
             }
             LinkEvent::Down => {
@@ -183,6 +255,7 @@ fn event_of(message: &Message) -> Option<Event> {
                 to: message.to.clone(),
                 id: message.id.clone(),
                 thread,
+                entry: None,
             },
             kind,
             body: body.text.clone(),

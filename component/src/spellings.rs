@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use stox_sip::Uri;
 
-use crate::registry::Key;
-
 /// As many are remembered; the oldest go first.
 const REMEMBERED: usize = 65_536;
 
@@ -18,32 +16,30 @@ pub struct Spellings {
 }
 
 impl Spellings {
-    /// Notes a spelling; a later one takes its place.
-    pub fn note(&mut self, key: &Key, uri: &Uri) {
-        if self
-            .uri_by_address
-            .insert(key.romeo.clone(), uri.clone())
-            .is_some()
-        {
-            return;
+    /// Notes a spelling; a later one takes its place. Says whether it was new.
+    pub fn note(&mut self, address: Arc<str>, uri: &Uri) -> bool {
+        match self.uri_by_address.insert(address.clone(), uri.clone()) {
+            Some(last) => return last != *uri,
+            None => self.oldest_first.push_back(address),
         }
-        self.oldest_first.push_back(key.romeo.clone());
         if self.oldest_first.len() > REMEMBERED
             && let Some(oldest) = self.oldest_first.pop_front()
         {
             self.uri_by_address.remove(&oldest);
         }
+        true
     }
 
     /// The last one noted.
-    pub fn last(&self, key: &Key) -> Option<Uri> {
-        self.uri_by_address.get(&key.romeo).cloned()
+    pub fn last(&self, address: &str) -> Option<Uri> {
+        self.uri_by_address.get(address).cloned()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Key;
     use crate::translate::Parties;
 
     #[test]
@@ -61,9 +57,11 @@ mod tests {
         };
         let (small, large) = (uri("sip:romeo@example.net"), uri("sip:Romeo@EXAMPLE.net"));
         assert_eq!(key(&small), key(&large));
-        assert!(spellings.last(&key(&small)).is_none());
-        spellings.note(&key(&large), &large);
-        let last = spellings.last(&key(&small)).unwrap();
+        let address = key(&small).romeo;
+        assert!(spellings.last(&address).is_none());
+        assert!(spellings.note(key(&large).romeo, &large));
+        assert!(!spellings.note(key(&large).romeo, &large));
+        let last = spellings.last(&address).unwrap();
         assert_eq!(last.user(), Some("Romeo"));
     }
 }

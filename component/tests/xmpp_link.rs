@@ -429,7 +429,7 @@ impl Handler for Recorder {
         let text = match event {
             LinkEvent::Up => "up".into(),
             LinkEvent::Down => "down".into(),
-            LinkEvent::Stanza(Stanza::Message(message)) => {
+            LinkEvent::Stanza(Stanza::Message(message), _) => {
                 format!(
                     "message {}",
                     message
@@ -438,8 +438,8 @@ impl Handler for Recorder {
                         .unwrap_or_default()
                 )
             }
-            LinkEvent::Stanza(Stanza::Presence(_)) => "presence".into(),
-            LinkEvent::Stanza(Stanza::Iq(_)) => "iq".into(),
+            LinkEvent::Stanza(Stanza::Presence(_), _) => "presence".into(),
+            LinkEvent::Stanza(Stanza::Iq(_), _) => "iq".into(),
         };
         let _ = self.0.send(text);
     }

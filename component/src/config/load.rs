@@ -20,6 +20,9 @@ const PREFIX: &str = "STOX";
 /// What separates the parts of a key in a variable's name.
 const SEPARATOR: &str = "__";
 
+/// Where systemd says which folder `StateDirectory=` has made.
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
 /// The file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
@@ -33,6 +36,8 @@ struct Sections {
     chat: Chat,
     #[serde(default)]
     admin: Option<Admin>,
+    #[serde(default)]
+    state_directory: Option<PathBuf>,
     #[serde(default = "ten_seconds", deserialize_with = "value::duration")]
     shutdown_timeout: Duration,
     #[serde(default = "info", deserialize_with = "value::filter")]
@@ -66,7 +71,7 @@ impl Config {
     pub fn load(file: &Path) -> Result<Config, ConfigError> {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| name.starts_with("STOX_"))
+            .filter(|(name, _)| name.starts_with("STOX_") || name == STATE_DIRECTORY)
             .collect();
         Config::load_with(file, environment)
     }
@@ -92,6 +97,7 @@ impl Config {
             msrp: sections.msrp,
             chat: sections.chat,
             admin: sections.admin,
+            state_directory: reader.state_directory(sections.state_directory),
             shutdown_timeout: sections.shutdown_timeout,
             log: sections.log,
         })
@@ -169,6 +175,19 @@ impl Reader<'_> {
                 ),
             )
         })
+    }
+
+    /// The folder that is configured, else the one that systemd made for the service, else where the configuration is.
+    fn state_directory(&self, configured: Option<PathBuf>) -> PathBuf {
+        let given = || {
+            self.environment
+                .get(STATE_DIRECTORY)
+                .and_then(|folders| folders.split(':').next())
+        };
+        match configured {
+            Some(folder) => self.directory().join(folder),
+            None => given().map_or_else(|| self.directory().to_owned(), PathBuf::from),
+        }
     }
 
     /// What files are named relative to: where the configuration file is.

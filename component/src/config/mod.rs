@@ -43,6 +43,8 @@ pub struct Config {
     pub chat: Chat,
     /// The listener for health and metrics, if one is wanted.
     pub admin: Option<Admin>,
+    /// The folder of what outlives the process; absolute, or relative to the working directory.
+    pub state_directory: PathBuf,
     /// How long saying goodbye may take when the program ends.
     pub shutdown_timeout: Duration,
     /// What is logged: a tracing filter, known to be well-formed.

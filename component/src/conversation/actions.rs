@@ -215,7 +215,7 @@ impl Task {
     }
 
     fn write(&self, stanza: Outgoing, token: Option<Token>) -> Option<Event> {
-        let confirm = token.map(|token| Receipt {
+        let confirm = token.map(|token| Receipt::Conversation {
             token,
             door: self.door.clone(),
         });
@@ -232,7 +232,11 @@ impl Task {
     async fn settle(&self, Settlement { ticket, outcome }: Settlement) {
         metrics::settled(&ticket, &outcome);
         match (ticket, outcome) {
-            (Ticket::Stanza(_), Outcome::Delivered) => {}
+            (Ticket::Stanza(origin), Outcome::Delivered) => {
+                if let Some(entry) = origin.entry {
+                    self.ports.store.release(entry);
+                }
+            }
             (Ticket::Stanza(origin), Outcome::Refused(fault)) => {
                 info!(id = origin.id, condition = %fault.condition(), text = fault.text(), "a message goes back to the XMPP user");
                 let error = Outgoing::message_error(
@@ -241,7 +245,8 @@ impl Task {
                     origin.id.as_deref(),
                     (&fault).into(),
                 );
-                if let Err(refused) = self.ports.xmpp.send(error, None) {
+                let given_back = origin.entry.map(|entry| self.ports.given_back(entry));
+                if let Err(refused) = self.ports.xmpp.send(error, given_back) {
                     warn!(id = origin.id, reason = %refused, "an error cannot be told");
                 }
             }

@@ -18,6 +18,7 @@ use crate::address::Addresses;
 use crate::mailbox::{Door, Input, Mailbox, door};
 use crate::registry::{Key, Registry};
 use crate::sip;
+use crate::store::{EntryId, Store};
 use crate::translate::{Action, ChatEvent, Clock, Conversation, Event, Parties, Settings};
 use crate::xmpp::Link;
 pub use wires::Receipt;
@@ -34,6 +35,8 @@ pub struct Ports {
     pub sip: Sip,
     /// The way to MSRP peers.
     pub msrp: Node,
+    /// What outlives the process.
+    pub store: Store,
     /// Where doors are found.
     pub registry: Arc<Registry>,
     /// How addresses of the two worlds name each other.
@@ -45,6 +48,14 @@ pub struct Ports {
 }
 
 impl Ports {
+    /// Lets the store forget a message when the error that gives it back has reached the server.
+    pub fn given_back(&self, entry: EntryId) -> Receipt {
+        Receipt::GivenBack {
+            store: self.store.clone(),
+            entry,
+        }
+    }
+
     /// What our session descriptions say.
     fn terms(&self) -> sip::Terms {
         sip::Terms {

@@ -10,6 +10,7 @@ use stox_sip::InviteId;
 
 use crate::mailbox::{Door, Input};
 use crate::metrics;
+use crate::store::{EntryId, Store};
 use crate::translate::{ChatId, Token};
 use crate::xmpp::Confirmation;
 
@@ -70,26 +71,48 @@ impl Inbox for ChatInbox {
     }
 }
 
-/// The way from the XMPP link back into the mailbox of the conversation that wrote the stanza.
+/// Who is told what became of a stanza.
 #[derive(Debug)]
-pub struct Receipt {
-    pub(super) token: Token,
-    pub(super) door: Door,
+pub enum Receipt {
+    /// The conversation that wrote it, by its mailbox.
+    Conversation {
+        /// What it calls the stanza.
+        token: Token,
+        /// Its door.
+        door: Door,
+    },
+    /// The store: the stanza is the error by which this message goes back to its sender.
+    GivenBack {
+        /// Where the message is kept.
+        store: Store,
+        /// Under which name.
+        entry: EntryId,
+    },
 }
 
 impl Confirmation for Receipt {
     fn confirmed(self) {
-        self.door.complete(Input::Handed(self.token));
+        match self {
+            Receipt::Conversation { token, door } => door.complete(Input::Handed(token)),
+            Receipt::GivenBack { store, entry } => store.release(entry),
+        }
     }
 
     fn lost(self) {
-        self.door.complete(Input::Lost(self.token));
+        match self {
+            Receipt::Conversation { token, door } => door.complete(Input::Lost(token)),
+            // It stays in the store: the next start tries again.
+            Receipt::GivenBack { .. } => {}
+        }
     }
 
     /// A conversation ends only when whoever sent it something knows what became of that: nobody may read later what
     /// its sender believes to have failed.
     fn is_withdrawn(&self) -> bool {
-        self.door.is_closed()
+        match self {
+            Receipt::Conversation { door, .. } => door.is_closed(),
+            Receipt::GivenBack { .. } => false,
+        }
     }
 }
 
@@ -103,7 +126,7 @@ mod tests {
     fn what_a_conversation_wrote_is_withdrawn_with_it() {
         let (door, mailbox) = door();
         let token = Token(1);
-        let receipt = Receipt { token, door };
+        let receipt = Receipt::Conversation { token, door };
         assert!(!receipt.is_withdrawn());
         drop(mailbox);
         assert!(receipt.is_withdrawn());

@@ -12,6 +12,7 @@ use stox_sip::ServerTransactionId;
 use super::event::ChatId;
 use crate::address::Jid;
 use crate::fault::{Addressee, Condition, Fault};
+use crate::store::EntryId;
 
 /// Whom to tell what became of a message, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Origin {
     pub id: Option<String>,
     /// `chat`, `normal`…, repeated by nothing but kept for the log.
     pub thread: Option<String>,
+    /// Where it is kept until it has found its end.
+    pub entry: Option<EntryId>,
 }
 
 /// How a promise ended.
@@ -145,6 +148,7 @@ mod tests {
             to: "romeo%example.net@sip.example.com".parse().unwrap(),
             id: Some("m1".into()),
             thread: None,
+            entry: None,
         }))
     }
 

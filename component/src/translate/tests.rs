@@ -145,6 +145,7 @@ fn message(id: &str, thread: Option<&str>, body: &str) -> Event {
             to: "romeo%example.net@sip.example.com".parse().unwrap(),
             id: Some(id.to_owned()),
             thread: thread.map(str::to_owned),
+            entry: None,
         },
         kind: Kind::Chat,
         body: body.to_owned(),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, interval};
 use tracing::{error, warn};
@@ -45,9 +46,9 @@ pub enum LinkEvent {
     Up,
     /// The connection is lost; the link connects again by itself.
     Down,
-    /// A stanza for one of our addresses. Requests (iq of type get or set), which the link answers itself, and
+    /// A stanza for one of our addresses, and its bytes as they came. Requests (iq of type get or set), which the link answers itself, and
     /// answers to questions that were never asked do not come here.
-    Stanza(Stanza),
+    Stanza(Stanza, Bytes),
 }
 
 /// What a link needs to know.

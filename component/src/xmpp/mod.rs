@@ -31,6 +31,7 @@ mod write;
 pub use link::{Confirmation, Handler, Link, LinkConfig, LinkEvent, spawn};
 pub use outbox::{LinkRefused, OutboxLimits};
 pub use outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence, Request};
+pub use read::reread;
 pub use stanza::{
     ChatState, Delay, Hints, Iq, IqType, Join, Message, MessageType, Payload, Presence,
     PresenceType, Receipt, Show, Stanza, StanzaError, Text, Thread,

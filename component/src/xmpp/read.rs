@@ -45,6 +45,15 @@ pub(super) struct StreamError {
     pub(super) text: Option<String>,
 }
 
+/// Reads a stanza that came on an earlier stream. `None`: it is none, or cannot be read without what that stream declared.
+pub fn reread(domain: &str, stanza: &[u8]) -> Option<Stanza> {
+    let domain = Jid::from_parts(None, domain, None).ok()?;
+    match Reader::new(&domain, [(None, ns::COMPONENT)]).read(stanza) {
+        Ok(Element::Stanza(stanza)) => Some(stanza),
+        Ok(Element::StreamError(_) | Element::Other(_)) | Err(_) => None,
+    }
+}
+
 /// Reads the elements of one stream.
 #[derive(Debug)]
 pub(super) struct Reader {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use rand::rngs::StdRng;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -257,13 +257,19 @@ impl<C: Confirmation, H: Handler> Task<C, H> {
     }
 
     fn take(&mut self, frame: Frame, reader: &mut Reader) -> Option<Ended> {
-        let element = match frame {
-            Frame::Element(bytes) => reader.read(&bytes),
-            Frame::LeftOut { opening, excess } => Err(reader.left_out(opening.as_ref(), excess)),
+        match frame {
+            Frame::Element(bytes) => return self.take_element(bytes, reader),
+            Frame::LeftOut { opening, excess } => {
+                self.refuse(&reader.left_out(opening.as_ref(), excess));
+            }
             Frame::End => return Some(Ended::StreamClosed),
-        };
-        match element {
-            Ok(Element::Stanza(stanza)) => self.take_stanza(stanza),
+        }
+        None
+    }
+
+    fn take_element(&mut self, bytes: Bytes, reader: &mut Reader) -> Option<Ended> {
+        match reader.read(&bytes) {
+            Ok(Element::Stanza(stanza)) => self.take_stanza(stanza, bytes),
             Ok(Element::StreamError(error)) => return Some(Ended::StreamError(error)),
             Ok(Element::Other(name)) => debug!(name, "an element that is no stanza is ignored"),
             Err(unreadable) => self.refuse(&unreadable),
@@ -271,7 +277,7 @@ impl<C: Confirmation, H: Handler> Task<C, H> {
         None
     }
 
-    fn take_stanza(&mut self, stanza: Stanza) {
+    fn take_stanza(&mut self, stanza: Stanza, bytes: Bytes) {
         trace!(target: "wire", stanza = head(&stanza), "from the XMPP server");
         if let Stanza::Iq(iq) = &stanza {
             match iq.kind {
@@ -291,7 +297,7 @@ impl<C: Confirmation, H: Handler> Task<C, H> {
                 }
             }
         }
-        self.handler.handle(LinkEvent::Stanza(stanza));
+        self.handler.handle(LinkEvent::Stanza(stanza, bytes));
     }
 
     fn refuse(&self, unreadable: &Unreadable) {

@@ -120,6 +120,7 @@ impl Stage {
                 to: ROMEO.parse().expect("a JID"),
                 id: Some(format!("m{}", self.sends)),
                 thread: Some(THREAD.to_owned()),
+                entry: None,
             },
             kind,
             body: text.to_owned(),

@@ -331,6 +331,7 @@ impl World {
                 to: "romeo%example.net@sip.example.com".parse().expect("a JID"),
                 id: Some(number.to_string()),
                 thread,
+                entry: None,
             },
             kind,
             body,
