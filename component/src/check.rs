@@ -41,6 +41,7 @@ pub async fn check(config: &Config) -> bool {
         Some(own) => certificates(own, SystemTime::now()),
         None => Finding::skipped("sip.tls", "no certificates are configured"),
     });
+    found(state(config));
     for finding in dns::findings(config).await {
         found(finding);
     }
@@ -119,6 +120,14 @@ impl fmt::Display for Finding {
         };
         write!(f, "{verdict:<7} {}: {}", self.subject, self.detail)
     }
+}
+
+/// Whether the folder of what outlives the process can be written.
+fn state(config: &Config) -> Finding {
+    let folder = &config.state_directory;
+    let probe = folder.join(format!(".stox-check-{}", std::process::id()));
+    let tried = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe));
+    Finding::new("state_directory", folder.display(), tried)
 }
 
 /// Every address to be listened at, with the key that names it.

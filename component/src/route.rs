@@ -161,6 +161,10 @@ impl XmppRouter {
         }
         info!(from = %message.from, to = %message.to, "a message of before the restart is handed on");
         let mut message = *message;
+        if let Some(thread) = &message.thread {
+            // The earlier process has probably had a dialog of that name (CHAT-03).
+            self.ports().registry.claim_call_id(&thread.id);
+        }
         message.delay.get_or_insert(Delay {
             from: None,
             stamp: received,

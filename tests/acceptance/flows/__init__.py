@@ -55,6 +55,7 @@ _SUBJECTS = (
     "garbage",
     "volume",
     "restart",
+    "crash",
     "sipp",
     "configuration",
 )

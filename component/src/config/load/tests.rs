@@ -63,6 +63,21 @@ fn only_xmpp_is_required() {
 }
 
 #[test]
+fn state_is_kept_where_it_says() {
+    // CORE-06, CHAT-38
+    let scratch = Scratch::new(MINIMAL);
+    let folder = |environment: &[(&str, &str)]| scratch.load(environment).unwrap().state_directory;
+    assert_eq!(folder(&[]), scratch.directory);
+    let systemd = ("STATE_DIRECTORY", "/var/lib/stox:/var/lib/other");
+    assert_eq!(folder(&[systemd]), Path::new("/var/lib/stox"));
+    let relative = ("STOX_STATE_DIRECTORY", "state");
+    assert_eq!(
+        folder(&[systemd, relative]),
+        scratch.directory.join("state")
+    );
+}
+
+#[test]
 fn every_key_is_read() {
     let config = load(COMPLETE, &[]).unwrap();
     assert_eq!(config.xmpp.server.to_string(), "xmpp.example.com:5347");
