@@ -78,7 +78,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::string_slice,
-    clippy::panic
+    clippy::panic,
+    clippy::arithmetic_side_effects
 )]
 #![cfg_attr(
     test,
@@ -87,7 +88,8 @@
         clippy::expect_used,
         clippy::indexing_slicing,
         clippy::string_slice,
-        clippy::panic
+        clippy::panic,
+        clippy::arithmetic_side_effects
     )
 )]
 

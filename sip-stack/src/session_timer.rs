@@ -183,8 +183,12 @@ impl SessionTimer {
         if let Some(running) = &mut self.running
             && running.role == Role::Refreshing
         {
-            let left = running.end.saturating_duration_since(now) / 2;
-            running.role = Role::Refreshes(now + left.max(SHORTEST_PAUSE));
+            let half = running
+                .end
+                .saturating_duration_since(now)
+                .checked_div(2)
+                .unwrap_or_default();
+            running.role = Role::Refreshes(now + half.max(SHORTEST_PAUSE));
         }
     }
 

@@ -130,7 +130,9 @@ fn preference(contact: &NameAddr) -> u16 {
     }
     let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(3);
     digits.fold(0, |sum, digit| match digit {
-        b'0'..=b'9' => sum * 10 + u16::from(digit - b'0'),
+        b'0'..=b'9' => {
+            u16::from(digit.saturating_sub(b'0')).saturating_add(10_u16.saturating_mul(sum))
+        }
         _ => 0,
     })
 }

@@ -404,9 +404,9 @@ fn in_order(mut records: Vec<Srv>, random: &mut impl Rng) -> Vec<Srv> {
         let group = rest.iter().take_while(|record| record.priority == priority);
         let total: u64 = group.map(|record| u64::from(record.weight)).sum();
         let draw = random.random_range(0..=total);
-        let mut sum = 0;
+        let mut sum = 0_u64;
         let chosen = rest.iter().position(|record| {
-            sum += u64::from(record.weight);
+            sum = sum.saturating_add(record.weight.into());
             record.priority == priority && sum >= draw
         });
         ordered.extend(chosen.and_then(|index| rest.remove(index)));

@@ -261,7 +261,10 @@ impl Subscriber {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        let half = expires_at.saturating_duration_since(now) / 2;
+        let half = expires_at
+            .saturating_duration_since(now)
+            .checked_div(2)
+            .unwrap_or_default();
         let pause = retry_after.map_or(half, |seconds| Duration::from_secs(seconds.into()));
         self.stage = Stage::Subscribed {
             refresh_at: now + pause.max(SHORTEST_PAUSE),
