@@ -127,8 +127,9 @@ pub use endpoint::{
 };
 pub use framing::{Frame, FrameError, KeepAlive, PONG, StreamFramer};
 pub use header::{
-    CSeq, Early, EventPackage, HeaderError, Headers, Name, NameAddr, RAck, Refresher, Replaces,
-    SessionExpires, SubscriptionState, TerminationReason, Via, ViaTransport, WithParams,
+    CSeq, Early, EventPackage, Feature, Features, HeaderError, Headers, Name, NameAddr, RAck,
+    Refresher, Replaces, SessionExpires, SubscriptionState, TerminationReason, Via, ViaTransport,
+    WithParams,
 };
 pub use host::Host;
 pub use message::{

@@ -137,6 +137,10 @@ impl Endpoint {
         if server.method != Method::Invite && reply.status.is_provisional() {
             return;
         }
+        // 408 would come when its transaction is over, and says nothing that its absence would not. RFC 4320 §4.2.
+        if server.method != Method::Invite && reply.status == Status::REQUEST_TIMEOUT {
+            (reply.status, reply.reason) = (Status::SERVER_TIME_OUT, None);
+        }
         let (invite, status) = (server.invite, reply.status);
         let changes_session = matches!(server.method, Method::Invite | Method::Update);
         // For INVITE and UPDATE inside a session the Contact is that of the session.

@@ -1,6 +1,7 @@
 //! Header fields: their names, their order, and the types of the values that a user agent reads.
 
 mod cseq;
+mod features;
 mod name;
 mod name_addr;
 mod rack;
@@ -11,6 +12,7 @@ mod via;
 mod with_params;
 
 pub use cseq::CSeq;
+pub use features::{Feature, Features};
 pub use name::Name;
 pub use name_addr::NameAddr;
 pub use rack::RAck;

@@ -11,6 +11,7 @@ mod invite;
 mod limits;
 #[path = "../log/mod.rs"]
 mod log;
+mod loops;
 mod non_invite;
 mod overload;
 mod prack;
