@@ -64,9 +64,12 @@ fn push_extensions(text: &mut String, message: &Message) {
         }
         push_clean(text, name);
     };
-    for required in &message.required {
-        text.push_str("Require: ");
+    // In one header, as they may have come: readers bound the number of headers.
+    for (at, required) in message.required.iter().enumerate() {
+        text.push_str(if at == 0 { "Require: " } else { ", " });
         full_name(text, &required.namespace, &required.name);
+    }
+    if !message.required.is_empty() {
         text.push_str("\r\n");
     }
     for extension in &message.extensions {
