@@ -3,6 +3,7 @@
 
 mod peer;
 mod subscriptions;
+mod trust;
 mod watch;
 
 use std::net::SocketAddr;
@@ -19,10 +20,11 @@ use stox_sip::{
 };
 
 use super::Choices;
+use trust::Trust;
 use watch::Watch;
 
 /// Whatever happens, each request and session ends once, each request of the peer has one answer, what is sent can be read,
-/// and nothing is left at the end (SIP-03 to SIP-14, CHAT-28).
+/// and nothing is left at the end (SIP-03 to SIP-16, CHAT-28, CHAT-30).
 pub fn run(data: &[u8]) {
     let mut choices = Choices::new(data);
     let mut play = Play::new(&mut choices);
@@ -31,7 +33,7 @@ pub fn run(data: &[u8]) {
         play.step(step, &mut choices);
         let sent = play.look();
         // One message of a peer must not bring many.
-        let is_peer = b"RQDKCHLX".contains(&step);
+        let is_peer = b"RQDKCHLXP".contains(&step);
         assert!(!is_peer || sent <= 8, "{sent} messages for one");
         steps += 1;
         if steps == 200 {
@@ -48,6 +50,7 @@ struct Play {
     endpoint: Endpoint,
     now: Instant,
     watch: Watch,
+    trust: Trust,
     /// What an endpoint that has seen nothing looks like, in characters.
     fresh: usize,
     numbers: u64,
@@ -68,7 +71,8 @@ struct Play {
 
 impl Play {
     fn new(choices: &mut Choices<'_>) -> Play {
-        let is_small = choices.below(2) == 1;
+        let kind = choices.below(32);
+        let (is_small, trust) = (kind % 2 == 1, Trust::new(kind / 2));
         let mut limits = Limits::default();
         if is_small {
             limits.client_transactions = 3;
@@ -83,7 +87,7 @@ impl Play {
             bound: OURS.parse().unwrap(),
             advertised: OURS.parse().unwrap(),
         };
-        let config = EndpointConfig {
+        let mut config = EndpointConfig {
             listeners: choices
                 .of(&[&[Transport::Udp, Transport::Tcp][..], &[Transport::Tcp]])
                 .iter()
@@ -93,6 +97,7 @@ impl Play {
             limits,
             ..EndpointConfig::default()
         };
+        trust.configure(&mut config, choices);
         let mut endpoint = Endpoint::new(config, StdRng::seed_from_u64(3261));
         endpoint.serve_events(subscriptions::packages(choices));
         Play {
@@ -100,6 +105,7 @@ impl Play {
             endpoint,
             now: Instant::now(),
             watch: Watch::new(is_small),
+            trust,
             numbers: 0,
             invites: Vec::new(),
             subscriptions: Vec::new(),
@@ -189,6 +195,7 @@ impl Play {
                 }
             }
             b'X' => self.peer_sends_garbage(choices),
+            b'P' => self.peer_proves(choices),
             // The network, the DNS and the clock.
             b'N' => self.dns_answers(choices),
             b'A' => {
@@ -388,7 +395,11 @@ impl Play {
         self.watch.ended();
         // The targets that could not be reached are remembered; a request or session would take more than this.
         let left = format!("{:?}", self.endpoint).len();
-        assert!(left < self.fresh + 1200, "left: {:?}", self.endpoint);
+        assert!(
+            left < self.fresh + 1200 + self.trust.kept(),
+            "left: {:?}",
+            self.endpoint
+        );
     }
 }
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use stox_sip::{Message, Method, Request, Response, Source, Transport};
 
-use super::{Choices, OURS, Play, pick, remember, theirs};
+use super::trust::challenge;
+use super::{Choices, OURS, Play, pick, remember};
 
 impl Play {
     pub(super) fn hear(&mut self, bytes: Bytes, source: Source) {
@@ -21,7 +22,7 @@ impl Play {
                 None => Transport::Udp,
             },
             local: OURS.parse().unwrap(),
-            remote: theirs(),
+            remote: self.trust.remote(choices),
             connection,
         }
     }
@@ -35,7 +36,9 @@ impl Play {
                 Message::Response(_) => None,
             })
             .collect();
-        let code = choices.of(&[200, 180, 100, 404, 503, 481, 408, 491, 302, 699]);
+        let code = choices.of(&[
+            200, 180, 100, 404, 503, 481, 408, 491, 302, 699, 401, 407, 422,
+        ]);
         let tag = choices.of(&[";tag=t1", ";tag=t2", ""]);
         let fields = contact_fields(choices);
         let Some(request) = pick(&requests, choices) else {
@@ -50,6 +53,11 @@ impl Play {
         text.push_str(&fields);
         if request.method == Method::Subscribe {
             text.push_str(choices.of(&["Expires: 600\r\n", "", "Expires: 0\r\n"]));
+        }
+        match code {
+            401 | 407 => text.push_str(&challenge(code, self.numbers, choices)),
+            422 => text.push_str(choices.of(&["Min-SE: 3600\r\n", "", "Min-SE: 1\r\n"])),
+            _ => text.push_str(&self.trust.fields(choices)),
         }
         if code == 503 {
             let seconds = choices.of(&["", "Retry-After: 5\r\n", "Retry-After: 99999999999\r\n"]);
@@ -89,9 +97,10 @@ impl Play {
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {sent_by}{branch}\r\nMax-Forwards: {hops}\r\n\
              From: <sip:romeo@example.net>{tag}\r\nTo: <sip:juliet@example.net>{to_tag}\r\n\
-             Call-ID: c{number}\r\nCSeq: {number} {method}\r\n{require}{}{}",
+             Call-ID: c{number}\r\nCSeq: {number} {method}\r\n{require}{}{}{}",
             contact_fields(choices),
-            usage_fields(method, choices)
+            usage_fields(method, choices),
+            self.trust.fields(choices)
         );
         let source = self.source(choices);
         self.hear(finished(text), source);
@@ -130,12 +139,26 @@ impl Play {
         let branch = choices.of(&[self.numbers, self.numbers - 1]);
         let text = format!(
             "{method} sip:juliet@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKd{branch}\r\n\
-             Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\n{}{}",
+             Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\n{}{}{}{}",
             contact_fields(choices),
-            usage_fields(method, choices)
+            usage_fields(method, choices),
+            self.trust.fields(choices),
+            self.rack(method)
         );
         let source = self.source(choices);
         self.hear(finished(text), source);
+    }
+
+    /// What a PRACK needs: the number of our last provisional response that has one.
+    fn rack(&self, method: &str) -> String {
+        let numbers = |message: &Message| match message {
+            Message::Response(response) => Some((response.rseq().ok()?, response.cseq().ok()?)),
+            Message::Request(_) => None,
+        };
+        match self.sent.iter().rev().find_map(numbers) {
+            Some((rseq, cseq)) if method == "PRACK" => format!("RAck: {rseq} {cseq}\r\n"),
+            _ => String::new(),
+        }
     }
 
     /// The ACK for a response to an INVITE: of the same transaction or of its own.

@@ -9,6 +9,8 @@ use stox_sip::{
     Status, SubscriptionId, Transmit,
 };
 
+use super::trust::STRANGER;
+
 pub(super) struct Watch {
     /// With small limits answered requests are forgotten early.
     is_forgetful: bool,
@@ -175,6 +177,8 @@ impl Watch {
         };
         match &message {
             Message::Request(request) => self.sent_request(request, transmit),
+            // Strangers are refused, also where they repeat what another has sent.
+            Message::Response(_) if goes_to_stranger(transmit) => {}
             Message::Response(response) => self.sent_response(response, now),
         }
         Some(message)
@@ -227,6 +231,13 @@ impl Watch {
         for (subscription, is_ended) in &self.is_ended_by_subscription {
             assert!(is_ended, "{subscription:?} has no end");
         }
+    }
+}
+
+fn goes_to_stranger(transmit: &Transmit) -> bool {
+    match transmit.destination {
+        Destination::Datagram { remote, .. } => remote.ip() == STRANGER.ip(),
+        Destination::Connection(_) => false,
     }
 }
 
