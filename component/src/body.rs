@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use stox_msrp::imdn::{self, Imdn};
 use stox_msrp::is_composing::{self, IsComposing};
 use stox_msrp::{content, cpim};
 use stox_sip::Uri;
@@ -18,7 +19,7 @@ pub const CPIM: &str = "message/cpim";
 /// What we take, best first: `accept-types`.
 pub const TYPES: [&str; 3] = [CPIM, PLAIN, is_composing::MEDIA_TYPE];
 /// What we take inside CPIM: `accept-wrapped-types`.
-pub const WRAPPED_TYPES: [&str; 2] = [PLAIN, is_composing::MEDIA_TYPE];
+pub const WRAPPED_TYPES: [&str; 3] = [PLAIN, is_composing::MEDIA_TYPE, imdn::MEDIA_TYPE];
 /// The same for an Accept header.
 pub const ACCEPTED: &str = "text/plain, message/cpim, application/im-iscomposing+xml";
 
@@ -29,6 +30,8 @@ pub enum Content {
     Text(Text),
     /// Whether the SIP user writes.
     Composing(IsComposing),
+    /// What became of a message of the XMPP user's.
+    Imdn(Imdn),
 }
 
 /// The text of a message and what belongs to it.
@@ -40,6 +43,10 @@ pub struct Text {
     pub subject: Option<String>,
     /// Language tag.
     pub lang: Option<String>,
+    /// When it was written, if it says so itself.
+    pub sent: Option<SystemTime>,
+    /// What of its fate its sender wants to hear of (RCPT-11).
+    pub imdn: Option<Box<imdn::Request>>,
 }
 
 /// Why a body cannot be shown as text.
@@ -57,6 +64,12 @@ pub enum Unreadable {
     /// Not a document of its type.
     #[error("the isComposing document cannot be read")]
     Composing,
+    /// Not a document of its type.
+    #[error("the disposition notification cannot be read")]
+    Imdn,
+    /// Whoever does not know something that the message needs must not take it.
+    #[error("the message/cpim requires something that is not known here")]
+    Required,
 }
 
 /// Reads a body. Bytes that the character set of a text does not know become U+FFFD (IM-13).
@@ -66,27 +79,36 @@ pub enum Unreadable {
 pub fn read(content_type: Option<&str>, body: &Bytes) -> Result<Content, Unreadable> {
     let content_type = content_type.unwrap_or(PLAIN);
     if !content::is_type(content_type, CPIM) {
-        return read_part(content_type, body, None);
+        return read_part(content_type, body);
     }
     let message = cpim::Message::parse(body).map_err(|_| Unreadable::Cpim)?;
+    if message.unknown_requirement(&[imdn::NAMESPACE]).is_some() {
+        return Err(Unreadable::Required);
+    }
     let inner = message.content_type.as_deref().unwrap_or(PLAIN);
-    read_part(inner, &message.body, message.subject)
+    let mut content = read_part(inner, &message.body)?;
+    if let Content::Text(text) = &mut content {
+        text.sent = message.date_time.as_deref().and_then(stamp::parse);
+        text.imdn = imdn::Request::of(&message).map(Box::new);
+        text.subject = message.subject;
+    }
+    Ok(content)
 }
 
-/// Wraps text, or a document, in CPIM (T13, one-to-one).
-pub fn wrap(
+/// The CPIM message for a text or a document (T13, one-to-one).
+pub fn cpim(
     from: &Uri,
     to: &Uri,
     sent: SystemTime,
     subject: Option<String>,
     content_type: &str,
     body: String,
-) -> Bytes {
+) -> cpim::Message {
     let address = |uri: &Uri| cpim::Address {
         name: None,
         uri: uri.to_string(),
     };
-    let message = cpim::Message {
+    cpim::Message {
         from: Some(address(from)),
         to: vec![address(to)],
         date_time: Some(stamp::format(sent)),
@@ -94,25 +116,23 @@ pub fn wrap(
         content_type: Some(content_type.to_owned()),
         body: body.into(),
         ..cpim::Message::default()
-    };
-    message.wrap()
+    }
 }
 
-fn read_part(
-    content_type: &str,
-    body: &[u8],
-    subject: Option<String>,
-) -> Result<Content, Unreadable> {
+fn read_part(content_type: &str, body: &[u8]) -> Result<Content, Unreadable> {
     if content::is_type(content_type, PLAIN) {
         return Ok(Content::Text(Text {
             body: decode(content_type, body)?,
-            subject,
-            lang: None,
+            ..Text::default()
         }));
     }
     if content::is_type(content_type, is_composing::MEDIA_TYPE) {
         let status = IsComposing::parse(body).map_err(|_| Unreadable::Composing)?;
         return Ok(Content::Composing(status));
+    }
+    if content::is_type(content_type, imdn::MEDIA_TYPE) {
+        let notification = Imdn::parse(body).map_err(|_| Unreadable::Imdn)?;
+        return Ok(Content::Imdn(notification));
     }
     Err(Unreadable::Type)
 }
@@ -139,7 +159,7 @@ mod tests {
     fn text(content: Content) -> Text {
         match content {
             Content::Text(text) => text,
-            Content::Composing(status) => panic!("{status:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -184,14 +204,15 @@ mod tests {
         let juliet: Uri = "sip:juliet@example.com;gr=balcony".parse().unwrap();
         let romeo: Uri = "sip:romeo@example.net".parse().unwrap();
         let body = "Art thou not Romeo? <&> 🎭\r\n".to_owned();
-        let wrapped = wrap(
+        let wrapped = cpim(
             &juliet,
             &romeo,
             SystemTime::UNIX_EPOCH,
             Some("Wherefore".to_owned()),
             "text/plain; charset=utf-8",
             body,
-        );
+        )
+        .wrap();
         let text = text(read(Some("message/cpim"), &wrapped).unwrap());
         assert_eq!(text.body, "Art thou not Romeo? <&> 🎭\r\n");
         assert_eq!(text.subject.as_deref(), Some("Wherefore"));

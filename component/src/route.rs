@@ -23,9 +23,9 @@ use crate::registry::{Key, Registry};
 use crate::sip;
 use crate::store::{EntryId, LeftBehind};
 use crate::translate::promise::Origin;
-use crate::translate::{Event, Kind, Parties, Written};
+use crate::translate::{Event, Kind, Mark, Parties, Wishes, Written};
 use crate::xmpp::{
-    self, Delay, Handler as XmppHandler, LinkEvent, Message, MessageType, Outgoing,
+    self, Delay, Handler as XmppHandler, LinkEvent, Marker, Message, MessageType, Outgoing,
     OutgoingPresence, Presence, PresenceType, Stanza,
 };
 
@@ -269,11 +269,46 @@ fn event_of(message: &Message) -> Option<Event> {
                 .filter(|text| !text.is_empty()),
             lang: body.lang.clone(),
             chat_state: message.chat_state,
+            wishes: wishes_of(message),
+            sent: message.delay.as_ref().map(|delay| delay.stamp),
         })),
-        None => Some(Event::Stated {
-            thread,
-            state: message.chat_state?,
-        }),
+        None => {
+            if let Some((id, mark)) = mark_of(message) {
+                return Some(Event::Receipted {
+                    id: id.to_owned(),
+                    mark,
+                    sent: message.delay.as_ref().map(|delay| delay.stamp),
+                });
+            }
+            Some(Event::Stated {
+                thread,
+                state: message.chat_state?,
+            })
+        }
+    }
+}
+
+/// Without an id there is nothing that a receipt could name; of room messages there are none (RCPT-13).
+fn wishes_of(message: &Message) -> Wishes {
+    if message.id.is_none() || message.kind == MessageType::Groupchat {
+        return Wishes::default();
+    }
+    Wishes {
+        receipt: message.receipt == Some(xmpp::Receipt::Requested),
+        display: message.marker == Some(Marker::Markable),
+    }
+}
+
+fn mark_of(message: &Message) -> Option<(&str, Mark)> {
+    if message.kind == MessageType::Groupchat {
+        return None;
+    }
+    match (&message.marker, &message.receipt) {
+        (Some(Marker::Displayed(id)), _) => Some((id, Mark::Displayed)),
+        (_, Some(xmpp::Receipt::Received(id))) | (Some(Marker::Received(id)), _) => {
+            Some((id, Mark::Received))
+        }
+        _ => None,
     }
 }
 

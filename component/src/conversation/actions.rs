@@ -105,14 +105,14 @@ impl Task {
                 let reply = Reply::new(Status::OK);
                 self.ports.sip.respond(transaction, reply).await;
             }
-            Action::ReportFailure {
+            Action::Report {
                 chat,
                 message_id,
                 length,
                 status,
             } => {
                 let session = self.wires.by_chat.get(&chat)?.session.as_ref()?;
-                session.report(sip::failure_report(message_id, length, status));
+                session.report(sip::report(message_id, length, status));
             }
             Action::Close(chat) => {
                 if let Some(wire) = self.wires.remove(chat) {

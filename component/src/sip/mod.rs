@@ -7,6 +7,6 @@ mod write;
 pub use identity::{is_anonymous, sender};
 pub use read::{acknowledged, answered, fingerprint, invitation, of_session, page, rejection};
 pub use write::{
-    Change, SDP_TYPE, Terms, answer, change, chat_headers, failure_report, offer, origin,
-    page_headers, reason_header, refusal,
+    Change, SDP_TYPE, Terms, answer, change, chat_headers, offer, origin, page_headers,
+    reason_header, refusal, report,
 };

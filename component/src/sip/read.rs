@@ -1,9 +1,9 @@
 //! What SIP peers sent, in the core's terms.
 
-use stox_msrp::is_composing;
 use stox_msrp::sdp::{Fingerprint, MsrpMedia, SessionDescription, answer_role, offerer_role};
 use stox_msrp::uri::Scheme;
 use stox_msrp::{SessionEvent, content};
+use stox_msrp::{imdn, is_composing};
 use stox_sip::{
     Headers, Name, NameAddr, Reply, Request, Response, ServerTransactionId, Status, Uri,
 };
@@ -142,7 +142,11 @@ pub fn of_session(event: SessionEvent) -> ChatEvent {
         SessionEvent::Accepted { token } => ChatEvent::Accepted(Token(token)),
         SessionEvent::Refused { token, status } => ChatEvent::Refused(Token(token), status),
         SessionEvent::Unanswered { token } => ChatEvent::Unanswered(Token(token)),
-        SessionEvent::Reported { token, status, .. } => ChatEvent::Reported(Token(token), status),
+        SessionEvent::Reported {
+            token,
+            status,
+            range,
+        } => ChatEvent::Reported(Token(token), status, range),
         SessionEvent::Lost { cause } => {
             tracing::info!(%cause, "the MSRP session is lost");
             ChatEvent::Disconnected(cause)
@@ -170,7 +174,8 @@ fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable>
     let (types, wrapped) = (&media.accept_types, &media.accept_wrapped_types);
     let plain = content::is_allowed(types, body::PLAIN);
     // A peer that names nothing for the inside of CPIM is taken to read plain text there.
-    let cpim = content::is_allowed(types, body::CPIM)
+    let takes_cpim = content::is_allowed(types, body::CPIM);
+    let cpim = takes_cpim
         && (wrapped.is_empty() || content::is_allowed_wrapped(types, wrapped, body::PLAIN));
     let cpim_first = types
         .first()
@@ -192,6 +197,7 @@ fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable>
         wrapping,
         max_size: media.max_size,
         takes_composing,
+        takes_imdn: takes_cpim && content::is_allowed_wrapped(types, wrapped, imdn::MEDIA_TYPE),
     })
 }
 

@@ -108,8 +108,8 @@ pub fn refusal(
     reply
 }
 
-/// A REPORT that takes a 200 back (RCPT-10).
-pub fn failure_report(message_id: String, length: usize, status: u16) -> Report {
+/// A REPORT about a whole message (RCPT-04, RCPT-10).
+pub fn report(message_id: String, length: usize, status: u16) -> Report {
     Report {
         message_id,
         range: ByteRange::of(length),

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use stox_msrp::Ident;
 
 use super::event::{Action, Settings, Token, Written};
 use super::party::Parties;
@@ -23,6 +24,14 @@ pub(super) struct Context<'a> {
     pub out: &'a mut Vec<Action>,
     /// Messages whose session cannot be, because the peer has no MSRP (CHAT-11).
     pub stranded: &'a mut Vec<Stranded>,
+}
+
+impl Context<'_> {
+    /// Has what is settled already told before what comes next.
+    pub fn settle(&mut self) {
+        let settled = self.ledger.drain();
+        self.out.extend(settled.into_iter().map(Action::Settle));
+    }
 }
 
 /// What a wall clock shows at an instant.
@@ -99,6 +108,11 @@ impl Tokens {
     pub fn token(&mut self) -> Token {
         self.next += 1;
         Token(self.next)
+    }
+
+    /// A fresh name for a message.
+    pub fn ident(&mut self) -> Ident {
+        Ident::random(&mut self.rng)
     }
 
     /// A fresh id, thread or tag: 20 hexadecimal digits, 80 random bits, and a legal MSRP `ident`.

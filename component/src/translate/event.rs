@@ -1,9 +1,9 @@
 //! What can happen to a conversation, and what it asks for. Events are past, actions imperative.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use stox_msrp::{FailureReport, Incoming, IncomingId, LostCause, MsrpUri, Role};
+use stox_msrp::{ByteRange, FailureReport, Incoming, IncomingId, LostCause, MsrpUri, Role};
 use stox_sip::{Failure, ServerTransactionId, Uri};
 
 use super::media::{Media, Unusable};
@@ -89,6 +89,28 @@ pub struct Written {
     pub lang: Option<String>,
     /// What it says of its writer beside the text.
     pub chat_state: Option<ChatState>,
+    /// What of its fate the writer wants to hear of.
+    pub wishes: Wishes,
+    /// When it was written, if it was held on its way.
+    pub sent: Option<SystemTime>,
+}
+
+/// What of a message's fate its XMPP writer wants to hear of. Only a message with an id may wish for anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// A receipt when it has arrived. XEP-0184.
+    pub receipt: bool,
+    /// A marker when it was shown. XEP-0333.
+    pub display: bool,
+}
+
+/// What an XMPP client says of a message that it got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// It has arrived. XEP-0184, and `received` of XEP-0333.
+    Received,
+    /// The user has seen it. XEP-0333.
+    Displayed,
 }
 
 impl Written {
@@ -148,6 +170,15 @@ pub enum Event {
         thread: Option<String>,
         /// What the user does; `gone` is the end of the conversation (CHAT-24).
         state: ChatState,
+    },
+    /// The XMPP user's client got a message.
+    Receipted {
+        /// The id of the stanza of ours.
+        id: String,
+        /// How.
+        mark: Mark,
+        /// When it said so, if that was held on its way (RCPT-15).
+        sent: Option<SystemTime>,
     },
     /// A stanza of ours came back as an error.
     Bounced {
@@ -229,7 +260,7 @@ pub enum ChatEvent {
     /// The peer did not answer in time.
     Unanswered(Token),
     /// A REPORT with that status for a message of ours.
-    Reported(Token, u16),
+    Reported(Token, u16, ByteRange),
     /// The MSRP connection is gone or never came.
     Disconnected(LostCause),
 }
@@ -299,15 +330,15 @@ pub enum Action {
     },
     /// Answer a MESSAGE of the SIP user's that is for the gateway alone with 200.
     RespondPage(ServerTransactionId),
-    /// Tell the sender of an MSRP message that was answered 200 that it failed after all (RCPT-10).
-    ReportFailure {
+    /// Report to the sender of an MSRP message that it arrived (RCPT-04), or that it failed after its 200 (RCPT-10).
+    Report {
         /// The session.
         chat: ChatId,
         /// Message-ID of the sender.
         message_id: String,
         /// Bytes of the message.
         length: usize,
-        /// MSRP status (T10).
+        /// 200, or the MSRP status of the failure (T10).
         status: u16,
     },
     /// Forget the session: its MSRP connection and its dialog are of no more concern.

@@ -15,6 +15,8 @@ pub struct Media {
     pub max_size: Option<u64>,
     /// Whether it takes isComposing documents, wrapped as text is (COMP-02).
     pub takes_composing: bool,
+    /// Whether it takes disposition notifications, which travel in CPIM (RCPT-11).
+    pub takes_imdn: bool,
 }
 
 /// How text travels to a peer (CHAT-12).

@@ -15,14 +15,14 @@ pub mod promise;
 mod stanza;
 mod typing;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chat::{Chat, Event as ChatInput};
 pub use context::Clock;
 use context::{Context, StanzaIds, Stranded, Tokens};
 pub use event::{
-    Action, ChatEvent, ChatId, Event, Invitation, Kind, Page, PageFault, Paged, Reason, Rejection,
-    Settings, Token, Written,
+    Action, ChatEvent, ChatId, Event, Invitation, Kind, Mark, Page, PageFault, Paged, Reason,
+    Rejection, Settings, Token, Wishes, Written,
 };
 pub use media::{Media, Unusable, Wrapping};
 use pager::Pager;
@@ -100,6 +100,7 @@ impl Conversation {
         match event {
             Event::Written(written) => self.written(written, now, out),
             Event::Stated { thread, state } => self.stated(thread.as_deref(), state, now, out),
+            Event::Receipted { id, mark, sent } => self.receipted(&id, mark, sent, now, out),
             Event::Bounced { id, fault } => self.bounced(&id, &fault, now, out),
             Event::Invited(chat, invitation) => self.invited(chat, invitation, now, out),
             Event::Chat(chat, event) => {
@@ -274,6 +275,24 @@ impl Conversation {
         }
     }
 
+    fn receipted(
+        &mut self,
+        id: &str,
+        mark: Mark,
+        sent: Option<SystemTime>,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        let (chats, _, mut cx) = self.context(now, out);
+        if let Some(chat) = chats.iter_mut().find(|chat| chat.wrote(id)) {
+            // What an archive plays back was heard when it was said (RCPT-15).
+            let is_news = sent.is_none_or(|sent| sent >= cx.clock.time(chat.since()));
+            if is_news {
+                chat.handle(ChatInput::Receipted(id.to_owned(), mark), &mut cx);
+            }
+        }
+    }
+
     fn bounced(&mut self, id: &str, fault: &Fault, now: Instant, out: &mut Vec<Action>) {
         if self.pager.bounced(id, fault, &self.parties.juliet) {
             return;
@@ -323,6 +342,7 @@ impl Conversation {
                 let (transaction, call_id) = (paged.transaction, paged.call_id);
                 pager.receive(transaction, call_id, text, session, &contact, &mut cx);
             }
+            (Content::Imdn(_), _) => cx.out.push(Action::RespondPage(paged.transaction)),
             (Content::Composing(status), session) => {
                 match session {
                     Some(chat) => chat.got_status(&status, &mut cx),

@@ -7,8 +7,8 @@ use stox_msrp::is_composing::{self, IsComposing};
 use stox_sip::ServerTransactionId;
 
 use super::context::{Context, Tokens};
-use super::event::{Action, Page, PageFault, Settings, Token, Written};
-use super::stanza;
+use super::event::{Action, Page, PageFault, Settings, Token, Wishes, Written};
+use super::stanza::{self, Beside};
 use super::typing::Typing;
 use crate::address::Jid;
 use crate::body::{self, Text};
@@ -323,8 +323,13 @@ impl Pager {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
         }
         let stanza_id = cx.stanza_ids.claim(cx.tokens.text(), cx.tokens);
+        let beside = Beside {
+            state: state.filter(|_| conversation.is_some()),
+            wishes: Wishes::default(),
+            now: cx.clock.time(cx.now),
+        };
         let message = match conversation {
-            Some((with, thread)) => stanza::chat(contact, with, &stanza_id, thread, text, state),
+            Some((with, thread)) => stanza::chat(contact, with, &stanza_id, thread, text, beside),
             None => {
                 // A reply comes back in the thread of what it may be a reply to (IM-09).
                 let usage = |usage: &&Usage| usage.call_id == call_id;
@@ -332,7 +337,14 @@ impl Pager {
                 let thread = usage
                     .and_then(|usage| usage.thread.clone())
                     .unwrap_or(call_id);
-                stanza::single(contact, &cx.parties.juliet, &stanza_id, &thread, text)
+                stanza::single(
+                    contact,
+                    &cx.parties.juliet,
+                    &stanza_id,
+                    &thread,
+                    text,
+                    beside,
+                )
             }
         };
         let token = cx.tokens.token();

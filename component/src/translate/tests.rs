@@ -12,6 +12,7 @@ use crate::xmpp::Outgoing;
 
 mod endings;
 mod fates;
+mod receipts;
 mod threads;
 mod typing;
 
@@ -23,6 +24,7 @@ struct Stage {
     max_size: Option<u64>,
     wrapping: Wrapping,
     takes_composing: bool,
+    takes_imdn: bool,
 }
 
 impl Stage {
@@ -44,6 +46,7 @@ impl Stage {
             max_size: None,
             wrapping: Wrapping::Plain,
             takes_composing: true,
+            takes_imdn: true,
         }
     }
 
@@ -134,6 +137,7 @@ impl Stage {
             wrapping: self.wrapping,
             max_size: self.max_size,
             takes_composing: self.takes_composing,
+            takes_imdn: self.takes_imdn,
         }
     }
 }
@@ -152,6 +156,8 @@ fn message(id: &str, thread: Option<&str>, body: &str) -> Event {
         subject: None,
         lang: None,
         chat_state: None,
+        wishes: Wishes::default(),
+        sent: None,
     })
 }
 

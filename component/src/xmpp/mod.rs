@@ -33,7 +33,7 @@ pub use outbox::{LinkRefused, OutboxLimits};
 pub use outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence, Request};
 pub use read::reread;
 pub use stanza::{
-    ChatState, Delay, Hints, Iq, IqType, Join, Message, MessageType, Payload, Presence,
+    ChatState, Delay, Hints, Iq, IqType, Join, Marker, Message, MessageType, Payload, Presence,
     PresenceType, Receipt, Show, Stanza, StanzaError, Text, Thread,
 };
 pub use trial::{LoginRefused, try_login};

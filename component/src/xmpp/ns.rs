@@ -12,6 +12,8 @@ pub(super) const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 pub(super) const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// Delivery receipts. XEP-0184.
 pub(super) const RECEIPTS: &str = "urn:xmpp:receipts";
+/// Chat markers. XEP-0333.
+pub(super) const MARKERS: &str = "urn:xmpp:chat-markers:0";
 /// Delayed delivery. XEP-0203.
 pub(super) const DELAY: &str = "urn:xmpp:delay";
 /// User nicknames. XEP-0172.

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::stanza::{
-    ChatState, Iq, IqType, Message, MessageType, Presence, PresenceType, Receipt, Show, StanzaError,
+    ChatState, Iq, IqType, Marker, Message, MessageType, Presence, PresenceType, Receipt, Show,
+    StanzaError,
 };
 use crate::address::Jid;
 
@@ -94,6 +95,7 @@ pub struct OutgoingMessage {
     pub(super) thread: Option<String>,
     pub(super) chat_state: Option<ChatState>,
     pub(super) receipt: Option<Receipt>,
+    pub(super) marker: Option<Marker>,
     pub(super) delay: Option<SystemTime>,
     pub(super) nick: Option<String>,
     pub(super) error: Option<StanzaError>,
@@ -123,6 +125,7 @@ impl OutgoingMessage {
             thread: None,
             chat_state: None,
             receipt: None,
+            marker: None,
             delay: None,
             nick: None,
             error: None,
@@ -154,6 +157,21 @@ impl OutgoingMessage {
     /// The chat state it tells, if it does.
     pub fn state(&self) -> Option<ChatState> {
         self.chat_state
+    }
+
+    /// Its id, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The receipt that it is, or that it wishes for.
+    pub fn wish(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
+    }
+
+    /// The chat marker that it is, or that it wishes for.
+    pub fn mark(&self) -> Option<&Marker> {
+        self.marker.as_ref()
     }
 
     /// The id by which an error or a receipt will name it.
@@ -195,6 +213,12 @@ impl OutgoingMessage {
     /// A receipt, or the wish for one. XEP-0184.
     pub fn receipt(mut self, receipt: Receipt) -> Self {
         self.receipt = Some(receipt);
+        self
+    }
+
+    /// A chat marker, or the wish for one. XEP-0333.
+    pub fn marker(mut self, marker: Marker) -> Self {
+        self.marker = Some(marker);
         self
     }
 

@@ -12,8 +12,8 @@ use super::ns;
 use super::payload::Payloads;
 use super::refusal::{Envelope, Reason, Unreadable};
 use super::stanza::{
-    ChatState, Delay, Hints, Iq, IqType, Join, Message, MessageType, Presence, PresenceType,
-    Receipt, Show, Stanza, StanzaError, Text, Thread,
+    ChatState, Delay, Hints, Iq, IqType, Join, Marker, Message, MessageType, Presence,
+    PresenceType, Receipt, Show, Stanza, StanzaError, Text, Thread,
 };
 use crate::address::Jid;
 use crate::stamp;
@@ -178,6 +178,7 @@ impl Reader {
             thread: None,
             chat_state: None,
             receipt: None,
+            marker: None,
             delay: None,
             nick: None,
             error: None,
@@ -304,6 +305,7 @@ impl Message {
                     self.receipt = Some(Receipt::Received(id.to_owned()));
                 }
             }
+            (ns::MARKERS, name) => self.marker = marker(name, child).or(self.marker.take()),
             (ns::DELAY, "delay") => self.delay = delay(child).or(self.delay.take()),
             (ns::NICK, "nick") => self.nick = Some(content(child)),
             (ns::HINTS, "no-store") => self.hints.no_store = true,
@@ -368,6 +370,17 @@ fn chat_state(name: &str) -> Option<ChatState> {
         "paused" => ChatState::Paused,
         "inactive" => ChatState::Inactive,
         "gone" => ChatState::Gone,
+        _ => return None,
+    })
+}
+
+fn marker(name: &str, node: Node<'_, '_>) -> Option<Marker> {
+    let id = node.attribute("id").map(str::to_owned);
+    Some(match name {
+        "markable" => Marker::Markable,
+        "received" => Marker::Received(id?),
+        // That the user answered it means that it was seen.
+        "displayed" | "acknowledged" => Marker::Displayed(id?),
         _ => return None,
     })
 }

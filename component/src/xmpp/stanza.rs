@@ -40,6 +40,8 @@ pub struct Message {
     pub chat_state: Option<ChatState>,
     /// A delivery receipt, or the wish for one. XEP-0184.
     pub receipt: Option<Receipt>,
+    /// What was seen, or the wish to be told. XEP-0333.
+    pub marker: Option<Marker>,
     /// When the message was written, if it was held on its way. XEP-0203.
     pub delay: Option<Delay>,
     /// The name the sender goes by. XEP-0172.
@@ -138,6 +140,17 @@ pub enum Receipt {
     Requested,
     /// The message of this id arrived.
     Received(String),
+}
+
+/// What was seen of a conversation, or the wish to be told. XEP-0333 §4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Marker {
+    /// The sender asks to be told that the message was seen.
+    Markable,
+    /// The message of this id arrived.
+    Received(String),
+    /// The message of this id was seen.
+    Displayed(String),
 }
 
 /// A message or presence that was held on its way. XEP-0203.

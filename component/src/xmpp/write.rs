@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::ns;
 use super::outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence, Storage};
-use super::stanza::{IqType, MessageType, PresenceType, Receipt, StanzaError};
+use super::stanza::{IqType, Marker, MessageType, PresenceType, Receipt, StanzaError};
 use crate::address::Jid;
 use crate::stamp;
 
@@ -51,12 +51,13 @@ fn write_message(
     }
     match &message.receipt {
         Some(Receipt::Requested) => empty_element(out, "request", ns::RECEIPTS),
-        Some(Receipt::Received(id)) => {
-            out.put_slice(b"<received");
-            attribute(out, "xmlns", ns::RECEIPTS);
-            attribute(out, "id", id);
-            out.put_slice(b"/>");
-        }
+        Some(Receipt::Received(id)) => named(out, "received", ns::RECEIPTS, id),
+        None => {}
+    }
+    match &message.marker {
+        Some(Marker::Markable) => empty_element(out, "markable", ns::MARKERS),
+        Some(Marker::Received(id)) => named(out, "received", ns::MARKERS, id),
+        Some(Marker::Displayed(id)) => named(out, "displayed", ns::MARKERS, id),
         None => {}
     }
     if message.storage == Storage::Never {
@@ -178,6 +179,15 @@ fn empty_element(out: &mut BytesMut, name: &str, namespace: &str) {
     out.put_slice(b"<");
     out.put_slice(name.as_bytes());
     attribute(out, "xmlns", namespace);
+    out.put_slice(b"/>");
+}
+
+/// An element whose only attribute is the id of what it is about.
+fn named(out: &mut BytesMut, name: &str, namespace: &str, id: &str) {
+    out.put_slice(b"<");
+    out.put_slice(name.as_bytes());
+    attribute(out, "xmlns", namespace);
+    attribute(out, "id", id);
     out.put_slice(b"/>");
 }
 

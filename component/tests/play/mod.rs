@@ -11,12 +11,12 @@ use stox::body::{Content, Text};
 use stox::fault::Fault;
 use stox::translate::promise::{Origin, Outcome, Settlement, Ticket};
 use stox::translate::{
-    Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Media, PageFault,
-    Paged, Parties, Rejection, Settings, Token, Wrapping, Written,
+    Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Mark, Media,
+    PageFault, Paged, Parties, Rejection, Settings, Token, Wishes, Wrapping, Written,
 };
-use stox::xmpp::{ChatState, MessageType, Outgoing};
+use stox::xmpp::{ChatState, MessageType, Outgoing, Receipt};
 use stox_msrp::is_composing::{self, IsComposing};
-use stox_msrp::{FailureReport, Incoming, IncomingId, MsrpUri, Role};
+use stox_msrp::{ByteRange, FailureReport, Incoming, IncomingId, MsrpUri, Role};
 use stox_sip::{ServerTransactionId, Status};
 
 const JULIET: &str = "juliet@example.com/balcony";
@@ -49,6 +49,9 @@ struct Stage {
     seen: Vec<String>,
     chat: Option<ChatId>,
     sends: u64,
+    /// The SEND of stox that asked for a report last, and the stanza that asked for a receipt last.
+    to_report: Option<(ChatId, Token)>,
+    to_receipt: Option<String>,
 }
 
 /// What stox did, in a transcript's words.
@@ -86,6 +89,8 @@ impl Stage {
             seen: Vec::new(),
             chat: None,
             sends: 0,
+            to_report: None,
+            to_receipt: None,
         }
     }
 
@@ -103,6 +108,21 @@ impl Stage {
         let event = match what.split_once(": ") {
             Some(("message", text)) => self.written(Kind::Chat, text),
             Some(("single", text)) => self.written(Kind::Single, text),
+            Some(("message, receipt asked", text)) => match self.written(Kind::Chat, text) {
+                Event::Written(written) => Event::Written(Written {
+                    wishes: Wishes {
+                        receipt: true,
+                        display: false,
+                    },
+                    ..written
+                }),
+                other => other,
+            },
+            None if what == "received" => Event::Receipted {
+                id: self.to_receipt.clone().ok_or("no receipt was asked for")?,
+                mark: Mark::Received,
+                sent: None,
+            },
             _ => Event::Stated {
                 thread: Some(THREAD.to_owned()),
                 state: state_of(what).ok_or("juliet cannot do that")?,
@@ -127,6 +147,8 @@ impl Stage {
             subject: None,
             lang: None,
             chat_state: (kind == Kind::Chat).then_some(ChatState::Active),
+            wishes: Wishes::default(),
+            sent: None,
         })
     }
 
@@ -136,6 +158,20 @@ impl Stage {
                 let chat = self.chat.ok_or("there is no session")?;
                 self.sends += 1;
                 Event::Chat(chat, ChatEvent::Received(incoming(self.sends, text)))
+            }
+            (Some(("SEND, report asked", text)), _) => {
+                let chat = self.chat.ok_or("there is no session")?;
+                self.sends += 1;
+                let incoming = Incoming {
+                    success_report: true,
+                    ..incoming(self.sends, text)
+                };
+                Event::Chat(chat, ChatEvent::Received(incoming))
+            }
+            (None, "REPORT 200") => {
+                let (chat, token) = self.to_report.ok_or("no report was asked for")?;
+                let range = ByteRange::WHOLE;
+                Event::Chat(chat, ChatEvent::Reported(token, 200, range))
             }
             (Some(("MESSAGE", text)), _) => {
                 self.sends += 1;
@@ -313,6 +349,18 @@ impl Stage {
                 self.note(Party::Romeo, what.to_owned());
             }
             Action::Send {
+                chat,
+                token,
+                body,
+                success_report: true,
+                failure_report: FailureReport::No,
+                ..
+            } => {
+                self.to_report = Some((chat, token));
+                let text = String::from_utf8_lossy(&body);
+                self.note(Party::Romeo, format!("SEND, report asked: {text}"));
+            }
+            Action::Send {
                 chat, token, body, ..
             } => {
                 self.to_answer.push_back(Pending::Send(chat, token));
@@ -324,15 +372,18 @@ impl Stage {
             // What is for the gateway alone is answered at once, and no line asks for that.
             Action::Respond { status, .. } => assert_eq!(status, 200),
             Action::RespondPage(_) => {}
-            Action::ReportFailure { status, .. } => {
-                self.note(Party::Romeo, format!("REPORT {status}"))
-            }
+            Action::Report { status, .. } => self.note(Party::Romeo, format!("REPORT {status}")),
             Action::Close(_) => {}
             Action::Page(page) => {
                 self.to_answer.push_back(Pending::Message);
                 self.note(Party::Romeo, format!("MESSAGE: {}", page.body));
             }
             Action::Stanza(stanza, token) => {
+                if let Outgoing::Message(message) = &stanza
+                    && message.wish() == Some(&Receipt::Requested)
+                {
+                    self.to_receipt = message.name().map(str::to_owned);
+                }
                 self.note(Party::Juliet, words_of(&stanza));
                 events.extend(token.map(Event::Handed));
             }
@@ -382,7 +433,13 @@ fn words_of(stanza: &Outgoing) -> String {
     let Outgoing::Message(message) = stanza else {
         return "another stanza".to_owned();
     };
+    if let Some(Receipt::Received(_)) = message.wish() {
+        return "received".to_owned();
+    }
     match (message.kind(), message.text(), message.state()) {
+        (MessageType::Chat, Some(body), _) if message.wish().is_some() => {
+            format!("message, receipt asked: {body}")
+        }
         (MessageType::Chat, Some(body), _) => format!("message: {body}"),
         (_, Some(body), _) => format!("single: {body}"),
         (_, None, Some(state)) => state.name().to_owned(),
@@ -412,6 +469,7 @@ fn media(role: Role) -> Media {
         wrapping: Wrapping::Plain,
         max_size: None,
         takes_composing: true,
+        takes_imdn: true,
     }
 }
 

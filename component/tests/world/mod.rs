@@ -18,10 +18,10 @@ use stox::fault::{Condition, Fault};
 use stox::translate::promise::{Origin, Settlement, Ticket};
 use stox::translate::{
     Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Media, PageFault,
-    Paged, Parties, Rejection, Settings, Token, Unusable, Wrapping, Written,
+    Paged, Parties, Rejection, Settings, Token, Unusable, Wishes, Wrapping, Written,
 };
 use stox::xmpp::{ChatState, Outgoing};
-use stox_msrp::{FailureReport, Incoming, IncomingId, LostCause, Role};
+use stox_msrp::{ByteRange, FailureReport, Incoming, IncomingId, LostCause, Role};
 use stox_sip::{Failure, ServerTransactionId, Status};
 
 /// How long a schedule lasts at most, in virtual time.
@@ -338,6 +338,8 @@ impl World {
             subject: None,
             lang: None,
             chat_state: None,
+            wishes: Wishes::default(),
+            sent: None,
         }))
     }
 
@@ -509,7 +511,7 @@ impl World {
                     return Ok(());
                 }
                 self.fates.reported(message);
-                ChatEvent::Reported(token, 413)
+                ChatEvent::Reported(token, 413, ByteRange::WHOLE)
             }
             Step::WireBreaks => {
                 if side.wire == Wire::Up {
@@ -682,7 +684,7 @@ impl World {
             Action::Send {
                 chat, token, body, ..
             } => return self.send(chat, token, &body),
-            Action::ReportFailure { chat, .. } | Action::Respond { chat, .. } => {
+            Action::Report { chat, .. } | Action::Respond { chat, .. } => {
                 self.side(chat)?;
             }
             Action::RespondPage(_) => {}
@@ -804,6 +806,7 @@ impl World {
             },
             max_size: self.rng.random_bool(0.1).then_some(400),
             takes_composing: false,
+            takes_imdn: false,
         }
     }
 

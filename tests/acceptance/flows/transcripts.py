@@ -9,12 +9,13 @@ from pathlib import Path
 
 from ..errors import FlowFailed, equal, require
 from ..gateway import ROOT
+from ..peers import stanza as write
 from ..peers.msrp.session import Received, Sent
 from ..peers.sip.call import Call
 from ..peers.sip.incoming import IncomingInvite, IncomingMessage
 from ..peers.sip.message import SipMessage
 from ..peers.sip.user import SipUser
-from ..peers.stanza import new_id
+from ..peers.stanza import Stanza, new_id
 from ..peers.xmpp_user import XmppUser
 from ..servers.base import COMPONENT
 from ..world import JULIET_URI, ROMEO, World
@@ -23,7 +24,7 @@ from . import flow
 _STATES = ("active", "composing", "paused", "inactive", "gone")
 _FOLDER = ROOT / "tests" / "transcripts"
 _STEP = re.compile(r"^(?:\[?F\d+\]?\s+)?\s*(juliet|romeo|stox)\s*→\s*(juliet|romeo|stox)\s+(.*)$")
-_WITH_TEXT = re.compile(r"^(message|single|SEND|MESSAGE): (.*)$")
+_WITH_TEXT = re.compile(r"^((?:message|single|SEND|MESSAGE)(?:, [a-z ]+)?): (.*)$")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,14 @@ class Player:
         """Requests of romeo without an answer of stox, oldest first."""
         self.fateless: list[tuple[str, str]] = []
         """Id and text of juliet's messages that were neither taken nor given back."""
+        self.asked: str | None = None
+        """The id of juliet's last message that asked for a receipt."""
+        self.asking: Stanza | None = None
+        """The last message of stox that asked juliet for one."""
+        self.reported: Sent | None = None
+        """Romeo's last message that asked for a report."""
+        self.reporting: Received | None = None
+        """The last message of stox that asked romeo for one."""
         self.call: Call | None = None
         self.joining: asyncio.Task[Call] | None = None
         self.refusing: asyncio.Task[None] | None = None
@@ -97,9 +106,25 @@ class Player:
         if step.what in _STATES:
             self.juliet.state(self.romeo_jid, step.what, self.thread)
             return
-        type = {"message": "chat", "single": "normal"}[step.what]
-        id = self.juliet.say(self.romeo_jid, step.text, thread=self.thread, type=type, state="active" if type == "chat" else None)
-        self.fateless.append((id, step.text))
+        if step.what == "received":
+            require(self.asking is not None and self.asking.id, "no receipt was asked for")
+            assert self.asking is not None
+            self.juliet.send(write.receipt(self.asking.sender, self.asking.id or "", self.thread))
+            return
+        type = {"message": "chat", "message, receipt asked": "chat", "single": "normal"}[step.what]
+        asks = step.what.endswith("receipt asked")
+        id = self.juliet.say(
+            self.romeo_jid,
+            step.text,
+            thread=self.thread,
+            type=type,
+            state="active" if type == "chat" else None,
+            payload="<request xmlns='urn:xmpp:receipts'/>" if asks else "",
+        )
+        if asks:
+            self.asked = id
+        else:
+            self.fateless.append((id, step.text))
 
     async def _until_stox_has_it(self) -> None:
         """What romeo does next comes later, also where the two ways to stox differ in speed."""
@@ -115,6 +140,13 @@ class Player:
             _, self.call = await self.dialling
         elif step.what == "SEND":
             self.awaiting.append(self._open_call().session.say(step.text))
+        elif step.what == "SEND, report asked":
+            self.reported = self._open_call().session.say_asking(step.text)
+            self.awaiting.append(self.reported)
+        elif step.what == "REPORT 200":
+            require(self.reporting is not None, "stox asked for no report")
+            assert self.reporting is not None
+            self._open_call().session.report(self.reporting)
         elif step.what in ("is composing", "is idle"):
             sent = self._open_call().session.compose(step.what == "is composing")
             equal(await sent.status(), 200, "answer to the isComposing document")
@@ -156,6 +188,12 @@ class Player:
     async def _juliet_awaits(self, step: Step) -> None:
         if step.what in _STATES:
             await self.juliet.expect_state(step.what, sender=ROMEO, thread=self.thread)
+        elif step.what == "received":
+            require(self.asked is not None, "juliet asked for no receipt")
+            await self.juliet.expect_receipt(self.asked or "", sender=ROMEO, thread=self.thread)
+        elif step.what == "message, receipt asked":
+            self.asking = await self.juliet.expect_message(step.text, sender=ROMEO, thread=self.thread)
+            require(self.asking.receipt_asked, f"no receipt is asked for: {self.asking}")
         elif step.what == "message":
             got = await self.juliet.expect_message(step.text, sender=ROMEO, thread=self.thread)
             self.romeo_jid = got.sender
@@ -181,6 +219,14 @@ class Player:
         elif step.what == "SEND":
             received = await self._open_call().session.expect(step.text)
             self.unanswered.append(received)
+        elif step.what == "SEND, report asked":
+            self.reporting = await self._open_call().session.expect(step.text)
+            frame = self.reporting.frame
+            equal((frame.get("Success-Report"), frame.get("Failure-Report")), ("yes", "no"), f"{frame}\nreports asked")
+        elif step.what == "REPORT 200":
+            require(self.reported is not None, "romeo asked for no report")
+            assert self.reported is not None
+            await self._open_call().session.expect_report(200, self.reported)
         elif step.what in ("is composing", "is idle"):
             await self._open_call().session.expect(step.what)
         elif step.what == "MESSAGE":

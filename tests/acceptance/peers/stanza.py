@@ -10,6 +10,8 @@ from xml.sax.saxutils import escape, quoteattr
 CLIENT = "{jabber:client}"
 STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 CHAT_STATES = "{http://jabber.org/protocol/chatstates}"
+RECEIPTS = "{urn:xmpp:receipts}"
+MARKERS = "{urn:xmpp:chat-markers:0}"
 DELAY = "{urn:xmpp:delay}"
 
 
@@ -66,6 +68,26 @@ class Stanza:
         return states[0] if states else None
 
     @property
+    def receipt_asked(self) -> bool:
+        return self.xml.find(f"{RECEIPTS}request") is not None
+
+    @property
+    def received(self) -> str | None:
+        """The id of the message that this is a receipt for (XEP-0184)."""
+        received = self.xml.find(f"{RECEIPTS}received")
+        return None if received is None else received.get("id")
+
+    @property
+    def markable(self) -> bool:
+        return self.xml.find(f"{MARKERS}markable") is not None
+
+    @property
+    def displayed(self) -> str | None:
+        """The id of the message that this says was seen (XEP-0333)."""
+        displayed = self.xml.find(f"{MARKERS}displayed")
+        return None if displayed is None else displayed.get("id")
+
+    @property
     def delayed(self) -> bool:
         return self.xml.find(f"{DELAY}delay") is not None
 
@@ -116,6 +138,18 @@ def message(
 def state(to: str, state: str, thread: str | None) -> str:
     """The XML of a chat state without a message (XEP-0085)."""
     return message(to, thread=thread, payload=f"<{state} xmlns='{CHAT_STATES[1:-1]}'/>")
+
+
+def receipt(to: str, id: str, thread: str | None, type: str | None = "chat") -> str:
+    """The XML of a receipt for the message `id` (XEP-0184)."""
+    payload = f"<received xmlns='{RECEIPTS[1:-1]}' id={quoteattr(id)}/>"
+    return message(to, id=new_id(), type=type, thread=thread, payload=payload)
+
+
+def displayed(to: str, id: str, thread: str | None, type: str | None = "chat") -> str:
+    """The XML of the notice that the message `id` was seen (XEP-0333)."""
+    payload = f"<displayed xmlns='{MARKERS[1:-1]}' id={quoteattr(id)}/>"
+    return message(to, id=new_id(), type=type, thread=thread, payload=payload)
 
 
 def new_id() -> str:

@@ -139,6 +139,17 @@ class XmppUser:
             equal(got.thread, thread, f"thread of {got}")
         return got
 
+    async def expect_receipt(self, id: str, *, sender: str | None = None, thread: str | None = None) -> Stanza:
+        """The next stanza is a receipt for the message `id`, and nothing else (RCPT-02)."""
+        got = await self.inbox.take(f"a receipt for {id}")
+        equal((got.received, got.body, got.chat_state), (id, None, None), f"{self.name} received {got}\nreceipt")
+        require(got.id and got.id != id, f"a receipt has an id of its own: {got}")
+        if sender is not None:
+            equal(got.sender.partition("/")[0], sender, f"sender of {got}")
+        if thread is not None:
+            equal(got.thread, thread, f"thread of {got}")
+        return got
+
     async def expect_gone(self, *, sender: str | None = None, thread: str | None = None) -> Stanza:
         """The next stanza says that the other side left."""
         return await self.expect_state("gone", sender=sender, thread=thread)

@@ -86,7 +86,9 @@ impl Binding {
                 State::Over
             }
             Event::Peer(ChatEvent::Acknowledged(_)) => State::Binding(self),
-            Event::Bounced(..) | Event::Handed(_) | Event::Lost(_) => State::Binding(self),
+            Event::Receipted(..) | Event::Bounced(..) | Event::Handed(_) | Event::Lost(_) => {
+                State::Binding(self)
+            }
             Event::Peer(
                 ChatEvent::Answered { .. }
                 | ChatEvent::Rejected(_)

@@ -72,7 +72,7 @@ impl Leaving {
     }
 
     fn next(self, thread: &Thread, cx: &mut Context<'_>) -> State {
-        if self.transfers.all_answered() {
+        if self.transfers.all_answered() && !self.transfers.await_reports() {
             thread.bye(self.reason, cx);
             Draining::begin(self.transfers, cx)
         } else {
@@ -82,7 +82,8 @@ impl Leaving {
 }
 
 impl Failing {
-    pub fn begin(transfers: Transfers, status: u16, cx: &Context<'_>) -> State {
+    pub fn begin(mut transfers: Transfers, status: u16, cx: &Context<'_>) -> State {
+        transfers.end();
         State::Failing(Failing {
             transfers,
             status,
@@ -106,7 +107,8 @@ impl Failing {
 }
 
 impl Parting {
-    pub fn begin(transfers: Transfers, cx: &Context<'_>) -> State {
+    pub fn begin(mut transfers: Transfers, cx: &Context<'_>) -> State {
+        transfers.end();
         State::Parting(Parting {
             transfers,
             until: cx.now + cx.settings.linger,
@@ -129,7 +131,8 @@ impl Parting {
 }
 
 impl Draining {
-    pub fn begin(transfers: Transfers, cx: &Context<'_>) -> State {
+    pub fn begin(mut transfers: Transfers, cx: &Context<'_>) -> State {
+        transfers.end();
         Draining {
             transfers,
             until: cx.now + cx.settings.drain_wait,
@@ -167,7 +170,10 @@ fn settle(transfers: &mut Transfers, event: Event, thread: &mut Thread, cx: &mut
         Event::Peer(ChatEvent::Refused(token, status)) => transfers.refused(token, status),
         Event::Peer(ChatEvent::Congested(token)) => transfers.congested(token),
         Event::Peer(ChatEvent::Unanswered(token)) => transfers.unanswered(token),
-        Event::Peer(ChatEvent::Reported(token, status)) => transfers.reported(token, status, cx),
+        Event::Peer(ChatEvent::Reported(token, status, range)) => {
+            transfers.reported(token, status, range, thread, cx);
+        }
+        Event::Receipted(id, mark) => transfers.receipted(&id, mark, thread, cx),
         Event::Peer(ChatEvent::Disconnected(_)) => transfers.disconnected(),
         Event::Handed(token) => transfers.handed(token, cx.now),
         Event::Lost(token) => transfers.lost(token),

@@ -90,7 +90,9 @@ impl Inviting {
                 State::Over
             }
             // Nothing was written to either side yet, so none of these can be about this session.
-            Event::Bounced(..) | Event::Handed(_) | Event::Lost(_) => State::Inviting(self),
+            Event::Receipted(..) | Event::Bounced(..) | Event::Handed(_) | Event::Lost(_) => {
+                State::Inviting(self)
+            }
             Event::Peer(
                 ChatEvent::Cancelled
                 | ChatEvent::Acknowledged(_)
@@ -160,6 +162,7 @@ impl Cancelling {
             }
             Event::Stated(_)
             | Event::Gone
+            | Event::Receipted(..)
             | Event::Bounced(..)
             | Event::Handed(_)
             | Event::Lost(_)

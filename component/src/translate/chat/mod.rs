@@ -9,17 +9,19 @@
 //! Each state is a file. `Thread` is what stays true from the first state to the last.
 
 mod binding;
+mod deliveries;
 mod ending;
 mod inviting;
 mod offering;
 mod open;
+mod receipts;
 mod transfers;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use stox_msrp::Role;
 use stox_msrp::is_composing::IsComposing;
+use stox_msrp::{Incoming, Role};
 
 use binding::Binding;
 use ending::{Draining, Failing, Leaving, Parting};
@@ -28,12 +30,12 @@ use offering::Offering;
 use open::Open;
 
 use super::context::Context;
-use super::event::{Action, ChatEvent, ChatId, Invitation, Reason, Settings, Token, Written};
+use super::event::{Action, ChatEvent, ChatId, Invitation, Mark, Reason, Settings, Token, Written};
 use super::stanza;
 use super::typing::Typing;
 use crate::address::Jid;
 use crate::fault::{Condition, Fault};
-use crate::translate::promise::Promise;
+use crate::translate::promise::{Promise, Ticket};
 use crate::xmpp::{ChatState, Outgoing};
 
 /// One session. Given every event of its own in turn; over when [`Chat::is_over`] says so.
@@ -54,6 +56,8 @@ struct Thread {
     /// The SIP user's device, which becomes the resource of what comes from there.
     device: Option<String>,
     opening: Opening,
+    /// When it began.
+    since: Instant,
     /// Last content message either way, else the beginning (CHAT-25).
     last_active: Instant,
     content: Content,
@@ -107,6 +111,8 @@ pub(super) enum Event {
     Stated(ChatState),
     /// The XMPP user left the conversation.
     Gone,
+    /// The XMPP user's client got the message of that stanza id.
+    Receipted(String, Mark),
     /// A stanza of this session's came back.
     Bounced(String, Fault),
     /// The XMPP server has taken the stanza.
@@ -138,6 +144,7 @@ impl Chat {
             reply_to: written.origin.from.clone(),
             device: written.origin.to.resource().map(str::to_owned),
             opening: Opening::Xmpp,
+            since: cx.now,
             last_active: cx.now,
             content: Content::None,
             typing,
@@ -159,6 +166,7 @@ impl Chat {
             reply_to: invitation.to,
             device,
             opening: Opening::Sip,
+            since: cx.now,
             last_active: cx.now,
             content: Content::None,
             typing: Typing::default(),
@@ -230,14 +238,11 @@ impl Chat {
             State::Inviting(state) => Some(state.until),
             State::Offering(state) => Some(state.until),
             State::Binding(state) => Some(state.until),
-            State::Open(_) => {
+            State::Open(state) => {
                 let idle = self.thread.last_active + settings.idle;
-                Some(
-                    self.thread
-                        .typing
-                        .deadline()
-                        .map_or(idle, |due| due.min(idle)),
-                )
+                let typing = self.thread.typing.deadline();
+                let due = typing.into_iter().chain(state.transfers.deadline());
+                due.chain([idle]).min()
             }
             State::Cancelling(state) => Some(state.until),
             State::Leaving(state) => Some(state.until),
@@ -273,6 +278,10 @@ impl Chat {
             self.thread.names.push(thread.to_owned());
         }
         unanswered
+    }
+
+    pub fn since(&self) -> Instant {
+        self.thread.since
     }
 
     pub fn last_active(&self) -> Instant {
@@ -352,6 +361,14 @@ impl Thread {
         if self.content == Content::None {
             self.content = Content::Exchanged;
         }
+    }
+
+    /// Takes responsibility for a message of the SIP user's.
+    fn promise_of(&self, incoming: &Incoming, cx: &Context<'_>) -> Promise {
+        cx.ledger.promise(Ticket::Send {
+            chat: self.chat,
+            incoming: incoming.id,
+        })
     }
 
     /// The SIP user as the XMPP user sees them in this session.

@@ -54,7 +54,9 @@ impl Offering {
                 refuse_all(self.held, &unavailable());
                 State::Over
             }
-            Event::Bounced(..) | Event::Handed(_) | Event::Lost(_) => State::Offering(self),
+            Event::Receipted(..) | Event::Bounced(..) | Event::Handed(_) | Event::Lost(_) => {
+                State::Offering(self)
+            }
             Event::Peer(
                 ChatEvent::Answered { .. }
                 | ChatEvent::Rejected(_)

@@ -87,8 +87,13 @@ impl Open {
                 self.transfers.congested(token);
                 State::Open(self)
             }
-            Event::Peer(ChatEvent::Reported(token, status)) => {
-                self.transfers.reported(token, status, cx);
+            Event::Peer(ChatEvent::Reported(token, status, range)) => {
+                self.unanswered = 0;
+                self.transfers.reported(token, status, range, thread, cx);
+                State::Open(self)
+            }
+            Event::Receipted(id, mark) => {
+                self.transfers.receipted(&id, mark, thread, cx);
                 State::Open(self)
             }
             Event::Handed(token) => {
@@ -108,6 +113,7 @@ impl Open {
             }
             Event::Gone => Leaving::begin(self.transfers, Reason::Left, thread, cx),
             Event::Elapsed if cx.now < thread.last_active + cx.settings.idle => {
+                self.transfers.elapsed(cx.now);
                 let (told, shown) = thread.typing.poll(cx.now);
                 if let Some(status) = told {
                     self.transfers.tell(&status, thread, cx);

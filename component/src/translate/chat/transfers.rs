@@ -1,22 +1,25 @@
 //! The messages of one session that are under way, in both directions, and those whose fate may still change.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use bytes::Bytes;
+use stox_msrp::imdn::{self, Display, Imdn, Notification};
 use stox_msrp::is_composing::{self, IsComposing};
-use stox_msrp::{FailureReport, Incoming};
+use stox_msrp::{ByteRange, FailureReport, Ident, Incoming, cpim};
 
+use super::deliveries::Deliveries;
+use super::receipts::{Receipt, Receipts};
 use super::{Context, Thread, unavailable};
-use crate::body::{self, Content, Text};
+use crate::body::{self, Content};
 use crate::fault::{Condition, Fault};
-use crate::translate::event::{Action, Token, Written};
+use crate::stamp;
+use crate::translate::event::{Action, Mark, Token, Written};
 use crate::translate::media::{Media, Wrapping};
 use crate::translate::promise::{Origin, Outcome, Promise, Settlement, Ticket};
-use crate::translate::stanza;
 
-/// Messages that were told a fate and may yet be told another: as many of each direction are remembered, and for as long.
+/// Messages that were told a fate and may yet be told another: as many of each kind are remembered.
 const REMEMBERED: usize = 1024;
-const MEMORY: Duration = Duration::from_secs(60);
 
 /// What an error of the XMPP side means for its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,26 +37,12 @@ pub(super) struct Transfers {
     unanswered: HashMap<Token, Promise>,
     /// Answered 200; a REPORT may still say otherwise (RCPT-08).
     answered: VecDeque<(Token, Box<Origin>)>,
-    /// Written to the XMPP server, not known to be taken.
-    unhanded: HashMap<Token, Inbound>,
-    /// Taken by the XMPP server; an error may still come back (RCPT-10).
-    handed: VecDeque<(Instant, Delivery)>,
-}
-
-#[derive(Debug)]
-struct Inbound {
-    promise: Promise,
-    delivery: Delivery,
-}
-
-/// A message of the SIP user's under the id that its stanza had.
-#[derive(Debug)]
-struct Delivery {
-    stanza_id: String,
-    message_id: String,
-    /// Bytes of the MSRP body.
-    length: usize,
-    failure_report: FailureReport,
+    /// Sent to the peer for a REPORT, and no response.
+    receipts: Receipts,
+    /// Sent to the peer, to be named by that id when they were shown (RCPT-11).
+    marked: VecDeque<(Ident, Receipt)>,
+    /// The other direction.
+    deliveries: Deliveries,
 }
 
 /// Towards the SIP user.
@@ -63,8 +52,9 @@ impl Transfers {
             media,
             unanswered: HashMap::new(),
             answered: VecDeque::new(),
-            unhanded: HashMap::new(),
-            handed: VecDeque::new(),
+            receipts: Receipts::default(),
+            marked: VecDeque::new(),
+            deliveries: Deliveries::default(),
         }
     }
 
@@ -78,19 +68,23 @@ impl Transfers {
         if self.unanswered.len() >= cx.settings.window {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
         }
+        let mut mark = None;
         let (content_type, body) = match self.media.wrapping {
             Wrapping::Plain => (body::PLAIN, written.body.into_bytes().into()),
-            Wrapping::Cpim => (
-                body::CPIM,
-                body::wrap(
+            Wrapping::Cpim => {
+                let mut message = body::cpim(
                     &cx.parties.juliet_device(written.origin.from.resource()),
                     &cx.parties.romeo_uri,
-                    cx.clock.time(cx.now),
+                    written.sent.unwrap_or_else(|| cx.clock.time(cx.now)),
                     written.subject,
                     "text/plain; charset=utf-8",
                     written.body,
-                ),
-            ),
+                );
+                if written.wishes.display && self.media.takes_imdn {
+                    mark = Some(ask_for_display(&mut message, cx));
+                }
+                (body::CPIM, message.wrap())
+            }
         };
         if self
             .media
@@ -104,16 +98,37 @@ impl Transfers {
         }
         thread.touch(cx.now);
         let token = cx.tokens.token();
+        let length = body.len();
         cx.out.push(Action::Send {
             chat: thread.chat,
             token,
             transaction_id: written.origin.id.clone(),
             content_type,
             body,
-            success_report: false,
-            failure_report: FailureReport::Yes,
+            success_report: written.wishes.receipt,
+            // XMPP has no report of failure beside the receipt that stays away (RCPT-07).
+            failure_report: match written.wishes.receipt {
+                true => FailureReport::No,
+                false => FailureReport::Yes,
+            },
         });
-        self.unanswered.insert(token, promise);
+        if !written.wishes.receipt && mark.is_none() {
+            self.unanswered.insert(token, promise);
+            return;
+        }
+        let receipt = Receipt {
+            origin: Box::new(written.origin),
+            kind: written.kind,
+        };
+        if let Some(id) = mark {
+            remember(&mut self.marked, (id, receipt.clone()));
+        }
+        match written.wishes.receipt {
+            true => self.receipts.sent(token, receipt, length, promise, cx.now),
+            false => {
+                self.unanswered.insert(token, promise);
+            }
+        }
     }
 
     /// Whether [`Transfers::tell`] says anything.
@@ -131,25 +146,18 @@ impl Transfers {
             Wrapping::Plain => (is_composing::MEDIA_TYPE, document.into()),
             Wrapping::Cpim => (
                 body::CPIM,
-                body::wrap(
+                body::cpim(
                     &cx.parties.juliet_device(thread.reply_to.resource()),
                     &cx.parties.romeo_uri,
                     cx.clock.time(cx.now),
                     None,
                     is_composing::MEDIA_TYPE,
                     document,
-                ),
+                )
+                .wrap(),
             ),
         };
-        cx.out.push(Action::Send {
-            chat: thread.chat,
-            token: cx.tokens.token(),
-            transaction_id: None,
-            content_type,
-            body,
-            success_report: false,
-            failure_report: FailureReport::No,
-        });
+        send_document(content_type, body, thread, cx);
     }
 
     pub fn accepted(&mut self, token: Token) {
@@ -162,41 +170,67 @@ impl Transfers {
     }
 
     pub fn refused(&mut self, token: Token, status: u16) {
-        if let Some(promise) = self.unanswered.remove(&token) {
-            promise.refused(Fault::from_msrp(status));
-        }
+        self.fail(token, &Fault::from_msrp(status));
     }
 
     pub fn congested(&mut self, token: Token) {
-        if let Some(promise) = self.unanswered.remove(&token) {
-            promise.refused(Fault::new(Condition::ResourceConstraint));
-        }
+        self.fail(token, &Fault::new(Condition::ResourceConstraint));
     }
 
     pub fn unanswered(&mut self, token: Token) {
-        if let Some(promise) = self.unanswered.remove(&token) {
-            promise.refused(Fault::new(Condition::RemoteServerTimeout));
-        }
+        self.fail(token, &Fault::new(Condition::RemoteServerTimeout));
     }
 
-    /// A failure that the peer reports after its 200 reaches the sender as well (RCPT-08).
-    pub fn reported(&mut self, token: Token, status: u16, cx: &mut Context<'_>) {
+    fn fail(&mut self, token: Token, fault: &Fault) -> Option<Box<Origin>> {
+        if let Some(promise) = self.unanswered.remove(&token) {
+            promise.refused(fault.clone());
+            return None;
+        }
+        self.receipts.failed(token, fault)
+    }
+
+    /// A REPORT. That a message arrived is for those who asked (RCPT-02); a failure that the peer tells after its 200
+    /// is for all (RCPT-08).
+    pub fn reported(
+        &mut self,
+        token: Token,
+        status: u16,
+        range: ByteRange,
+        thread: &Thread,
+        cx: &mut Context<'_>,
+    ) {
         if status < 300 {
+            if let Some(receipt) = self.receipts.arrived(token, range) {
+                receipt.tell(Mark::Received, thread, cx);
+            }
             return;
         }
         let fault = Fault::from_msrp(status);
-        if let Some(promise) = self.unanswered.remove(&token) {
-            return promise.refused(fault);
-        }
         let known = self
             .answered
             .iter()
             .position(|(answered, _)| *answered == token);
-        if let Some((_, origin)) = known.and_then(|at| self.answered.remove(at)) {
+        let answered = known.and_then(|at| self.answered.remove(at));
+        let origin = match answered {
+            Some((_, origin)) => Some(origin),
+            None => self.fail(token, &fault),
+        };
+        if let Some(origin) = origin {
             cx.out.push(Action::Settle(Settlement {
                 ticket: Ticket::Stanza(origin),
                 outcome: Outcome::Refused(fault),
             }));
+        }
+    }
+
+    /// What became of a message that asked for more than its arrival (RCPT-11).
+    pub fn notified(&mut self, imdn: &Imdn, thread: &Thread, cx: &mut Context<'_>) {
+        let is_about = |(id, _): &(Ident, Receipt)| id.as_str() == imdn.message_id;
+        let known = self.marked.iter().position(is_about);
+        if imdn.notification == Notification::Display(Display::Displayed)
+            && let Some((_, receipt)) = known.and_then(|at| self.marked.remove(at))
+        {
+            receipt.tell(Mark::Displayed, thread, cx);
         }
     }
 
@@ -205,10 +239,30 @@ impl Transfers {
         for (_, promise) in self.unanswered.drain() {
             promise.refused(unavailable());
         }
+        self.receipts.broke(&unavailable());
+    }
+
+    /// The session ends as it should.
+    pub fn end(&mut self) {
+        self.receipts.ended();
     }
 
     pub fn all_answered(&self) -> bool {
         self.unanswered.is_empty()
+    }
+
+    /// Whether what was sent may not have got there yet, and only a REPORT will tell.
+    pub fn await_reports(&self) -> bool {
+        self.receipts.are_at_risk()
+    }
+
+    /// When [`Transfers::elapsed`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.receipts.deadline()
+    }
+
+    pub fn elapsed(&mut self, now: Instant) {
+        self.receipts.elapsed(now);
     }
 }
 
@@ -216,82 +270,39 @@ impl Transfers {
 impl Transfers {
     pub fn receive(&mut self, incoming: Incoming, thread: &mut Thread, cx: &mut Context<'_>) {
         match body::read(incoming.content_type.as_deref(), &incoming.body) {
-            Ok(Content::Text(text)) => self.receive_text(incoming, text, thread, cx),
+            Ok(Content::Text(text)) => self.deliveries.receive(incoming, text, thread, cx),
             Ok(Content::Composing(status)) => {
                 thread.got_status(&status, cx);
-                cx.out.push(Action::Respond {
-                    chat: thread.chat,
-                    incoming: incoming.id,
-                    status: 200,
-                });
+                cx.out.push(taken(&incoming, thread));
+            }
+            Ok(Content::Imdn(imdn)) => {
+                self.notified(&imdn, thread, cx);
+                cx.out.push(taken(&incoming, thread));
             }
             Err(unreadable) => {
                 let fault = Fault::new(Condition::NotAcceptable).with_text(unreadable.to_string());
-                promise_of(&incoming, thread, cx).refused(fault);
+                thread.promise_of(&incoming, cx).refused(fault);
             }
         }
-    }
-
-    fn receive_text(
-        &mut self,
-        incoming: Incoming,
-        text: Text,
-        thread: &mut Thread,
-        cx: &mut Context<'_>,
-    ) {
-        let promise = promise_of(&incoming, thread, cx);
-        if self.unhanded.len() >= cx.settings.window {
-            return promise.refused(Fault::new(Condition::ResourceConstraint));
-        }
-        thread.touch(cx.now);
-        let id = cx.stanza_ids.claim(incoming.transaction_id, cx.tokens);
-        let state = thread.typing.got_message();
-        let message = stanza::chat(
-            &thread.contact(cx),
-            &thread.reply_to,
-            &id,
-            thread.name(),
-            text,
-            state,
-        );
-        let token = cx.tokens.token();
-        cx.out.push(Action::Stanza(message, Some(token)));
-        let delivery = Delivery {
-            stanza_id: id,
-            message_id: incoming.message_id,
-            length: incoming.body.len(),
-            failure_report: incoming.failure_report,
-        };
-        self.unhanded.insert(token, Inbound { promise, delivery });
     }
 
     pub fn handed(&mut self, token: Token, now: Instant) {
-        if let Some(inbound) = self.unhanded.remove(&token) {
-            inbound.promise.delivered();
-            while let Some((since, _)) = self.handed.front()
-                && now.saturating_duration_since(*since) > MEMORY
-            {
-                self.handed.pop_front();
-            }
-            remember(&mut self.handed, (now, inbound.delivery));
-        }
+        self.deliveries.handed(token, now);
     }
 
     /// Whether a stanza of that id is among those whose fate is open or was told lately.
     pub fn wrote(&self, id: &str) -> bool {
-        let mut open = self.unhanded.values();
-        open.any(|inbound| inbound.delivery.stanza_id == id)
-            || self
-                .handed
-                .iter()
-                .any(|(_, delivery)| delivery.stanza_id == id)
+        self.deliveries.wrote(id)
     }
 
     pub fn lost(&mut self, token: Token) {
-        if let Some(inbound) = self.unhanded.remove(&token) {
-            inbound
-                .promise
-                .refused(Fault::new(Condition::RemoteServerTimeout));
+        self.deliveries.lost(token);
+    }
+
+    /// The XMPP user got the message of that stanza.
+    pub fn receipted(&mut self, id: &str, mark: Mark, thread: &Thread, cx: &mut Context<'_>) {
+        if let Some(message) = self.deliveries.receipted(id, mark, thread, cx) {
+            self.notify(message, thread, cx);
         }
     }
 
@@ -303,25 +314,8 @@ impl Transfers {
         thread: &mut Thread,
         cx: &mut Context<'_>,
     ) -> Bounce {
-        let open = self
-            .unhanded
-            .iter()
-            .find_map(|(token, inbound)| (inbound.delivery.stanza_id == id).then_some(*token));
-        let handed = self
-            .handed
-            .iter()
-            .position(|(_, delivery)| delivery.stanza_id == id);
-        if let Some(inbound) = open.and_then(|token| self.unhanded.remove(&token)) {
-            inbound.promise.refused(fault.clone());
-        } else if let Some((_, delivery)) = handed.and_then(|at| self.handed.remove(at))
-            && delivery.failure_report != FailureReport::No
-        {
-            cx.out.push(Action::ReportFailure {
-                chat: thread.chat,
-                message_id: delivery.message_id,
-                length: delivery.length,
-                status: fault.to_msrp(),
-            });
+        if let Some(message) = self.deliveries.bounced(id, fault, thread, cx) {
+            self.notify(message, thread, cx);
         }
         if !thread.reply_to.is_bare() {
             // One device is gone; another may be there (CHAT-18).
@@ -338,30 +332,63 @@ impl Transfers {
     }
 
     pub fn all_handed(&self) -> bool {
-        self.unhanded.is_empty()
+        self.deliveries.all_handed()
+    }
+
+    /// Sends a notification, if the peer takes any (MSRP-21).
+    fn notify(&self, mut message: cpim::Message, thread: &Thread, cx: &mut Context<'_>) {
+        if self.media.takes_imdn {
+            message.date_time = Some(stamp::format(cx.clock.time(cx.now)));
+            send_document(body::CPIM, message.wrap(), thread, cx);
+        }
     }
 }
 
 impl Transfers {
     /// Nobody will wait any longer: whatever has no fate yet goes back.
     pub fn abandon(mut self) {
-        self.disconnected();
-        for (_, inbound) in self.unhanded.drain() {
-            inbound
-                .promise
-                .refused(Fault::new(Condition::RemoteServerTimeout));
+        self.end();
+        for (_, promise) in self.unanswered.drain() {
+            promise.refused(unavailable());
         }
+        self.deliveries.abandon();
     }
 }
 
-fn promise_of(incoming: &Incoming, thread: &Thread, cx: &Context<'_>) -> Promise {
-    cx.ledger.promise(Ticket::Send {
+/// Sends what is for the peer's client rather than its user: nobody waits for an answer.
+fn send_document(content_type: &'static str, body: Bytes, thread: &Thread, cx: &mut Context<'_>) {
+    cx.out.push(Action::Send {
         chat: thread.chat,
-        incoming: incoming.id,
-    })
+        token: cx.tokens.token(),
+        transaction_id: None,
+        content_type,
+        body,
+        success_report: false,
+        failure_report: FailureReport::No,
+    });
 }
 
-fn remember<T>(queue: &mut VecDeque<T>, item: T) {
+/// The answer to what was for us alone.
+fn taken(incoming: &Incoming, thread: &Thread) -> Action {
+    Action::Respond {
+        chat: thread.chat,
+        incoming: incoming.id,
+        status: 200,
+    }
+}
+
+/// Has the peer say when the message was shown; the id that it will name.
+fn ask_for_display(message: &mut cpim::Message, cx: &mut Context<'_>) -> Ident {
+    let id = cx.tokens.ident();
+    let display = imdn::Wishes {
+        display: true,
+        ..imdn::Wishes::default()
+    };
+    imdn::ask(message, id, display);
+    id
+}
+
+pub(super) fn remember<T>(queue: &mut VecDeque<T>, item: T) {
     if queue.len() >= REMEMBERED {
         queue.pop_front();
     }

@@ -86,7 +86,7 @@ fn every_message_of_a_failing_session_is_reported() {
     for id in ["tid1", "tid2", "tid3"] {
         for action in stage.feed(bounce(id, Condition::RemoteServerNotFound)) {
             match action {
-                Action::ReportFailure {
+                Action::Report {
                     message_id,
                     status: 408,
                     ..
@@ -112,7 +112,7 @@ fn a_bounce_belongs_to_one_message() {
     stage.hand_over(received(two, 1, "text/plain", "two"));
     let actions = stage.feed(bounce("tid1", Condition::PolicyViolation));
     assert!(
-        matches!(actions.as_slice(), [Action::ReportFailure { chat, .. }] if *chat == one),
+        matches!(actions.as_slice(), [Action::Report { chat, .. }] if *chat == one),
         "{actions:?}"
     );
 }
@@ -125,7 +125,7 @@ fn answers_go_to_the_user_when_the_device_is_gone() {
     stage.hand_over(received(chat, 1, "text/plain", "one"));
     let actions = stage.feed(bounce("tid1", Condition::ItemNotFound));
     assert!(
-        matches!(actions.as_slice(), [Action::ReportFailure { .. }]),
+        matches!(actions.as_slice(), [Action::Report { .. }]),
         "{actions:?}"
     );
     let actions = stage.feed(received(chat, 2, "text/plain", "two"));
@@ -147,7 +147,7 @@ fn a_late_error_is_reported() {
     stage.feed(Event::Handed(*token));
     let actions = stage.feed(bounce("tid1", Condition::PolicyViolation));
     assert!(
-        matches!(actions.as_slice(), [Action::ReportFailure { message_id, length: 6, status: 413, .. }]
+        matches!(actions.as_slice(), [Action::Report { message_id, length: 6, status: 413, .. }]
             if message_id == "id1"),
         "{actions:?}"
     );

@@ -27,6 +27,8 @@ const CONTACT: &[&str] = &[
     super::ping::NAMESPACE,
     super::version::NAMESPACE,
     ns::CHAT_STATES,
+    ns::RECEIPTS,
+    ns::MARKERS,
 ];
 
 pub(super) fn answer(payload: &Payload, entity: Entity) -> Result<Option<Element>, StanzaError> {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ class Sent:
     message_id: str
     transactions: list[str]
     answers: list[asyncio.Future[int]]
+    lengths: list[int]
 
     async def status(self, timeout: float = PATIENCE) -> int:
         """The answer to the last chunk, or the first answer that is not 200."""
@@ -72,6 +73,7 @@ class MsrpSession:
         self.peer_fingerprint: str | None = None
         """Of the certificate that the gateway has to show."""
         self.inbox: Mailbox[Received] = Mailbox(owner)
+        self.reports: Mailbox[Frame] = Mailbox(owner)
         self.statuses: Callable[[Received], int | None] = lambda _: 200
         """The answer to a received message; None: none is sent."""
         self.ended = asyncio.Event()
@@ -109,15 +111,27 @@ class MsrpSession:
             return self.send(text.encode(), "text/plain", text=text)
         return self.send(cpim.wrap(text, wrapped_from, wrapped_to), "message/cpim", text=text)
 
+    def say_asking(self, text: str) -> Sent:
+        """A text whose success REPORT is asked for."""
+        return self.send(text.encode(), "text/plain", text=text, headers=[("Success-Report", "yes")])
+
     def compose(self, active: bool, *, refresh: int | None = None) -> Sent:
         """An isComposing document."""
         return self.send(composing.write(active, refresh), COMPOSING)
 
-    def send(self, body: bytes, content_type: str, *, text: str = "", chunks: list[int] | None = None) -> Sent:
+    def send(
+        self,
+        body: bytes,
+        content_type: str,
+        *,
+        text: str = "",
+        chunks: list[int] | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> Sent:
         """SENDs a body, cut into chunks of the given sizes (the last takes the rest)."""
         message_id = secrets.token_hex(8)
         pieces = _cut(body, chunks or [])
-        sent = Sent(text or repr(body[:40]), message_id, [], [])
+        sent = Sent(text or repr(body[:40]), message_id, [], [], [len(piece) for piece in pieces])
         start = 1
         for number, piece in enumerate(pieces):
             end = start + len(piece) - 1
@@ -129,6 +143,7 @@ class MsrpSession:
                     ("From-Path", self.path),
                     ("Message-ID", message_id),
                     ("Byte-Range", f"{start}-{end}/{len(body)}"),
+                    *headers,
                     ("Content-Type", content_type),
                 ],
                 body=piece,
@@ -159,6 +174,32 @@ class MsrpSession:
         equal(got.text, text, f"{self.owner} received\n{got.frame}\ntext")
         return got
 
+    async def expect_report(self, status: int, sent: Sent) -> Frame:
+        """The next REPORT has this status and is about the whole of that message (RCPT-04)."""
+        got = await self.reports.take(f"a REPORT {status}")
+        length = sum(sent.lengths)
+        equal((got.get("Status") or "").split(" ")[:2], ["000", str(status)], f"{self.owner} received\n{got}\nstatus")
+        equal(got.get("Message-ID"), sent.message_id, f"{self.owner} received\n{got}\nMessage-ID")
+        equal(got.get("Byte-Range"), f"1-{length}/{length}", f"{self.owner} received\n{got}\nByte-Range")
+        return got
+
+    def report(self, received: Received, status: int = 200, byte_range: str | None = None) -> None:
+        """REPORTs what became of a message; of all of it unless a range is given."""
+        length = len(received.frame.body or b"")
+        self._write(
+            Frame(
+                transaction=secrets.token_hex(8),
+                method="REPORT",
+                headers=[
+                    ("To-Path", received.frame.get("From-Path") or ""),
+                    ("From-Path", self.path),
+                    ("Message-ID", received.message_id),
+                    ("Byte-Range", byte_range or f"1-{length}/{length}"),
+                    ("Status", f"000 {status} {'OK' if status == 200 else 'Refused'}"),
+                ],
+            )
+        )
+
     async def until_answered(self, timeout: float = PATIENCE) -> None:
         """Returns when each of our requests has its answer."""
         waiting = list(self._answers.values())
@@ -173,6 +214,7 @@ class MsrpSession:
             return self._handle_send(frame)
         if frame.method != "REPORT":
             raise ProtocolViolation("RFC 4975 §7: only SEND and REPORT belong into a chat", str(frame))
+        self.reports.put(frame)
 
     def _handle_answer(self, frame: Frame) -> None:
         answer = self._answers.pop(frame.transaction, None)

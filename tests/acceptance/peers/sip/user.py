@@ -211,6 +211,7 @@ class SipUser:
             left += [str(bye) for bye in call.byes.waiting()]
             left += [str(change) for change in call.changes.waiting()]
             left += [str(received.frame) for received in call.session.inbox.waiting()]
+            left += [str(report) for report in call.session.reports.waiting()]
         return left
 
     # What calls and transactions use.
