@@ -15,6 +15,7 @@
 //! Subscriptions are the endpoint's too: one of ours ([`Subscribe`], [`Refer`]) is refreshed until it ends, and its end says
 //! what comes [`Next`]; one of a peer is served from what its user says by a [`Notice`]. They live in dialogs of their own or
 //! share one with a session. Session timers run where `timer` is among what is supported.
+//! A [`Register`] keeps us registered until it is taken back.
 //!
 //! **Driver** (feature `tokio`). `bind` opens the sockets and runs an endpoint in a task; `Sip` is the handle to it, a
 //! `Handler` is told the events. `TlsSettings` let it speak TLS, with the identities of RFC 5922.
@@ -106,6 +107,7 @@ mod keep_alive;
 mod message;
 mod params;
 mod refer;
+mod registration;
 mod resolve;
 mod session_timer;
 mod subscription;
@@ -122,8 +124,8 @@ pub use endpoint::{
     Assertion, AuthenticatedUser, Authentication, ConnectionId, CredentialScope, Credentials,
     Demand, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId,
     IpNetwork, IpNetworkError, Limits, Listener, LocalContact, Originator, OutgoingRequest, Proof,
-    QuestionId, Refer, ReferPlace, Reply, RequestId, ServerTransactionId, SipsRequests, Source,
-    Subscribe, SubscriptionId, Timers, Transmit, User, Visibility,
+    QuestionId, Refer, ReferPlace, Register, RegistrationId, Reply, RequestId, ServerTransactionId,
+    SipsRequests, Source, Subscribe, SubscriptionId, Timers, Transmit, User, Visibility,
 };
 pub use framing::{Frame, FrameError, KeepAlive, PONG, StreamFramer};
 pub use header::{
@@ -138,6 +140,7 @@ pub use message::{
 };
 pub use params::Params;
 pub use refer::{ReferError, ReferSub, ReferTo, ReferredBy, sipfrag, sipfrag_status};
+pub use registration::RegistrationFailure;
 #[cfg(feature = "tokio")]
 pub use resolve::ResolverError;
 pub use resolve::{Answer, Naptr, Question, Srv, Target};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use stox_sip::{
     BindError, DriverConfig, EndCause, Event, EventPackage, Failure, Invite, LocalContact, Method,
-    Name, NameAddr, Notice, OutgoingRequest, Package, Reply, Sip, Status, Subscribe, Timers,
-    Transport, Uri, bind,
+    Name, NameAddr, Notice, OutgoingRequest, Package, Register, Reply, Sip, Status, Subscribe,
+    Timers, Transport, Uri, bind,
 };
 use tokio::sync::mpsc;
 
@@ -273,6 +273,48 @@ async fn connections_are_kept_alive() {
         let read = tokio::time::timeout(Duration::from_secs(10), read).await;
         assert_ne!(read.expect("two pings within ten seconds").unwrap(), 0);
     }
+}
+
+/// SIP-20: who closes takes his registrations back.
+#[tokio::test]
+async fn registrations_end_with_the_driver() {
+    let mut juliet = agent().await;
+    let registrar = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("sip:{}", registrar.local_addr().unwrap());
+    let answers = tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        let mut expires = Vec::new();
+        while expires.last() != Some(&0) {
+            let (length, remote) = registrar.recv_from(&mut buffer).await.unwrap();
+            let datagram = buffer[..length].to_vec().into();
+            let Ok(stox_sip::Message::Request(request)) =
+                stox_sip::Message::parse_datagram(datagram)
+            else {
+                panic!()
+            };
+            assert_eq!(request.method, Method::Register);
+            expires.push(request.expires().unwrap());
+            let contact = request.contact().unwrap().with_param("expires", Some("60"));
+            let mut answer = stox_sip::Response::to_request(&request, Status::OK);
+            answer.headers.push(Name::Contact, contact.to_string());
+            let bytes = answer.to_bytes();
+            registrar.send_to(&bytes, remote).await.unwrap();
+        }
+        expires
+    });
+    let id = juliet.sip.reserve_registration();
+    let register = Register::new(
+        target.parse().unwrap(),
+        address("juliet"),
+        contact("juliet"),
+    );
+    juliet.sip.register(id, register).await;
+    assert!(
+        matches!(juliet.next().await, Event::Registered { registration, expires: 60 } if registration == id)
+    );
+    juliet.sip.close().await;
+    assert!(matches!(juliet.next().await, Event::Unregistered { .. }));
+    assert_eq!(answers.await.unwrap(), [3600, 0]);
 }
 
 #[tokio::test]

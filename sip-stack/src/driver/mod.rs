@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::endpoint::{
     Assertion, Authentication, Credentials, EndpointConfig, Event, Invite, InviteId, IpNetwork,
-    Limits, OutgoingRequest, Reply, RequestId, ServerTransactionId, SipsRequests, Timers,
+    Limits, OutgoingRequest, Register, RegistrationId, Reply, RequestId, ServerTransactionId,
+    SipsRequests, Timers,
 };
 use crate::{Method, Name, Status, Transport, Uri};
 
@@ -179,6 +180,8 @@ enum Command {
         Bytes,
     ),
     Subscription(Box<subscriptions::SubscriptionCommand>),
+    Register(RegistrationId, Box<Register>),
+    Unregister(RegistrationId),
     Close(oneshot::Sender<()>),
 }
 
@@ -186,6 +189,22 @@ impl Sip {
     /// An id for an INVITE to come, so that who waits for its events can be registered first.
     pub fn reserve_invite(&self) -> InviteId {
         InviteId::ours(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// An id for a registration to come.
+    pub fn reserve_registration(&self) -> RegistrationId {
+        RegistrationId::new(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Registers and stays registered, see [`Endpoint::register`](crate::Endpoint::register), until
+    /// [`unregister`](Self::unregister) or [`close`](Self::close).
+    pub async fn register(&self, id: RegistrationId, register: Register) {
+        self.send(Command::Register(id, Box::new(register))).await;
+    }
+
+    /// Takes a registration back.
+    pub async fn unregister(&self, id: RegistrationId) {
+        self.send(Command::Unregister(id)).await;
     }
 
     /// An id for a request to come, so that who waits for its end can be registered first.

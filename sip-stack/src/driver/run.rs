@@ -236,7 +236,10 @@ impl Driver {
                     .request_in(invite, id, method, headers, content_type, body, now);
             }
             Command::Subscription(command) => command.carry_out(&mut self.endpoint, now),
+            Command::Register(id, register) => self.endpoint.register(id, *register, now),
+            Command::Unregister(id) => self.endpoint.unregister(id, now),
             Command::Close(done) => {
+                self.endpoint.unregister_all(now);
                 self.endpoint.close();
                 for task in self.accepting.drain(..) {
                     task.abort();

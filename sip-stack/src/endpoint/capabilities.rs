@@ -75,7 +75,7 @@ impl Capabilities {
             Method::Invite | Method::Subscribe | Method::Refer
         );
         let headers = &mut request.headers;
-        if makes_dialogs || request.method == Method::Update {
+        if makes_dialogs || matches!(request.method, Method::Update | Method::Register) {
             add(headers, Name::Allow, &self.allow_field);
             add_to_list(headers, Name::Supported, &self.supported_field);
         }

@@ -11,6 +11,7 @@ use super::config::Timers;
 use super::credentials::Proof;
 use super::flows::{Destination, Transmit};
 use super::redirection::Redirection;
+use super::registrations::RegistrationId;
 use super::subscription_command::SubscriptionId;
 use super::timer_queue::Scheduled;
 use crate::resolve::{Plan, Target};
@@ -61,6 +62,8 @@ pub(super) enum Owner {
     Subscription(SubscriptionId),
     /// A NOTIFY of a subscription of the peer.
     Notify(SubscriptionId),
+    /// A REGISTER.
+    Registration(RegistrationId),
     /// Nobody asks what becomes of it: CANCEL, BYE and ACK of sessions that are gone.
     Nobody,
 }

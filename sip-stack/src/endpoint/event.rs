@@ -1,11 +1,14 @@
 //! What the user of the endpoint is told.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::command::{InviteId, RequestId, ServerTransactionId};
 use super::flows::ConnectionId;
 use super::identity::Originator;
+use super::registrations::RegistrationId;
 use super::subscription_command::SubscriptionId;
+use crate::registration::RegistrationFailure;
 use crate::subscription::{Next, Occasion, SubscriptionEnd};
 use crate::{Request, Response, SubscriptionState, Transport};
 
@@ -26,7 +29,7 @@ pub struct Source {
 ///
 /// Each invitation and each request of ours ends in exactly one final event: `Rejected`, `Failed`
 /// or `Ended` for an [`InviteId`], `Responded` or `RequestFailed` for a [`RequestId`],
-/// `SubscriptionEnded` for a [`SubscriptionId`].
+/// `SubscriptionEnded` for a [`SubscriptionId`], `Unregistered` for a [`RegistrationId`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -142,6 +145,27 @@ pub enum Event {
         /// Why.
         occasion: Occasion,
     },
+    /// We are registered, or still are.
+    Registered {
+        /// Our registration.
+        registration: RegistrationId,
+        /// For so many seconds; it is refreshed before.
+        expires: u32,
+    },
+    /// We could not be registered, or not again; an earlier registration lasts as long as it was granted.
+    RegistrationFailed {
+        /// Our registration, which is kept.
+        registration: RegistrationId,
+        /// Why.
+        cause: RegistrationFailure,
+        /// When it is tried again.
+        again_in: Duration,
+    },
+    /// The registration is taken back, or was not begun because there are too many or the endpoint is closing.
+    Unregistered {
+        /// Our registration, which ends here.
+        registration: RegistrationId,
+    },
     /// The subscription is over.
     SubscriptionEnded {
         /// The subscription, which ends here.
@@ -230,6 +254,9 @@ impl Event {
             | Event::RequestFailed { .. }
             | Event::Notified { .. }
             | Event::StateAsked { .. }
+            | Event::Registered { .. }
+            | Event::RegistrationFailed { .. }
+            | Event::Unregistered { .. }
             | Event::SubscriptionEnded { .. } => None,
         }
     }

@@ -29,6 +29,7 @@ mod identity;
 mod incoming;
 mod keep_alive;
 mod redirection;
+mod registrations;
 mod responding;
 mod results;
 mod sending;
@@ -58,6 +59,7 @@ pub use credentials::{CredentialScope, Credentials};
 pub use event::{EndCause, Event, Failure, Pending, Source};
 pub use flows::{ConnectionId, Destination, Transmit};
 pub use identity::{Assertion, Originator, Proof, Visibility};
+pub use registrations::{Register, RegistrationId};
 pub use subscription_command::{Refer, ReferPlace, Subscribe, SubscriptionId};
 
 use authentication::Guard;
@@ -66,6 +68,7 @@ use capabilities::Capabilities;
 use client::{Attempt, Client, ClientKey, Owner};
 use credentials::Keyring;
 use flows::Connections;
+use registrations::Registrations;
 use server::Servers;
 use session::{Session, Sessions};
 use subscriptions::Subscriptions;
@@ -83,6 +86,7 @@ enum TimerKey {
     Session(InviteId),
     Subscription(SubscriptionId),
     Connection(ConnectionId),
+    Registration(RegistrationId),
 }
 
 /// Whether new work is taken.
@@ -109,6 +113,7 @@ pub struct Endpoint {
     servers: Servers,
     sessions: Sessions,
     subscriptions: Subscriptions,
+    registrations: Registrations,
     connections: Connections,
     blocklist: Blocklist,
     complaints: Complaints,
@@ -141,6 +146,7 @@ impl Endpoint {
             servers: Servers::new(),
             sessions: Sessions::default(),
             subscriptions: Subscriptions::default(),
+            registrations: Registrations::default(),
             connections: Connections::default(),
             blocklist: Blocklist::default(),
             complaints: Complaints::default(),
@@ -179,6 +185,7 @@ impl Endpoint {
                 TimerKey::Session(id) => self.handle_session_time(id, at, now),
                 TimerKey::Subscription(id) => self.handle_subscription_time(id, at, now),
                 TimerKey::Connection(id) => self.handle_connection_time(id, at, now),
+                TimerKey::Registration(id) => self.handle_registration_time(id, at, now),
             }
         }
     }

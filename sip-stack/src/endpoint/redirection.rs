@@ -111,7 +111,9 @@ impl Endpoint {
 fn is_redirectable(attempt: &Attempt) -> bool {
     let is_outside = || attempt.request.to().is_ok_and(|to| to.tag().is_none());
     match attempt.owner {
-        Owner::Invite(_) | Owner::Request(_) | Owner::Subscription(_) => is_outside(),
+        Owner::Invite(_) | Owner::Request(_) | Owner::Subscription(_) | Owner::Registration(_) => {
+            is_outside()
+        }
         Owner::Ack(..)
         | Owner::Bye(_)
         | Owner::InSession(..)

@@ -96,7 +96,10 @@ impl Endpoint {
                     now,
                 );
             }
-            if matches!(client.attempt.owner, Owner::Invite(_) | Owner::Request(_)) {
+            if matches!(
+                client.attempt.owner,
+                Owner::Invite(_) | Owner::Request(_) | Owner::Registration(_)
+            ) {
                 let mut attempt = self.detach(key, client);
                 attempt.outcome = Outcome::Response(response);
                 return self.advance(attempt, now);
@@ -132,6 +135,8 @@ impl Endpoint {
             Machine::Invite(ClientInvite::Accepted { .. })
         ) {
             self.handle_success(&mut client, response, now);
+        } else if let (Owner::Registration(id), true) = (owner, response.status.is_success()) {
+            self.handle_registered(id, &client.attempt.request, &response, now);
         } else {
             self.report_final(owner, response, now);
         }
@@ -176,6 +181,7 @@ impl Endpoint {
             Owner::Subscription(id) | Owner::Notify(id) => {
                 self.next_cseq_of_subscription(id).or_else(following)
             }
+            Owner::Registration(id) => self.next_cseq_of_registration(id),
             Owner::Invite(_) | Owner::Request(_) | Owner::Nobody | Owner::Ack(..) => following(),
         }
     }
@@ -235,6 +241,7 @@ impl Endpoint {
             }
             Owner::Subscription(id) => self.handle_subscription_response(id, &response, now),
             Owner::Notify(id) => self.handle_notify_response(id, &response, now),
+            Owner::Registration(id) => self.handle_registration_refused(id, &response, now),
             Owner::Bye(invite) => self.handle_bye_done(invite, now),
             Owner::Ack(..) | Owner::Nobody => {}
         }
@@ -251,6 +258,7 @@ impl Endpoint {
             }
             Owner::Subscription(id) => self.handle_subscription_failure(id, cause, now),
             Owner::Notify(id) => self.handle_notify_failure(id, cause, now),
+            Owner::Registration(id) => self.handle_registration_failed(id, cause, now),
             Owner::Bye(invite) => self.handle_bye_done(invite, now),
             Owner::Ack(..) | Owner::Nobody => {}
         }

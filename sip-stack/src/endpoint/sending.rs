@@ -114,7 +114,10 @@ impl Endpoint {
                     }
                     // What belongs to a session has nowhere else to go.
                     Standing::Blocked
-                        if !matches!(attempt.owner, Owner::Invite(_) | Owner::Request(_)) =>
+                        if !matches!(
+                            attempt.owner,
+                            Owner::Invite(_) | Owner::Request(_) | Owner::Registration(_)
+                        ) =>
                     {
                         target
                     }

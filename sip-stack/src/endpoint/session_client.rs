@@ -186,6 +186,7 @@ impl Endpoint {
             | Owner::Request(_)
             | Owner::Subscription(_)
             | Owner::Notify(_)
+            | Owner::Registration(_)
             | Owner::Nobody => {}
         }
     }

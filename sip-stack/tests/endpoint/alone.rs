@@ -99,7 +99,8 @@ impl Alone {
     /// Nothing more happens, and no timer or transaction is left.
     #[track_caller]
     pub fn ends_with_nothing_left(&mut self) {
-        self.elapse(Duration::from_secs(200));
+        // Longer than any timer, those of sessions and registrations included.
+        self.elapse(Duration::from_secs(10_000));
         self.transmits();
         if let Some(event) = self.event() {
             panic!("{event:?}");

@@ -17,6 +17,7 @@ mod overload;
 mod prack;
 mod redirection;
 mod refer;
+mod registration;
 mod reinvite;
 mod session_timer;
 mod stage;
