@@ -31,6 +31,16 @@ fn sdp() {
     replay("sdp", fuzz::sdp::run);
 }
 
+#[test]
+fn is_composing() {
+    replay("is_composing", fuzz::documents::run_is_composing);
+}
+
+#[test]
+fn imdn() {
+    replay("imdn", fuzz::documents::run_imdn);
+}
+
 /// Runs each file of the target's corpus; the test's output names the one that fails.
 fn replay(target: &str, run: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))

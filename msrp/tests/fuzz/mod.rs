@@ -2,6 +2,7 @@
 //! coverage, `fuzz_replay.rs` runs them on what was found before.
 
 pub mod cpim;
+pub mod documents;
 pub mod sdp;
 pub mod session;
 pub mod stream;
