@@ -218,8 +218,12 @@ impl Fault {
             | LostCause::Unreachable
             | LostCause::Untrusted
             | LostCause::UnusablePath => Condition::RemoteServerNotFound,
-            LostCause::NobodyCame | LostCause::BindUnanswered => Condition::RemoteServerTimeout,
-            LostCause::BindRefused { status } => return Fault::from_msrp(status),
+            LostCause::NobodyCame | LostCause::BindUnanswered | LostCause::Unresponsive => {
+                Condition::RemoteServerTimeout
+            }
+            LostCause::BindRefused { status } | LostCause::Disowned { status } => {
+                return Fault::from_msrp(status);
+            }
             LostCause::ConnectionEnded
             | LostCause::Stalled
             | LostCause::Garbage

@@ -95,6 +95,22 @@ impl Assembly {
         Some(whole)
     }
 
+    /// The bytes there are from that position on, without gap; what lies before it is dropped.
+    pub fn take_from(&mut self, position: u64) -> Option<Bytes> {
+        loop {
+            let at = *self.run_by_start.first_key_value()?.0;
+            if at > position {
+                return None;
+            }
+            let run = self.run_by_start.remove(&at)?.freeze();
+            self.held = self.held.saturating_sub(run.len() as u64);
+            let known = usize::try_from(position - at).unwrap_or(usize::MAX);
+            if known < run.len() {
+                return Some(run.slice(known..));
+            }
+        }
+    }
+
     /// The common case: the bytes follow the last run.
     fn append(&mut self, position: u64, bytes: &Bytes) -> bool {
         let Some(mut last) = self.run_by_start.last_entry() else {
@@ -258,6 +274,19 @@ mod tests {
         assert_eq!(assembly.held(), 10);
         assembly.set_length(10);
         assert_eq!(assembly.take_complete().unwrap(), "daabbccaaa");
+    }
+
+    // MSRP-12, MSRP-18
+    #[test]
+    fn what_is_in_order_is_taken() {
+        let mut assembly = Assembly::new(u64::MAX);
+        assembly.insert(5, piece("fgh")).unwrap();
+        assembly.insert(10, piece("kl")).unwrap();
+        assert_eq!(assembly.take_from(4), None);
+        assert_eq!(assembly.take_from(6).unwrap(), "gh");
+        assert_eq!(assembly.held(), 2);
+        assert_eq!(assembly.take_from(12), None);
+        assert_eq!(assembly.held(), 0);
     }
 
     #[test]

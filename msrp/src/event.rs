@@ -1,9 +1,11 @@
 //! What passes between a session and its owner.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{ByteRange, MsrpUri, Nickname, sdp::Fingerprint};
+use crate::{ByteRange, History, Ident, MsrpUri, Nickname, sdp::Fingerprint};
 
 /// Who opens the connection. RFC 6135 §4.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,26 @@ pub struct SessionConfig {
 pub struct SessionOptions {
     /// What becomes of the peer's NICKNAME requests.
     pub nicknames: Nicknames,
+    /// How the owner gets messages that are not there at once.
+    pub long_messages: LongMessages,
+    /// What the peer has got through before; by default nothing.
+    pub history: History,
+    /// After so long without a request of either side the session sends one without content, so that a peer that has gone is
+    /// noticed and nobody in between forgets the connection. By default it does not (MSRP-26).
+    pub keep_alive: Option<Duration>,
+}
+
+/// How a session's owner gets messages of which not all is there at once: those in several chunks or with a long body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LongMessages {
+    /// Put together, up to the session's `max_size`.
+    #[default]
+    Whole,
+    /// Piece by piece, as they come, in order (MSRP-18).
+    InPieces {
+        /// Bytes of the longest; bigger ones are refused with 413.
+        max_size: u64,
+    },
 }
 
 /// Whether a session's owner takes nicknames, as it said in its `a=chatroom`.
@@ -52,7 +74,7 @@ pub enum Nicknames {
 }
 
 /// A complete message waiting for its final response; unique within its session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IncomingId(pub(crate) u64);
 
 impl IncomingId {
@@ -91,6 +113,41 @@ pub struct Incoming {
     pub success_report: bool,
     /// What the sender wants to hear of failures. The session itself heeds it in responses.
     pub failure_report: FailureReport,
+}
+
+/// A message that comes in piece by piece.
+#[derive(Debug, Clone)]
+pub struct StreamBegan {
+    /// Names it in its pieces. For [`respond`](crate::session::SessionCore::respond): when it has ended completely, and
+    /// before that to refuse the rest.
+    pub id: IncomingId,
+    /// Names the message in reports about it.
+    pub message_id: String,
+    /// As written by the sender, parameters included.
+    pub content_type: Option<String>,
+    /// Bytes of the whole message, as far as its sender says.
+    pub total: Option<u64>,
+    /// The sender asks for a success REPORT.
+    pub success_report: bool,
+    /// What the sender wants to hear of failures. The session itself heeds it in responses.
+    pub failure_report: FailureReport,
+}
+
+/// How a message that came in piece by piece has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// With its last byte; its response is held until the owner answers.
+    Complete,
+    /// The sender gave it up.
+    Aborted,
+    /// It was bigger, or came less in order, than is allowed; it is refused.
+    TooBig,
+    /// Its next chunk did not come in time.
+    GivenUp,
+    /// The owner did not take its pieces in time; it is refused.
+    NotTaken,
+    /// Its session is over.
+    SessionLost,
 }
 
 /// The peer wants to be called something; answered as messages are: 200, 403 (no nicknames here), 425 (taken).
@@ -170,6 +227,15 @@ pub enum LostCause {
     /// Active, and the binding request was not answered in time.
     #[error("the peer did not answer the binding request")]
     BindUnanswered,
+    /// The peer does not know the session any more (481), or has it on another connection (506).
+    #[error("the peer disowned the session with {status}")]
+    Disowned {
+        /// MSRP status, 481 or 506.
+        status: u16,
+    },
+    /// Three requests in a row were not answered in time (T10).
+    #[error("the peer does not answer any more")]
+    Unresponsive,
     /// The peer ended the connection, or it broke.
     #[error("the connection ended")]
     ConnectionEnded,
@@ -202,6 +268,42 @@ pub struct Outgoing {
     pub failure_report: FailureReport,
 }
 
+/// A message to send whose body comes in pieces.
+#[derive(Debug, Clone)]
+pub struct OutgoingStream {
+    /// The owner's name for it in events; distinct among the session's messages under way.
+    pub token: u64,
+    /// Media type with parameters; no control characters.
+    pub content_type: String,
+    /// Bytes of the whole, if that is known.
+    pub total: Option<u64>,
+    /// Ask for success REPORTs.
+    pub success_report: bool,
+    /// What to be told of failures.
+    pub failure_report: FailureReport,
+}
+
+/// A message that the peer had not confirmed when its session was lost. May be sent again in a later session with the
+/// same peer, which then does not show it twice. RFC 4975 §5.4.
+#[derive(Debug, Clone)]
+pub struct Unconfirmed {
+    /// The id it had.
+    pub message_id: Ident,
+    /// What was to be sent.
+    pub outgoing: Outgoing,
+}
+
+/// No more of a message is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum StreamError {
+    /// It was refused, cancelled or not answered, or its session has ended.
+    #[error("the message has ended")]
+    Ended,
+    /// It is longer or shorter than was said; what the peer has of it is taken back.
+    #[error("the message is not as long as was said")]
+    WrongLength,
+}
+
 /// A REPORT to send about a message received earlier. RFC 4975 §7.1.2.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -228,4 +330,7 @@ pub enum SendError {
     /// The content type is empty or holds control characters (SEC-09).
     #[error("the content type cannot be written in a header")]
     BadContentType,
+    /// The peer has refused this media type with 415 in this session (MSRP-20).
+    #[error("the peer does not take this media type")]
+    RefusedType,
 }

@@ -33,6 +33,7 @@ pub mod codec;
 pub mod content;
 pub mod cpim;
 mod event;
+mod history;
 mod ident;
 pub mod imdn;
 pub mod is_composing;
@@ -47,9 +48,11 @@ mod xml;
 
 pub use byte_range::ByteRange;
 pub use event::{
-    FailureReport, Incoming, IncomingId, LostCause, NicknameRequest, Nicknames, Outgoing, Report,
-    Role, SendError, SessionConfig, SessionEvent, SessionOptions,
+    FailureReport, Incoming, IncomingId, LongMessages, LostCause, NicknameRequest, Nicknames,
+    Outgoing, OutgoingStream, Report, Role, SendError, SessionConfig, SessionEvent, SessionOptions,
+    StreamBegan, StreamEnd, StreamError, Unconfirmed,
 };
+pub use history::{Histories, History};
 pub use ident::Ident;
 pub use limits::Limits;
 pub use nickname::{Nickname, NicknameError, NicknameForm};

@@ -19,6 +19,16 @@ pub struct Limits {
     pub unanswered_incoming: usize,
     /// Chunks per session that the peer has not answered yet. Default 4,096.
     pub unanswered_outgoing: usize,
+    /// Bytes of messages per session that the peer has not confirmed and that are held to be given back if the session
+    /// is lost (MSRP-10). Default 4 MiB; a message that begins below it is taken whole.
+    pub unconfirmed: usize,
+    /// Messages per session that their owner hands in piece by piece, at a time. Default 16.
+    pub streams: usize,
+    /// Bytes of each of them that wait; its owner waits when there are as many. Default 64 KiB.
+    pub stream_buffer: usize,
+    /// Bytes of messages that come in piece by piece which the owner of a session has not taken yet; at so many its
+    /// connection is not read. Default 256 KiB (MSRP-18).
+    pub stream_window: usize,
     /// Bytes waiting to be written to a connection. Default 1 MiB; a message that begins below it is taken whole.
     pub queued: usize,
     /// Connections per peer address. Default 20,000: a SIP proxy or a gateway stands for many users.
@@ -44,7 +54,8 @@ pub struct Limits {
     pub chunk: Duration,
     /// A connection without a session is closed after this (MSRP-09). Default 60 s.
     pub idle: Duration,
-    /// A peer that reads nothing for this long loses its connection (MSRP-25). Default 60 s.
+    /// A peer that reads nothing for this long loses its connection (MSRP-25), and an owner that takes nothing of what
+    /// comes in piece by piece loses those messages. Default 60 s.
     pub stall: Duration,
 }
 
@@ -58,6 +69,10 @@ impl Default for Limits {
             incomplete_messages: 16,
             unanswered_incoming: 1024,
             unanswered_outgoing: 4096,
+            unconfirmed: 4 << 20,
+            streams: 16,
+            stream_buffer: 64 << 10,
+            stream_window: 256 << 10,
             queued: 1 << 20,
             connections_per_source: 20_000,
             connections: 65_536,

@@ -1,6 +1,7 @@
 //! Shell: listeners, connections, and the way from a connection to its sessions. Decides nothing; every answer is
 //! made by [`SessionCore`].
 
+mod complaints;
 mod connection;
 mod connector;
 mod door;
@@ -9,8 +10,10 @@ mod lookups;
 mod outlet;
 mod reading;
 mod registry;
+mod streams;
 mod tls;
 
+pub use streams::{IncomingStream, OutgoingBody};
 pub use tls::{ClientCertificates, TlsError, TlsSettings, WeakFingerprints};
 
 use std::{
@@ -28,6 +31,7 @@ use tokio::{
 };
 
 use self::{
+    complaints::Complaints,
     connector::Peers,
     door::{Door, Waiting},
     listener::Sources,
@@ -35,8 +39,10 @@ use self::{
     registry::Registry,
 };
 use crate::{
-    Incoming, IncomingId, Limits, LostCause, MsrpUri, Nickname, NicknameRequest, Outgoing, Report,
-    Role, SendError, SessionConfig, SessionEvent, sdp::Fingerprint, session::SessionCore,
+    Incoming, IncomingId, Limits, LostCause, MsrpUri, Nickname, NicknameRequest, Outgoing,
+    OutgoingStream, Report, Role, SendError, SessionConfig, SessionEvent, Unconfirmed,
+    sdp::Fingerprint,
+    session::{Chunking, SessionCore},
     uri::Scheme,
 };
 
@@ -52,8 +58,8 @@ pub struct NodeConfig {
     /// Host and port put in our URIs; default: the first listener's. Needed if that one is `0.0.0.0` or `[::]`. Where
     /// both are listened for the port is that of what is preferred.
     pub public: Option<(String, u16)>,
-    /// Bytes of body per chunk, at least 2048. `None`: every message in one chunk, which some peers need.
-    pub chunk_size: Option<usize>,
+    /// How messages are cut into chunks.
+    pub chunking: Chunking,
     /// Bounds on peers.
     pub limits: Limits,
 }
@@ -97,6 +103,16 @@ pub trait Inbox: Send + 'static {
     fn receive_nickname(&self, request: NicknameRequest) -> Result<(), NicknameRequest> {
         Err(request)
     }
+    /// A message comes in piece by piece; only in sessions that say they take them so. `Err` gives it back, which
+    /// refuses it with 413.
+    fn receive_stream(&self, stream: IncomingStream) -> Result<(), IncomingStream> {
+        Err(stream)
+    }
+    /// The session is about to be lost, and the peer has not confirmed this message. By default that is not made use
+    /// of.
+    fn give_back(&self, unconfirmed: Unconfirmed) {
+        drop(unconfirmed);
+    }
     /// The outcome of something the owner asked for. Cannot be refused; bounded by what was asked.
     fn complete(&self, event: SessionEvent);
 }
@@ -122,7 +138,7 @@ impl Node {
             addresses.collect::<Vec<SocketAddr>>()
         });
         let shared = Arc::new(Shared {
-            chunk_size: config.chunk_size,
+            chunking: config.chunking,
             lookups: Lookups::new(config.limits.lookups),
             limits: Arc::new(config.limits),
             authorities,
@@ -133,6 +149,7 @@ impl Node {
             someone_waits: Notify::new(),
             peers: Peers::default(),
             sources: Arc::default(),
+            complaints: Complaints::default(),
             closing: watch::Sender::new(false),
         });
         for (listener, _) in clear {
@@ -210,7 +227,8 @@ impl Node {
         let core = SessionCore::new(
             session,
             shared.limits.clone(),
-            shared.chunk_size,
+            shared.chunking,
+            now(),
             &mut rand::rng(),
         );
         let door = Arc::new(Door::new(core, fingerprint, Box::new(inbox)));
@@ -251,6 +269,23 @@ impl Session {
     /// Queues a message. Never blocks.
     pub fn send(&self, outgoing: Outgoing) -> Result<(), SendError> {
         self.door.send(outgoing)
+    }
+
+    /// Queues a message that was given back when an earlier session with this peer was lost, under the Message-ID that
+    /// it had there (MSRP-10).
+    pub fn send_again(&self, unconfirmed: Unconfirmed) -> Result<(), SendError> {
+        self.door.send_again(unconfirmed)
+    }
+
+    /// Begins a message whose body is handed in piece by piece (MSRP-18).
+    pub fn stream(&self, stream: OutgoingStream) -> Result<OutgoingBody, SendError> {
+        OutgoingBody::begin(&self.door, stream)
+    }
+
+    /// Takes a message back of which not everything is written yet: the peer throws its part of it away, and nothing
+    /// more is told of it. Whether that was so (MSRP-13).
+    pub fn cancel(&self, token: u64) -> bool {
+        self.door.cancel(token)
     }
 
     /// Asks the chat room at the other end for a nickname; see [`SessionCore::use_nickname`] for what comes of it.
@@ -298,7 +333,7 @@ impl Drop for Owner {
 /// What the node's tasks share.
 struct Shared {
     limits: Arc<Limits>,
-    chunk_size: Option<usize>,
+    chunking: Chunking,
     authorities: Authorities,
     tls: Option<TlsSettings>,
     runtime: Handle,
@@ -308,6 +343,7 @@ struct Shared {
     someone_waits: Notify,
     peers: Peers,
     sources: Arc<Sources>,
+    complaints: Complaints,
     /// Every task holds a receiver and ends when it says so.
     closing: watch::Sender<bool>,
 }
@@ -371,7 +407,7 @@ impl Authorities {
 
 impl Shared {
     /// The session never had a connection, or never will.
-    fn lose(&self, door: &Door, cause: LostCause) {
+    fn lose(&self, door: &Arc<Door>, cause: LostCause) {
         if door.lose_unbound(cause) {
             self.registry.unregister(door);
         }

@@ -4,6 +4,7 @@
 //! connection, which sessions may share, and puts what the owner must know into a list of [`Output`]s. It never
 //! waits and looks at no clock.
 
+mod long;
 mod message_id;
 mod outbound;
 mod receiving;
@@ -12,17 +13,53 @@ mod transactions;
 
 pub use outbound::Outbound;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use rand::Rng;
 
-use self::{receiving::Receiving, sending::Sending};
+use self::{
+    long::end_within,
+    receiving::{Receiving, Repeated},
+    sending::{Consequence, Pen, Sending},
+};
 use crate::{
-    FailureReport, Incoming, IncomingId, Limits, LostCause, MsrpUri, Nickname, NicknameRequest,
-    Nicknames, Outgoing, Report, Role, SendError, SessionConfig, SessionEvent,
+    ByteRange, FailureReport, Ident, Incoming, IncomingId, Limits, LostCause, MsrpUri, Nickname,
+    NicknameRequest, Nicknames, Outgoing, OutgoingStream, Report, Role, SendError, SessionConfig,
+    SessionEvent, StreamBegan, StreamEnd, StreamError, Unconfirmed,
     codec::{Flag, Head, Method, Paths, Start, put_response},
 };
+
+/// How messages are cut into chunks. By default each goes in one, because some peers end a session that brings a second
+/// one; only what is longer than 256 KiB may be interrupted for others that wait for the connection. RFC 4975 §7.1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunking {
+    /// Bytes after which a chunk ends in any case, at least 2,048; `None`: it ends with its message.
+    pub longest: Option<usize>,
+    /// Bytes of a chunk after which it is interrupted if somebody else has something to say on its connection. At least 16
+    /// KiB are written at once.
+    pub uninterrupted: usize,
+}
+
+impl Chunking {
+    /// As few chunks as possible, each interrupted as soon as somebody else waits.
+    pub const FAIR: Chunking = Chunking {
+        longest: None,
+        uninterrupted: 2048,
+    };
+}
+
+impl Default for Chunking {
+    fn default() -> Chunking {
+        Chunking {
+            longest: None,
+            uninterrupted: 256 << 10,
+        }
+    }
+}
 
 /// For the session's owner, in the order it happened.
 #[derive(Debug)]
@@ -31,6 +68,24 @@ pub enum Output {
     Deliver(Incoming),
     /// The peer asks for a nickname; its response is held as a message's is.
     Nickname(NicknameRequest),
+    /// A message comes in piece by piece.
+    StreamBegan(StreamBegan),
+    /// The next piece of one; the owner says with [`SessionCore::note_taken`] when it has room for more.
+    Piece {
+        /// Of its beginning.
+        id: IncomingId,
+        /// Bytes that follow those before.
+        piece: Bytes,
+    },
+    /// There are no more pieces.
+    StreamEnded {
+        /// Of its beginning.
+        id: IncomingId,
+        /// Whether it is complete.
+        end: StreamEnd,
+    },
+    /// The session is about to be lost, and the peer has not confirmed this message of ours.
+    GiveBack(Unconfirmed),
     /// Something the owner waits for.
     Complete(SessionEvent),
 }
@@ -47,6 +102,9 @@ pub struct SessionCore {
     sending: Sending,
     receiving: Receiving,
     nicknames: Nicknames,
+    keep_alive: Option<Duration>,
+    /// When one side last asked for something.
+    active: Instant,
     limits: Arc<Limits>,
 }
 
@@ -61,11 +119,12 @@ enum State {
 }
 
 impl SessionCore {
-    /// `chunk_size`: bytes of body per chunk, `None` for every message in one chunk.
+    /// A session of which nothing is written yet.
     pub fn new(
         config: SessionConfig,
         limits: Arc<Limits>,
-        chunk_size: Option<usize>,
+        chunking: Chunking,
+        now: Instant,
         rng: &mut impl Rng,
     ) -> SessionCore {
         SessionCore {
@@ -74,9 +133,11 @@ impl SessionCore {
             local: config.local,
             role: config.role,
             state: State::Unbound,
-            sending: Sending::new(chunk_size, rng),
-            receiving: Receiving::new(config.max_size),
+            sending: Sending::new(chunking, rng),
+            receiving: Receiving::new(config.max_size, &config.options),
             nicknames: config.options.nicknames,
+            keep_alive: config.options.keep_alive,
+            active: now,
             limits,
         }
     }
@@ -114,9 +175,10 @@ impl SessionCore {
             return;
         }
         self.state = State::Binding;
+        self.active = now;
         if self.role == Role::Active {
-            self.sending
-                .bind(&self.paths, rng, outbound, now + self.limits.transaction);
+            let (sending, mut pen) = self.pen(now, rng, outbound);
+            sending.bind(&mut pen);
         }
     }
 
@@ -137,9 +199,10 @@ impl SessionCore {
         if head.fault().is_some() {
             return refuse(head, &self.local_text, 400, outbound);
         }
+        self.active = now;
         match head.start() {
             Start::Request(Method::Send) => {
-                self.become_bound(out);
+                self.become_bound(outbound, out);
                 let mut link = Link {
                     local: &self.local_text,
                     limits: &self.limits,
@@ -147,14 +210,17 @@ impl SessionCore {
                     outbound,
                     out,
                 };
-                self.receiving.on_send(head, body, end, &mut link);
+                let repeated = self.receiving.on_send(head, body, end, &mut link);
+                self.report_repeated(repeated, outbound);
             }
             Start::Request(Method::Report) => {
-                self.become_bound(out);
-                self.sending.on_report(head, out);
+                self.become_bound(outbound, out);
+                let deadline = now + self.limits.transaction;
+                let consequence = self.sending.on_report(head, deadline, outbound, out);
+                self.follow(consequence, outbound, out);
             }
             Start::Request(Method::Nickname) if self.nicknames != Nicknames::Unknown => {
-                self.become_bound(out);
+                self.become_bound(outbound, out);
                 let mut link = Link {
                     local: &self.local_text,
                     limits: &self.limits,
@@ -190,11 +256,18 @@ impl SessionCore {
             outbound,
             out,
         };
-        self.receiving.on_more(body, end, &mut link);
+        let repeated = self.receiving.on_more(body, end, &mut link);
+        self.report_repeated(repeated, outbound);
     }
 
     /// A response to one of our requests; one that fits none is ignored.
-    pub fn handle_response(&mut self, head: &Head, outbound: &mut Outbound, out: &mut Vec<Output>) {
+    pub fn handle_response(
+        &mut self,
+        head: &Head,
+        now: Instant,
+        outbound: &mut Outbound,
+        out: &mut Vec<Output>,
+    ) {
         let Start::Response(status) = head.start() else {
             return;
         };
@@ -202,23 +275,19 @@ impl SessionCore {
         if self.state == State::Ended || status < 200 {
             return;
         }
-        match self
+        let deadline = now + self.limits.transaction;
+        let id = head.transaction_id();
+        let consequence = self
             .sending
-            .on_response(head.transaction_id(), status, outbound, out)
-        {
-            None => {}
-            Some(sending::Bind::Accepted) => self.become_bound(out),
-            Some(sending::Bind::Refused { status }) if self.state == State::Binding => {
-                self.handle_lost(LostCause::BindRefused { status }, outbound, out);
-            }
-            Some(sending::Bind::Refused { .. }) => {}
-        }
+            .on_response(id, status, deadline, outbound, out);
+        self.follow(consequence, outbound, out);
     }
 
     /// Time has passed. Returns when to call again at the latest.
     pub fn handle_timeout(
         &mut self,
         now: Instant,
+        rng: &mut impl Rng,
         outbound: &mut Outbound,
         out: &mut Vec<Output>,
     ) -> Option<Instant> {
@@ -226,17 +295,34 @@ impl SessionCore {
             return None;
         }
         let timeout = self.limits.transaction;
-        let (bind, transactions) = self.sending.on_timeout(now, timeout, outbound, out);
-        if bind == sending::BindTimeout::Unanswered && self.state == State::Binding {
-            self.handle_lost(LostCause::BindUnanswered, outbound, out);
+        let (consequence, transactions) = self.sending.on_timeout(now, timeout, outbound, out);
+        self.follow(consequence, outbound, out);
+        if self.state == State::Ended {
             return None;
         }
-        let chunks = self.receiving.on_timeout(now);
-        earlier(transactions, chunks)
+        let mut link = Link {
+            local: &self.local_text,
+            limits: &self.limits,
+            now,
+            outbound,
+            out,
+        };
+        let chunks = self.receiving.on_timeout(now, &mut link);
+        let mut next = earlier(transactions, chunks);
+        if let Some(interval) = self.keep_alive.filter(|_| self.state == State::Bound) {
+            if self.active + interval <= now {
+                self.active = now;
+                let (sending, mut pen) = self.pen(now, rng, outbound);
+                sending.keep_alive(&mut pen);
+                next = earlier(next, Some(now + timeout));
+            }
+            next = earlier(next, Some(self.active + interval));
+        }
+        next
     }
 
-    /// Takes a message for sending. It is written at once, or, if it takes several chunks, by `poll_chunk`: call that
-    /// until it says no.
+    /// Takes a message for sending. It is written at once, or, if it is long, by `poll_chunk`: call that until it says
+    /// no.
     pub fn send(
         &mut self,
         outgoing: Outgoing,
@@ -244,14 +330,79 @@ impl SessionCore {
         rng: &mut impl Rng,
         outbound: &mut Outbound,
     ) -> Result<(), SendError> {
-        match self.state {
-            State::Unbound | State::Binding => Err(SendError::NotBound),
-            State::Ended => Err(SendError::Closed),
-            State::Bound => {
-                self.sending
-                    .take(outgoing, &self.paths, &self.limits, now, rng, outbound)
-            }
-        }
+        self.must_be_bound()?;
+        self.active = now;
+        let (sending, mut pen) = self.pen(now, rng, outbound);
+        sending.take(outgoing, &mut pen)
+    }
+
+    /// Takes a message that an earlier session with this peer gave back, under the Message-ID it had there (MSRP-10).
+    pub fn send_again(
+        &mut self,
+        unconfirmed: Unconfirmed,
+        now: Instant,
+        rng: &mut impl Rng,
+        outbound: &mut Outbound,
+    ) -> Result<(), SendError> {
+        self.must_be_bound()?;
+        self.active = now;
+        let (sending, mut pen) = self.pen(now, rng, outbound);
+        sending.take_again(unconfirmed, &mut pen)
+    }
+
+    /// Begins a message whose body its owner hands in with `push_piece` and ends with `finish_stream`, or takes back with
+    /// `cancel`. Other messages go on meanwhile.
+    pub fn begin_stream(
+        &mut self,
+        stream: OutgoingStream,
+        now: Instant,
+        rng: &mut impl Rng,
+        outbound: &mut Outbound,
+    ) -> Result<(), SendError> {
+        self.must_be_bound()?;
+        let (sending, mut pen) = self.pen(now, rng, outbound);
+        sending.begin_stream(stream, &mut pen)
+    }
+
+    /// Takes what there is room for of the next piece of a message, and returns how many bytes that is. There is more room
+    /// after `poll_chunk`.
+    pub fn push_piece(
+        &mut self,
+        token: u64,
+        piece: &[u8],
+        outbound: &mut Outbound,
+    ) -> Result<usize, StreamError> {
+        let room = self.limits.stream_buffer;
+        self.sending.push_piece(token, piece, room, outbound)
+    }
+
+    /// There are no more pieces.
+    pub fn finish_stream(
+        &mut self,
+        token: u64,
+        outbound: &mut Outbound,
+    ) -> Result<(), StreamError> {
+        self.sending.finish_stream(token, outbound)
+    }
+
+    /// Takes a message back of which not everything is written yet; the peer is told to throw its part of it away. Whether it was
+    /// so: then nothing more is heard of it (MSRP-13).
+    pub fn cancel(
+        &mut self,
+        token: u64,
+        now: Instant,
+        rng: &mut impl Rng,
+        outbound: &mut Outbound,
+    ) -> bool {
+        let deadline = now + self.limits.transaction;
+        self.sending
+            .cancel(token, &self.paths, rng, deadline, outbound)
+    }
+
+    /// The owner has taken that many bytes of what came in piece by piece: there is room for as many more.
+    pub fn note_taken(&mut self, bytes: u64, outbound: &mut Outbound) {
+        self.receiving
+            .note_taken(bytes, outbound, self.limits.stream_window);
     }
 
     /// Asks the chat room at the other end for a nickname. Ends in `Accepted`, `Refused` (403: it knows none here; 423,
@@ -265,32 +416,25 @@ impl SessionCore {
         rng: &mut impl Rng,
         outbound: &mut Outbound,
     ) -> Result<(), SendError> {
-        match self.state {
-            State::Unbound | State::Binding => Err(SendError::NotBound),
-            State::Ended => Err(SendError::Closed),
-            State::Bound => self.sending.ask_for_nickname(
-                token,
-                nickname,
-                &self.paths,
-                &self.limits,
-                now,
-                rng,
-                outbound,
-            ),
-        }
+        self.must_be_bound()?;
+        self.active = now;
+        let (sending, mut pen) = self.pen(now, rng, outbound);
+        sending.ask_for_nickname(token, nickname, &mut pen)
     }
 
-    /// Writes the next chunk of a message that takes several; whether there are more.
+    /// Lets the long message whose turn it is write more; whether any has more.
     pub fn poll_chunk(
         &mut self,
         now: Instant,
         rng: &mut impl Rng,
         outbound: &mut Outbound,
     ) -> bool {
-        self.state == State::Bound
-            && self
-                .sending
-                .write_chunk(&self.paths, rng, outbound, now + self.limits.transaction)
+        if self.state != State::Bound {
+            return false;
+        }
+        self.active = now;
+        let (sending, mut pen) = self.pen(now, rng, outbound);
+        sending.write_chunk(&mut pen)
     }
 
     /// Whether `poll_chunk` has something to write.
@@ -307,10 +451,18 @@ impl SessionCore {
     }
 
     /// Sends a REPORT about a message received earlier.
-    pub fn report(&mut self, report: &Report, rng: &mut impl Rng, outbound: &mut Outbound) {
+    pub fn report(
+        &mut self,
+        report: &Report,
+        now: Instant,
+        rng: &mut impl Rng,
+        outbound: &mut Outbound,
+    ) {
         if self.state == State::Bound {
-            sending::write_report(report, &self.paths, &self.limits, rng, outbound);
+            let id = Ident::random(rng);
+            sending::write_report(report, id, &self.paths, &self.limits, outbound);
         }
+        self.active = now;
     }
 
     /// The connection is gone or of no use.
@@ -321,7 +473,14 @@ impl SessionCore {
         out: &mut Vec<Output>,
     ) {
         if self.state != State::Ended {
-            self.close(outbound);
+            self.state = State::Ended;
+            let unconfirmed = self.sending.end(outbound);
+            let streams = self.receiving.end(outbound);
+            out.extend(streams.into_iter().map(|id| {
+                let end = StreamEnd::SessionLost;
+                Output::StreamEnded { id, end }
+            }));
+            out.extend(unconfirmed.into_iter().map(Output::GiveBack));
             out.push(Output::Complete(SessionEvent::Lost { cause }));
         }
     }
@@ -330,16 +489,106 @@ impl SessionCore {
     pub fn close(&mut self, outbound: &mut Outbound) {
         self.state = State::Ended;
         self.sending.end(outbound);
-        self.receiving.end();
+        self.receiving.end(outbound);
+    }
+
+    fn must_be_bound(&self) -> Result<(), SendError> {
+        match self.state {
+            State::Unbound | State::Binding => Err(SendError::NotBound),
+            State::Ended => Err(SendError::Closed),
+            State::Bound => Ok(()),
+        }
+    }
+
+    fn pen<'a, R>(
+        &'a mut self,
+        now: Instant,
+        rng: &'a mut R,
+        outbound: &'a mut Outbound,
+    ) -> (&'a mut Sending, Pen<'a, R>) {
+        let pen = Pen {
+            paths: &self.paths,
+            limits: &self.limits,
+            now,
+            rng,
+            outbound,
+        };
+        (&mut self.sending, pen)
     }
 
     /// A valid request or the answer to ours: both sides know the connection now.
-    fn become_bound(&mut self, out: &mut Vec<Output>) {
+    fn become_bound(&mut self, outbound: &mut Outbound, out: &mut Vec<Output>) {
         if self.state == State::Binding {
             self.state = State::Bound;
+            if let Some(interval) = self.keep_alive {
+                outbound.arm(self.active + interval);
+            }
             out.push(Output::Complete(SessionEvent::Bound));
         }
     }
+
+    /// What an answer, or none, means for the session.
+    fn follow(
+        &mut self,
+        consequence: Option<Consequence>,
+        outbound: &mut Outbound,
+        out: &mut Vec<Output>,
+    ) {
+        let cause = match consequence {
+            None => return,
+            Some(Consequence::Bound) => return self.become_bound(outbound, out),
+            // A peer that has sent us something knows the session all the same.
+            Some(Consequence::BindRefused { .. } | Consequence::BindUnanswered)
+                if self.state != State::Binding =>
+            {
+                return;
+            }
+            Some(Consequence::BindRefused { status }) => LostCause::BindRefused { status },
+            Some(Consequence::BindUnanswered) => LostCause::BindUnanswered,
+            Some(Consequence::Disowned { status }) => LostCause::Disowned { status },
+            Some(Consequence::Unresponsive) => LostCause::Unresponsive,
+        };
+        self.handle_lost(cause, outbound, out);
+    }
+
+    /// The owner does not hear of it, so that we tell the peer in its place (MSRP-11).
+    fn report_repeated(&mut self, repeated: Option<Repeated>, outbound: &mut Outbound) {
+        if let Some(Repeated { message_id, length }) = repeated
+            && self.state == State::Bound
+        {
+            let report = Report {
+                message_id,
+                range: ByteRange {
+                    start: 1,
+                    end: Some(length),
+                    total: Some(length),
+                },
+                status: 200,
+            };
+            let id = self.sending.fresh_report_id();
+            sending::write_report(&report, id, &self.paths, &self.limits, outbound);
+        }
+    }
+}
+
+/// The wish if it may be used, else a random id (CHAT-13, MSRP-16).
+fn transaction_id(
+    wish: Option<&str>,
+    body: &[u8],
+    rng: &mut impl Rng,
+    outbound: &Outbound,
+) -> Ident {
+    let is_free = |id: &Ident| !outbound.is_in_use(id) && end_within(body, id.as_bytes()).is_none();
+    wish.and_then(|wish| Ident::new(wish.as_bytes()))
+        .filter(is_free)
+        .unwrap_or_else(|| {
+            loop {
+                let id = Ident::random(rng);
+                if is_free(&id) {
+                    break id;
+                }
+            }
+        })
 }
 
 /// What a request is answered through.

@@ -10,6 +10,7 @@ use stox_msrp::{
     ByteRange, FailureReport, Incoming, Limits, LostCause, MsrpUri, Outgoing, Report, Role,
     SendError, SessionConfig, SessionEvent, SessionOptions,
     node::{Inbox, Node, NodeConfig, Session},
+    session::Chunking,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -158,9 +159,13 @@ async fn sessions_to_one_peer_share_a_connection_and_outlive_each_other() {
 
 #[tokio::test]
 async fn a_long_message_goes_through_in_one_chunk_and_in_many() {
-    for chunk_size in [None, Some(2048)] {
+    let of_2048 = Chunking {
+        longest: Some(2048),
+        ..Chunking::FAIR
+    };
+    for chunking in [Chunking::default(), Chunking::FAIR, of_2048] {
         let config = NodeConfig {
-            chunk_size,
+            chunking,
             ..listening()
         };
         let (romeo, juliet) = (Node::bind(config).await.unwrap(), node().await);
@@ -174,7 +179,7 @@ async fn a_long_message_goes_through_in_one_chunk_and_in_many() {
             .unwrap();
         a.session.send(outgoing(4, "after it")).unwrap();
         let incoming = b.message().await;
-        assert_eq!(incoming.body, body, "{chunk_size:?}");
+        assert_eq!(incoming.body, body, "{chunking:?}");
         b.session.respond(incoming.id, 200);
         let after = b.message().await;
         assert_eq!(after.body, "after it");

@@ -91,6 +91,9 @@ impl Task {
                     Err(SendError::NotBound | SendError::BadContentType) => {
                         Some(Event::Chat(chat, ChatEvent::Refused(token, 400)))
                     }
+                    Err(SendError::RefusedType) => {
+                        Some(Event::Chat(chat, ChatEvent::Refused(token, 415)))
+                    }
                 };
             }
             Action::Respond {

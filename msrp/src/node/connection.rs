@@ -11,20 +11,25 @@ use std::{
     time::Instant,
 };
 
-use tokio::{net::TcpStream, sync::Notify, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, futures::Notified},
+    time::timeout,
+};
 use tokio_rustls::TlsStream;
 use tracing::debug;
 
 use super::{Shared, TlsSettings, door::Door, listener::Place, lock, now, tls::Shown};
-use crate::{Limits, LostCause, Nickname, Outgoing, SendError, session::Outbound};
-
-/// Chunks of long messages are made while less than this waits, so that others are not held up behind them.
-const CHUNKS_AHEAD: usize = 32 << 10;
+use crate::{
+    Limits, LostCause,
+    session::{Outbound, SessionCore},
+};
 
 /// What the connection's task and its sessions' handles share.
 pub(super) struct Connection {
     inner: Mutex<Inner>,
     something_waits: Notify,
+    room_made: Notify,
     limits: Arc<Limits>,
     security: Security,
 }
@@ -110,6 +115,7 @@ pub(super) fn start(
             },
         }),
         something_waits: Notify::new(),
+        room_made: Notify::new(),
         limits: shared.limits.clone(),
         security: match &wire {
             Wire::Clear(_) => Security::Clear,
@@ -139,39 +145,28 @@ impl Connection {
         is_attached
     }
 
-    pub(super) fn send(&self, door: &Arc<Door>, outgoing: Outgoing) -> Result<(), SendError> {
-        let sent = {
+    /// Asks a session's core for something.
+    pub(super) fn drive<T>(
+        &self,
+        door: &Arc<Door>,
+        ask: impl FnOnce(&mut SessionCore, &mut Outbound) -> T,
+    ) -> T {
+        let answer = {
             let mut inner = lock(&self.inner);
             let mut core = lock(door.core());
-            let had_chunks = core.has_chunks();
-            let sent = core.send(outgoing, now(), &mut rand::rng(), &mut inner.outbound);
-            if !had_chunks && core.has_chunks() {
+            let answer = ask(&mut core, &mut inner.outbound);
+            if core.has_chunks() && door.queue_up() {
                 inner.with_chunks.push_back(door.clone());
             }
-            sent
+            answer
         };
         self.something_waits.notify_one();
-        sent
+        answer
     }
 
-    pub(super) fn use_nickname(
-        &self,
-        door: &Door,
-        token: u64,
-        nickname: &Nickname,
-    ) -> Result<(), SendError> {
-        let asked = {
-            let outbound = &mut lock(&self.inner).outbound;
-            lock(door.core()).use_nickname(token, nickname, now(), &mut rand::rng(), outbound)
-        };
-        self.something_waits.notify_one();
-        asked
-    }
-
-    /// Lets a session write.
-    pub(super) fn with(&self, write: impl FnOnce(&mut Outbound)) {
-        write(&mut lock(&self.inner).outbound);
-        self.something_waits.notify_one();
+    /// Something of a message that is handed in piece by piece was written, or no more of it will be.
+    pub(super) fn room_made(&self) -> Notified<'_> {
+        self.room_made.notified()
     }
 
     /// Lets a session go.
@@ -206,12 +201,13 @@ impl Connection {
 impl Inner {
     fn make_chunks(&mut self) {
         let now = now();
-        while self.outbound.queued() < CHUNKS_AHEAD
+        while self.outbound.has_room_for_chunks()
             && let Some(door) = self.with_chunks.pop_front()
         {
             let has_more = lock(door.core()).poll_chunk(now, &mut rand::rng(), &mut self.outbound);
-            if has_more {
-                self.with_chunks.push_back(door);
+            match has_more {
+                true => self.with_chunks.push_back(door),
+                false => door.leave_queue(),
             }
         }
     }
@@ -232,6 +228,7 @@ fn end(connection: &Connection, cause: LostCause, shared: &Shared) {
         }
         inner.outbound = Outbound::new();
     }
+    connection.room_made.notify_waiters();
     for (door, output) in lost {
         shared.registry.unregister(&door);
         door.hand_over(output);

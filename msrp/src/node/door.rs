@@ -1,14 +1,23 @@
 //! Shell: one session between its owner's handle, the registry and its connection.
 
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, OnceLock, Weak},
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
-use super::{Inbox, Shared, connection::Connection, lock, now};
+use super::{
+    Inbox, IncomingStream, Shared,
+    connection::Connection,
+    lock, now,
+    streams::{Arrival, Arrivals},
+};
 use crate::{
-    IncomingId, LostCause, MsrpUri, Nickname, Outgoing, Report, Role, SendError,
+    IncomingId, LostCause, MsrpUri, Nickname, Outgoing, OutgoingStream, Report, Role, SendError,
+    StreamError, Unconfirmed,
     sdp::Fingerprint,
     session::{Outbound, Output, SessionCore},
 };
@@ -23,6 +32,9 @@ pub(super) struct Door {
     core: Mutex<SessionCore>,
     inbox: Mutex<Option<Box<dyn Inbox>>>,
     connection: OnceLock<Arc<Connection>>,
+    arrivals_by_id: Mutex<HashMap<IncomingId, Arrivals>>,
+    /// Whether it waits for its turn to write more of a long message.
+    in_turn: AtomicBool,
 }
 
 impl Door {
@@ -38,6 +50,8 @@ impl Door {
             core: Mutex::new(core),
             inbox: Mutex::new(Some(inbox)),
             connection: OnceLock::new(),
+            arrivals_by_id: Mutex::default(),
+            in_turn: AtomicBool::new(false),
         }
     }
 
@@ -66,31 +80,77 @@ impl Door {
         self.connection.get().is_some()
     }
 
+    pub(super) fn connection(&self) -> Option<&Arc<Connection>> {
+        self.connection.get()
+    }
+
+    /// The session is among those that write long messages; whether it was not before.
+    pub(super) fn queue_up(&self) -> bool {
+        !self.in_turn.swap(true, Relaxed)
+    }
+
+    /// It is not among them any more.
+    pub(super) fn leave_queue(&self) {
+        self.in_turn.store(false, Relaxed);
+    }
+
     pub(super) fn send(self: &Arc<Door>, outgoing: Outgoing) -> Result<(), SendError> {
-        let Some(connection) = self.connection.get() else {
-            let mut core = lock(&self.core);
-            return core.send(outgoing, now(), &mut rand::rng(), &mut Outbound::new());
-        };
-        connection.send(self, outgoing)
+        self.drive(|core, outbound| core.send(outgoing, now(), &mut rand::rng(), outbound))
     }
 
-    pub(super) fn use_nickname(&self, token: u64, nickname: &Nickname) -> Result<(), SendError> {
-        let Some(connection) = self.connection.get() else {
-            let (mut core, outbound) = (lock(&self.core), &mut Outbound::new());
-            return core.use_nickname(token, nickname, now(), &mut rand::rng(), outbound);
-        };
-        connection.use_nickname(self, token, nickname)
+    pub(super) fn send_again(self: &Arc<Door>, message: Unconfirmed) -> Result<(), SendError> {
+        self.drive(|core, outbound| core.send_again(message, now(), &mut rand::rng(), outbound))
     }
 
-    pub(super) fn respond(&self, id: IncomingId, status: u16) {
-        if let Some(connection) = self.connection.get() {
-            connection.with(|outbound| lock(&self.core).respond(id, status, outbound));
+    pub(super) fn use_nickname(
+        self: &Arc<Door>,
+        token: u64,
+        nickname: &Nickname,
+    ) -> Result<(), SendError> {
+        self.drive(|core, outbound| {
+            core.use_nickname(token, nickname, now(), &mut rand::rng(), outbound)
+        })
+    }
+
+    pub(super) fn begin_stream(self: &Arc<Door>, stream: OutgoingStream) -> Result<(), SendError> {
+        self.drive(|core, outbound| core.begin_stream(stream, now(), &mut rand::rng(), outbound))
+    }
+
+    pub(super) fn push_piece(
+        self: &Arc<Door>,
+        token: u64,
+        piece: &[u8],
+    ) -> Result<usize, StreamError> {
+        self.drive(|core, outbound| core.push_piece(token, piece, outbound))
+    }
+
+    pub(super) fn finish_stream(self: &Arc<Door>, token: u64) -> Result<(), StreamError> {
+        self.drive(|core, outbound| core.finish_stream(token, outbound))
+    }
+
+    pub(super) fn cancel(self: &Arc<Door>, token: u64) -> bool {
+        self.drive(|core, outbound| core.cancel(token, now(), &mut rand::rng(), outbound))
+    }
+
+    pub(super) fn note_taken(self: &Arc<Door>, bytes: u64) {
+        if bytes > 0 {
+            self.drive(|core, outbound| core.note_taken(bytes, outbound));
         }
     }
 
-    pub(super) fn report(&self, report: &Report) {
-        if let Some(connection) = self.connection.get() {
-            connection.with(|outbound| lock(&self.core).report(report, &mut rand::rng(), outbound));
+    pub(super) fn respond(self: &Arc<Door>, id: IncomingId, status: u16) {
+        self.drive(|core, outbound| core.respond(id, status, outbound));
+    }
+
+    pub(super) fn report(self: &Arc<Door>, report: &Report) {
+        self.drive(|core, outbound| core.report(report, now(), &mut rand::rng(), outbound));
+    }
+
+    /// Asks the core for something, on its connection if it has one.
+    fn drive<T>(self: &Arc<Door>, ask: impl FnOnce(&mut SessionCore, &mut Outbound) -> T) -> T {
+        match self.connection.get() {
+            Some(connection) => connection.drive(self, ask),
+            None => ask(&mut lock(&self.core), &mut Outbound::new()),
         }
     }
 
@@ -115,7 +175,7 @@ impl Door {
     }
 
     /// The session fails unless it has a connection by now; whether it did.
-    pub(super) fn lose_unbound(&self, cause: LostCause) -> bool {
+    pub(super) fn lose_unbound(self: &Arc<Door>, cause: LostCause) -> bool {
         let mut out = Vec::new();
         {
             let mut core = lock(&self.core);
@@ -129,27 +189,55 @@ impl Door {
     }
 
     /// Gives an event to the owner. No lock may be held.
-    pub(super) fn hand_over(&self, output: Output) {
-        let refused = {
-            let inbox = lock(&self.inbox);
-            let Some(inbox) = inbox.as_ref() else { return };
-            match output {
-                Output::Deliver(message) => {
-                    let refused = inbox.receive(message).err();
-                    refused.map(|message| (message.id, 413))
-                }
-                Output::Nickname(request) => {
-                    let refused = inbox.receive_nickname(request).err();
-                    refused.map(|request| (request.id, 403))
-                }
-                Output::Complete(event) => {
-                    inbox.complete(event);
-                    None
+    pub(super) fn hand_over(self: &Arc<Door>, output: Output) {
+        match output {
+            Output::Piece { id, piece } => self.arrive(id, Arrival::Piece(piece)),
+            Output::StreamEnded { id, end } => {
+                self.arrive(id, Arrival::End(end));
+                lock(&self.arrivals_by_id).remove(&id);
+            }
+            output => {
+                if let Some((id, status)) = self.tell(output) {
+                    self.respond(id, status);
                 }
             }
+        }
+    }
+
+    /// Returns what was refused, and with which status.
+    fn tell(self: &Arc<Door>, output: Output) -> Option<(IncomingId, u16)> {
+        let inbox = lock(&self.inbox);
+        let inbox = inbox.as_ref()?;
+        match output {
+            Output::Deliver(message) => {
+                let refused = inbox.receive(message).err();
+                return refused.map(|message| (message.id, 413));
+            }
+            Output::Nickname(request) => {
+                let refused = inbox.receive_nickname(request).err();
+                return refused.map(|request| (request.id, 403));
+            }
+            Output::StreamBegan(began) => {
+                let id = began.id;
+                let (stream, arrivals) = IncomingStream::new(began, self);
+                lock(&self.arrivals_by_id).insert(id, arrivals);
+                // Refused, it is dropped, which tells the peer.
+                drop(inbox.receive_stream(stream));
+            }
+            Output::GiveBack(unconfirmed) => inbox.give_back(unconfirmed),
+            Output::Complete(event) => inbox.complete(event),
+            Output::Piece { .. } | Output::StreamEnded { .. } => {}
+        }
+        None
+    }
+
+    fn arrive(self: &Arc<Door>, id: IncomingId, arrival: Arrival) {
+        let unclaimed = match lock(&self.arrivals_by_id).get(&id) {
+            Some(arrivals) => arrivals.send(arrival).err().map(|unsent| unsent.0),
+            None => Some(arrival),
         };
-        if let Some((id, status)) = refused {
-            self.respond(id, status);
+        if let Some(Arrival::Piece(piece)) = unclaimed {
+            self.note_taken(piece.len() as u64);
         }
     }
 }

@@ -10,9 +10,9 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
-use super::{BindError, Shared, TlsSettings, connection, lock};
+use super::{BindError, Shared, TlsSettings, connection, lock, now};
 use crate::Limits;
 
 /// Thousands of peers may come at once; each that finds the queue full waits a second.
@@ -67,7 +67,10 @@ pub(super) async fn run(listener: TcpListener, tls: Option<TlsSettings>, shared:
                     }
                     None => connection::accept(stream, peer, place, &shared),
                 },
-                None => debug!(%peer, "connection refused: too many"),
+                None if shared.complaints.may_speak(peer.ip(), now()) => {
+                    info!(%peer, "connection refused: too many");
+                }
+                None => {}
             },
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

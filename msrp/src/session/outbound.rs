@@ -8,7 +8,10 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::Ident;
+use crate::{
+    Ident,
+    codec::{Flag, put_end_line},
+};
 
 /// The bytes waiting for a connection, the transactions under way on it, and when to look at its sessions again.
 /// Sessions that share the connection share this. Holds no memory to speak of while nothing waits.
@@ -23,6 +26,19 @@ pub struct Outbound {
     marks: VecDeque<Mark>,
     sequence_by_transaction: HashMap<Ident, u64>,
     deadline: Option<Instant>,
+    /// The chunk at the end of what waits, of which more is to come: whoever writes something else ends it first.
+    open: Option<Ident>,
+    /// Chunks that were ended so, until their sessions ask.
+    interrupted: Vec<Interrupted>,
+    /// Sessions whose owners have not taken what they were given.
+    halted: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Interrupted {
+    id: Ident,
+    /// The stream's position after its end-line.
+    end: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -95,9 +111,56 @@ impl Outbound {
         self.deadline = deadline;
     }
 
-    /// The end of what waits, to be appended to.
+    /// Whether so little waits that long messages may go on: they must not stand before what others have to say.
+    pub fn has_room_for_chunks(&self) -> bool {
+        const AHEAD: usize = 32 << 10;
+        self.queued() < AHEAD
+    }
+
+    /// Whether more may be read from the connection: not while a session's owner does not take what it was given.
+    pub fn may_read(&self) -> bool {
+        self.halted == 0
+    }
+
+    pub(super) fn halt_reading(&mut self) {
+        self.halted += 1;
+    }
+
+    pub(super) fn resume_reading(&mut self) {
+        self.halted = self.halted.saturating_sub(1);
+    }
+
+    /// The end of what waits, for something that is no part of a chunk that is being written. RFC 4975 §7.1.1.
     pub(crate) fn tail(&mut self) -> &mut BytesMut {
+        if let Some(id) = self.open.take() {
+            put_end_line(&mut self.tail, id.as_bytes(), Flag::Continued, true);
+            let end = self.end();
+            self.interrupted.push(Interrupted { id, end });
+        }
         &mut self.tail
+    }
+
+    /// More of the body that was written last may come.
+    pub(super) fn begin_chunk(&mut self, id: Ident) {
+        self.open = Some(id);
+    }
+
+    /// Its chunk is at the end of what waits.
+    pub(super) fn end_chunk(&mut self, id: &Ident, flag: Flag) {
+        if self.open.take_if(|open| open == id).is_some() {
+            put_end_line(&mut self.tail, id.as_bytes(), flag, true);
+        }
+    }
+
+    /// Whether chunks were interrupted and nobody has asked for them yet.
+    pub(super) fn has_interrupted(&self) -> bool {
+        !self.interrupted.is_empty()
+    }
+
+    /// The position after that chunk's end-line, if it was interrupted.
+    pub(super) fn take_interrupted(&mut self, id: &Ident) -> Option<u64> {
+        let index = self.interrupted.iter().position(|i| i.id == *id)?;
+        Some(self.interrupted.swap_remove(index).end)
     }
 
     /// Appends a body: a small one by copying, so that many fit one write; a big one as it is.
@@ -144,6 +207,16 @@ impl Outbound {
         }
     }
 
+    /// Whether a request under way has that id.
+    pub(super) fn is_in_use(&self, id: &Ident) -> bool {
+        self.sequence(id).is_some()
+            || self.open == Some(*id)
+            || self
+                .interrupted
+                .iter()
+                .any(|interrupted| interrupted.id == *id)
+    }
+
     pub(super) fn sequence(&self, id: &Ident) -> Option<u64> {
         self.sequence_by_transaction.get(id).copied()
     }
@@ -151,7 +224,9 @@ impl Outbound {
     pub(super) fn forget(&mut self, id: &Ident) {
         self.sequence_by_transaction.remove(id);
         if self.sequence_by_transaction.is_empty() {
-            self.marks.clear();
+            if !self.has_transactions() {
+                self.marks.clear();
+            }
             if self.sequence_by_transaction.capacity() > 64 {
                 self.sequence_by_transaction = HashMap::new();
             }
@@ -161,10 +236,16 @@ impl Outbound {
         }
     }
 
+    fn has_transactions(&self) -> bool {
+        !self.sequence_by_transaction.is_empty()
+            || self.open.is_some()
+            || !self.interrupted.is_empty()
+    }
+
     fn mark(&mut self, now: Instant) {
         const APART: Duration = Duration::from_secs(1);
         const KEPT: usize = 64;
-        if self.sequence_by_transaction.is_empty() {
+        if !self.has_transactions() {
             return;
         }
         let position = self.written;

@@ -1,30 +1,35 @@
 //! The receiving half of a session: chunks into messages, and the responses they get.
 
+mod streams;
+
 use std::{collections::VecDeque, time::Instant};
 
 use bytes::Bytes;
 
+use self::streams::Streams;
 use super::{Link, Outbound, Output, refuse};
 use crate::{
-    ByteRange, FailureReport, Incoming, IncomingId, Nickname, NicknameForm, NicknameRequest,
-    Nicknames,
+    ByteRange, FailureReport, History, Incoming, IncomingId, Nickname, NicknameForm,
+    NicknameRequest, Nicknames, SessionOptions,
     assembly::Assembly,
     codec::{Flag, Head, put_response},
+    history::Entry,
 };
 
 #[derive(Debug)]
 pub(super) struct Receiving {
     max_size: u64,
+    history: History,
     next_id: u64,
     /// By ascending id.
     held: VecDeque<Held>,
     partial: Vec<Partial>,
-    /// Chunk whose body comes in several parts.
-    current: Option<Box<Current>>,
+    /// Messages that their owner gets piece by piece.
+    streams: Streams,
+    /// The chunk of which more is to come.
+    current: Option<Coming>,
     /// Messages refused midway: their other chunks are refused too.
     refused: VecDeque<Bytes>,
-    /// The refused message whose chunk is still coming in.
-    discarding: Option<Bytes>,
 }
 
 /// A response owed.
@@ -34,6 +39,8 @@ struct Held {
     transaction_id: Bytes,
     to: Bytes,
     failure_report: FailureReport,
+    /// Of a message; none of a nickname.
+    entry: Option<Entry>,
 }
 
 /// A message of which chunks are missing.
@@ -44,24 +51,45 @@ struct Partial {
     give_up: Instant,
 }
 
+/// What becomes of a chunk whose body comes in several parts.
 #[derive(Debug)]
-struct Current {
+enum Coming {
+    /// Its message is put together.
+    Assembled(Box<Chunk>),
+    /// Its owner gets it as it comes.
+    Streamed(Box<Chunk>),
+    /// The message was delivered before.
+    Repeated(Box<Chunk>),
+    /// The message was refused, by its id.
+    Refused(Bytes),
+}
+
+#[derive(Debug)]
+struct Chunk {
     head: Head,
     message_id: Bytes,
     /// Where its next byte belongs in the message, from 0.
     position: u64,
 }
 
+/// A message was received once more whose sender wants to know that it was delivered.
+#[derive(Debug)]
+pub(super) struct Repeated {
+    pub(super) message_id: String,
+    pub(super) length: u64,
+}
+
 impl Receiving {
-    pub(super) fn new(max_size: u64) -> Receiving {
+    pub(super) fn new(max_size: u64, options: &SessionOptions) -> Receiving {
         Receiving {
             max_size,
+            history: options.history.clone(),
             next_id: 0,
             held: VecDeque::new(),
             partial: Vec::new(),
+            streams: Streams::new(options.long_messages),
             current: None,
             refused: VecDeque::new(),
-            discarding: None,
         }
     }
 
@@ -71,63 +99,83 @@ impl Receiving {
         body: Bytes,
         end: Option<Flag>,
         link: &mut Link<'_>,
-    ) {
+    ) -> Option<Repeated> {
+        self.current = None;
         let is_empty = end.is_some() && body.is_empty() && head.content_type().is_none();
         if !head.has_body() || is_empty {
-            return accept(head, link);
+            accept(head, link);
+            return None;
         }
-        self.current = None;
-        self.discarding = None;
         let range = head.byte_range().unwrap_or(ByteRange::WHOLE);
         let Some(message_id) = head.message_id().filter(|_| range.is_possible()) else {
-            return refuse(head, link.local, 400, link.outbound);
+            refuse(head, link.local, 400, link.outbound);
+            return None;
         };
-        if let Some(index) = self.refused.iter().position(|id| *id == message_id) {
-            if end.is_some_and(|flag| flag != Flag::Continued) {
-                self.refused.remove(index);
-            }
-            return refuse(head, link.local, 413, link.outbound);
-        }
-        if end == Some(Flag::Aborted) {
-            self.partial
-                .retain(|partial| partial.message_id != message_id);
-            return accept(head, link);
-        }
         let message_id = head.share(message_id);
-        if range.total.is_some_and(|total| total > self.max_size) {
-            return self.refuse_message(head, message_id, end, link);
+        if self.refused.contains(&message_id) {
+            self.note_refused(message_id, end);
+            refuse(head, link.local, 413, link.outbound);
+            return None;
         }
-        let is_whole = end == Some(Flag::Complete) && range.start == 1;
-        if is_whole && self.partial.iter().all(|p| p.message_id != message_id) {
-            if body.len() as u64 > self.max_size {
-                return refuse(head, link.local, 413, link.outbound);
-            }
-            return self.deliver(head, body, link);
-        }
-        let current = Current {
+        let chunk = Chunk {
             head: head.clone(),
             message_id,
             position: range.start - 1,
         };
-        self.take_body(Box::new(current), body, end, link);
+        if self.history.has(&chunk.message_id) {
+            return self.take_repeated(Box::new(chunk), body.len() as u64, end, link);
+        }
+        let is_known_stream = self.streams.has(&chunk.message_id);
+        let max_size = match self.streams.max_size() {
+            Some(max_size) => max_size.max(self.max_size),
+            None => self.max_size,
+        };
+        if end != Some(Flag::Aborted) && range.total.is_some_and(|total| total > max_size) {
+            self.refuse_message(head, chunk.message_id, end, link);
+            return None;
+        }
+        let is_whole = end == Some(Flag::Complete) && range.start == 1 && !is_known_stream;
+        let is_small = body.len() as u64 <= self.max_size;
+        let is_first = || {
+            self.partial
+                .iter()
+                .all(|p| p.message_id != chunk.message_id)
+        };
+        if is_whole && (is_small || self.streams.max_size().is_none()) && is_first() {
+            match is_small {
+                true => self.deliver(head, body, link),
+                false => refuse(head, link.local, 413, link.outbound),
+            }
+            return None;
+        }
+        let chunk = Box::new(chunk);
+        match self.streams.max_size() {
+            Some(_) => self.take_streamed(chunk, body, end, link),
+            None => self.take_body(chunk, body, end, link),
+        }
+        None
     }
 
-    pub(super) fn on_more(&mut self, body: Bytes, end: Option<Flag>, link: &mut Link<'_>) {
-        if let Some(current) = self.current.take() {
-            return self.take_body(current, body, end, link);
+    pub(super) fn on_more(
+        &mut self,
+        body: Bytes,
+        end: Option<Flag>,
+        link: &mut Link<'_>,
+    ) -> Option<Repeated> {
+        match self.current.take()? {
+            Coming::Assembled(chunk) => self.take_body(chunk, body, end, link),
+            Coming::Streamed(chunk) => self.take_streamed(chunk, body, end, link),
+            Coming::Repeated(chunk) => {
+                return self.take_repeated(chunk, body.len() as u64, end, link);
+            }
+            Coming::Refused(message_id) => self.note_refused(message_id, end),
         }
-        if end.is_some()
-            && let Some(message_id) = self.discarding.take()
-            && end != Some(Flag::Continued)
-        {
-            self.refused.retain(|refused| *refused != message_id);
-        }
+        None
     }
 
     /// A NICKNAME for an owner that takes them.
     pub(super) fn on_nickname(&mut self, head: &Head, taken: Nicknames, link: &mut Link<'_>) {
         self.current = None;
-        self.discarding = None;
         let Some(value) = head.header("Use-Nickname") else {
             return refuse(head, link.local, 400, link.outbound);
         };
@@ -141,7 +189,8 @@ impl Receiving {
             return refuse(head, link.local, 408, link.outbound);
         }
         let to = head.whole_from_path().unwrap_or_default();
-        let id = self.hold(head, to, FailureReport::Yes);
+        let id = self.fresh_id();
+        self.hold(id, head, to, FailureReport::Yes, None);
         link.out
             .push(Output::Nickname(NicknameRequest { id, nickname }));
     }
@@ -153,16 +202,23 @@ impl Receiving {
         local: &[u8],
         outbound: &mut Outbound,
     ) {
+        let is_success = (200..300).contains(&status);
         let index = self.held.binary_search_by_key(&id.0, |held| held.id.0);
         let Some(held) = index.ok().and_then(|index| self.held.remove(index)) else {
+            if !is_success {
+                self.refuse_stream(id, status, local, outbound);
+            }
             return;
         };
         if self.held.is_empty() && self.held.capacity() > 64 {
             self.held = VecDeque::new();
         }
+        if let Some(entry) = held.entry.filter(|_| !is_success) {
+            self.history.remove(entry);
+        }
         let is_wanted = match held.failure_report {
             FailureReport::Yes => true,
-            FailureReport::Partial => !(200..300).contains(&status),
+            FailureReport::Partial => !is_success,
             FailureReport::No => false,
         };
         if is_wanted {
@@ -177,56 +233,85 @@ impl Receiving {
     }
 
     /// Gives up messages whose chunks do not come; returns when the next one is due.
-    pub(super) fn on_timeout(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn on_timeout(&mut self, now: Instant, link: &mut Link<'_>) -> Option<Instant> {
         self.partial.retain(|partial| partial.give_up > now);
-        self.partial.iter().map(|partial| partial.give_up).min()
+        let partial = self.partial.iter().map(|partial| partial.give_up).min();
+        let streams = self.time_streams(now, link);
+        super::earlier(partial, streams)
     }
 
-    pub(super) fn end(&mut self) {
-        *self = Receiving::new(self.max_size);
+    /// The session is over; the messages that were coming in piece by piece.
+    pub(super) fn end(&mut self, outbound: &mut Outbound) -> Vec<IncomingId> {
+        let streams = self.streams.end(outbound);
+        self.held = VecDeque::new();
+        self.partial = Vec::new();
+        self.current = None;
+        self.refused = VecDeque::new();
+        streams
     }
 
     fn take_body(
         &mut self,
-        mut current: Box<Current>,
+        mut chunk: Box<Chunk>,
         body: Bytes,
         end: Option<Flag>,
         link: &mut Link<'_>,
     ) {
         if end == Some(Flag::Aborted) {
             self.partial
-                .retain(|partial| partial.message_id != current.message_id);
-            return accept(&current.head, link);
+                .retain(|partial| partial.message_id != chunk.message_id);
+            return accept(&chunk.head, link);
         }
         let length = body.len() as u64;
-        let Some(index) = self.partial_of(&current.message_id, link) else {
-            return self.refuse_message(&current.head, current.message_id, end, link);
+        let Some(index) = self.partial_of(&chunk.message_id, link) else {
+            return self.refuse_message(&chunk.head, chunk.message_id, end, link);
         };
         let others: u64 = self.held_elsewhere(index);
         let Some(partial) = self.partial.get_mut(index) else {
             return;
         };
         let allowed = self.max_size.saturating_add(link.limits.unassembled as u64);
-        let is_taken = partial.assembly.insert(current.position, body).is_ok()
+        let is_taken = partial.assembly.insert(chunk.position, body).is_ok()
             && others.saturating_add(partial.assembly.held()) <= allowed;
         if !is_taken {
-            return self.refuse_message(&current.head, current.message_id, end, link);
+            return self.refuse_message(&chunk.head, chunk.message_id, end, link);
         }
-        current.position = current.position.saturating_add(length);
+        chunk.position = chunk.position.saturating_add(length);
         let Some(flag) = end else {
-            self.current = Some(current);
+            self.current = Some(Coming::Assembled(chunk));
             return;
         };
         if flag == Flag::Complete {
-            partial.assembly.set_length(current.position);
+            partial.assembly.set_length(chunk.position);
         }
         match partial.assembly.take_complete() {
             Some(whole) => {
                 self.partial.swap_remove(index);
-                self.deliver(&current.head, whole, link);
+                self.deliver(&chunk.head, whole, link);
             }
-            None => accept(&current.head, link),
+            None => accept(&chunk.head, link),
         }
+    }
+
+    /// Acknowledged as usual, and shown to nobody (MSRP-11).
+    fn take_repeated(
+        &mut self,
+        mut chunk: Box<Chunk>,
+        length: u64,
+        end: Option<Flag>,
+        link: &mut Link<'_>,
+    ) -> Option<Repeated> {
+        chunk.position = chunk.position.saturating_add(length);
+        let Some(flag) = end else {
+            self.current = Some(Coming::Repeated(chunk));
+            return None;
+        };
+        accept(&chunk.head, link);
+        let is_told = flag == Flag::Complete && chunk.head.success_report();
+        is_told.then(|| Repeated {
+            message_id: text(&chunk.message_id),
+            length: chunk.position,
+        })
     }
 
     /// The index of the message the chunk belongs to, a new one if need be; `None` if there are too many.
@@ -264,32 +349,43 @@ impl Receiving {
         end: Option<Flag>,
         link: &mut Link<'_>,
     ) {
-        const REMEMBERED: usize = 16;
         self.partial
             .retain(|partial| partial.message_id != message_id);
-        if end.is_none() || end == Some(Flag::Continued) {
+        self.note_refused(Bytes::copy_from_slice(&message_id), end);
+        refuse(head, link.local, 413, link.outbound);
+    }
+
+    /// A chunk of a refused message: the last one ends the matter.
+    fn note_refused(&mut self, message_id: Bytes, end: Option<Flag>) {
+        const REMEMBERED: usize = 16;
+        if end.is_some_and(|flag| flag != Flag::Continued) {
+            self.refused.retain(|refused| *refused != message_id);
+            return;
+        }
+        if !self.refused.contains(&message_id) {
             if self.refused.len() == REMEMBERED {
                 self.refused.pop_front();
             }
-            let message_id = Bytes::copy_from_slice(&message_id);
-            if end.is_none() {
-                self.discarding = Some(message_id.clone());
-            }
-            self.refused.push_back(message_id);
+            self.refused.push_back(message_id.clone());
         }
-        refuse(head, link.local, 413, link.outbound);
+        if end.is_none() {
+            self.current = Some(Coming::Refused(message_id));
+        }
     }
 
     fn deliver(&mut self, head: &Head, body: Bytes, link: &mut Link<'_>) {
         if self.held.len() >= link.limits.unanswered_incoming {
             return refuse(head, link.local, 413, link.outbound);
         }
+        let message_id = head.message_id().unwrap_or_default();
         let failure_report = head.failure_report();
         let to = head.from_path().next().unwrap_or_default();
-        let id = self.hold(head, to, failure_report);
+        let entry = self.history.insert(message_id);
+        let id = self.fresh_id();
+        self.hold(id, head, to, failure_report, Some(entry));
         link.out.push(Output::Deliver(Incoming {
             id,
-            message_id: text(head.message_id().unwrap_or_default()),
+            message_id: text(message_id),
             transaction_id: text(head.transaction_id()),
             content_type: head.content_type().map(str::to_owned),
             body,
@@ -298,19 +394,34 @@ impl Receiving {
         }));
     }
 
-    /// Owes the request an answer, if it wants one.
-    fn hold(&mut self, head: &Head, to: &[u8], failure_report: FailureReport) -> IncomingId {
+    fn fresh_id(&mut self) -> IncomingId {
         let id = IncomingId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        if failure_report != FailureReport::No {
-            self.held.push_back(Held {
-                id,
-                transaction_id: head.share(head.transaction_id()),
-                to: head.share(to),
-                failure_report,
-            });
-        }
         id
+    }
+
+    /// Owes the request an answer, if it wants one.
+    fn hold(
+        &mut self,
+        id: IncomingId,
+        head: &Head,
+        to: &[u8],
+        failure_report: FailureReport,
+        entry: Option<Entry>,
+    ) {
+        if failure_report == FailureReport::No {
+            return;
+        }
+        let held = Held {
+            id,
+            transaction_id: head.share(head.transaction_id()),
+            to: head.share(to),
+            failure_report,
+            entry,
+        };
+        // A stream got its id when it began.
+        let place = self.held.partition_point(|other| other.id.0 < id.0);
+        self.held.insert(place, held);
     }
 }
 

@@ -1,439 +1,368 @@
-//! The sending half of a session: our SENDs, their transactions, and REPORTs about them.
+//! The sending half of a session: our requests, their answers, and REPORTs about them.
 
-use std::time::{Duration, Instant};
+mod answers;
+mod streams;
 
-use bytes::Bytes;
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Instant,
+};
+
 use rand::Rng;
 
+pub(super) use self::answers::Consequence;
 use super::{
-    Outbound, Output,
+    Chunking, Outbound, Output,
+    long::Long,
     message_id::MessageIds,
-    transactions::{Awaits, Oldest, Transactions},
+    transaction_id,
+    transactions::{Awaits, Transactions},
 };
 use crate::{
     ByteRange, FailureReport, Ident, Limits, Nickname, Outgoing, Report, SendError, SessionEvent,
-    codec::{Flag, Head, Paths, SendHead, put_end_line, put_nickname, put_report, put_send_head},
+    Unconfirmed,
+    codec::{Flag, Paths, SendHead, put_end_line, put_nickname, put_report, put_send_head},
+    content,
+    session::long::UNINTERRUPTED,
 };
-
-/// Bodies longer than this must say that they may be interrupted. RFC 4975 §7.1.1.
-const UNINTERRUPTED: usize = 2048;
 
 #[derive(Debug)]
 pub(super) struct Sending {
-    chunk_size: Option<usize>,
+    chunking: Chunking,
     message_ids: MessageIds,
     transactions: Transactions,
-    /// Messages in several chunks that are not yet all answered, in order; the first with bytes left is being sent.
-    chunked: Vec<Chunked>,
+    /// Messages that are written bit by bit, until all their chunks are answered. Those whose body is there keep their
+    /// order; those that are handed in piece by piece go on beside them.
+    long: Vec<Long>,
+    /// Whose turn it was last.
+    last_turn: Option<u64>,
     /// REPORTs that may still come: their number is bounded by what was sent.
     reports_due: u64,
+    /// Messages of an earlier session that were sent again, for REPORTs about them.
+    resent: VecDeque<(Ident, u64)>,
+    /// Media types that the peer has refused with 415, without parameters and in small letters.
+    refused_types: HashSet<Box<str>>,
+    /// Requests in a row that were not answered in time.
+    timeouts: u32,
 }
 
-#[derive(Debug)]
-struct Chunked {
-    outgoing: Outgoing,
-    message_id: Ident,
-    sent: usize,
-    unanswered: usize,
+/// What every request is written with.
+pub(super) struct Pen<'a, R> {
+    pub(super) paths: &'a Paths,
+    pub(super) limits: &'a Limits,
+    pub(super) now: Instant,
+    pub(super) rng: &'a mut R,
+    pub(super) outbound: &'a mut Outbound,
 }
 
-/// What became of the binding request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Bind {
-    Accepted,
-    Refused { status: u16 },
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum BindTimeout {
-    Unanswered,
-    NotUnderWay,
+impl<R> Pen<'_, R> {
+    fn deadline(&self) -> Instant {
+        self.now + self.limits.transaction
+    }
 }
 
 impl Sending {
-    pub(super) fn new(chunk_size: Option<usize>, rng: &mut impl Rng) -> Sending {
+    pub(super) fn new(chunking: Chunking, rng: &mut impl Rng) -> Sending {
         Sending {
-            chunk_size: chunk_size.map(|size| size.max(UNINTERRUPTED)),
+            chunking,
             message_ids: MessageIds::new(rng),
             transactions: Transactions::default(),
-            chunked: Vec::new(),
+            long: Vec::new(),
+            last_turn: None,
             reports_due: 0,
+            resent: VecDeque::new(),
+            refused_types: HashSet::new(),
+            timeouts: 0,
         }
     }
 
-    pub(super) fn bind(
-        &mut self,
-        paths: &Paths,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
-        deadline: Instant,
-    ) {
-        let id = self.fresh_id(None, &[], rng, outbound);
-        // None of ours: a REPORT about it would be taken for one about a message with token 0.
-        let message_id = Ident::random(rng);
-        put_send_head(
-            outbound.tail(),
-            &SendHead {
-                transaction_id: id.as_bytes(),
-                paths,
-                message_id: message_id.as_bytes(),
-                range: ByteRange::of(0),
-                success_report: false,
-                failure_report: FailureReport::Yes,
-                content_type: None,
-            },
-        );
-        put_end_line(outbound.tail(), id.as_bytes(), Flag::Complete, false);
-        self.transactions
-            .begin(id, Awaits::Binding, outbound, deadline);
+    pub(super) fn bind(&mut self, pen: &mut Pen<'_, impl Rng>) {
+        self.write_empty(Awaits::Binding, pen);
+    }
+
+    /// A request without content; of no use if others are under way, whose answers show as much.
+    pub(super) fn keep_alive(&mut self, pen: &mut Pen<'_, impl Rng>) {
+        if self.transactions.is_empty() && pen.outbound.is_empty() {
+            self.write_empty(Awaits::KeepAlive, pen);
+        }
     }
 
     pub(super) fn take(
         &mut self,
         outgoing: Outgoing,
-        paths: &Paths,
-        limits: &Limits,
-        now: Instant,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
+        pen: &mut Pen<'_, impl Rng>,
     ) -> Result<(), SendError> {
-        let content_type = outgoing.content_type.as_bytes();
-        if content_type.is_empty() || content_type.iter().any(u8::is_ascii_control) {
-            return Err(SendError::BadContentType);
-        }
-        self.make_room(limits, outbound)?;
+        self.admit(&outgoing, pen)?;
         let message_id = self.message_ids.next(outgoing.token);
-        self.reports_due = self
-            .reports_due
-            .saturating_add(2 + outgoing.body.len() as u64 / UNINTERRUPTED as u64);
-        let fits_one_chunk = self
-            .chunk_size
-            .is_none_or(|size| outgoing.body.len() <= size);
-        if fits_one_chunk && !self.has_chunks() {
-            self.write_whole(
-                &outgoing,
-                message_id,
-                paths,
-                rng,
-                outbound,
-                now + limits.transaction,
-            );
-        } else {
-            self.chunked.push(Chunked {
-                outgoing,
-                message_id,
-                sent: 0,
-                unanswered: 0,
-            });
-        }
+        self.write_or_queue(message_id, outgoing, pen);
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments)]
+    /// A message of an earlier session, under the id it had there.
+    pub(super) fn take_again(
+        &mut self,
+        unconfirmed: Unconfirmed,
+        pen: &mut Pen<'_, impl Rng>,
+    ) -> Result<(), SendError> {
+        let Unconfirmed {
+            message_id,
+            outgoing,
+        } = unconfirmed;
+        self.admit(&outgoing, pen)?;
+        if self.resent.len() >= pen.limits.unanswered_outgoing {
+            self.resent.pop_front();
+        }
+        self.resent.push_back((message_id, outgoing.token));
+        self.write_or_queue(message_id, outgoing, pen);
+        Ok(())
+    }
+
     pub(super) fn ask_for_nickname(
         &mut self,
         token: u64,
         nickname: &Nickname,
-        paths: &Paths,
-        limits: &Limits,
-        now: Instant,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
+        pen: &mut Pen<'_, impl Rng>,
     ) -> Result<(), SendError> {
-        self.make_room(limits, outbound)?;
-        let id = self.fresh_id(None, &[], rng, outbound);
-        put_nickname(outbound.tail(), id.as_bytes(), paths, nickname);
-        let awaits = Awaits::Message {
-            token,
-            failure_report: FailureReport::Yes,
-        };
+        self.make_room(pen)?;
+        let id = transaction_id(None, &[], pen.rng, pen.outbound);
+        put_nickname(pen.outbound.tail(), id.as_bytes(), pen.paths, nickname);
+        let deadline = pen.deadline();
         self.transactions
-            .begin(id, awaits, outbound, now + limits.transaction);
+            .begin(id, Awaits::Nickname { token }, pen.outbound, deadline);
         Ok(())
     }
 
     pub(super) fn has_chunks(&self) -> bool {
-        self.chunked.iter().any(Chunked::has_more)
+        self.next_turn().is_some()
     }
 
-    /// Writes a chunk of the first message that has bytes left; whether any has more.
-    pub(super) fn write_chunk(
-        &mut self,
-        paths: &Paths,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
-        deadline: Instant,
-    ) -> bool {
-        let Some(index) = self.chunked.iter().position(Chunked::has_more) else {
+    /// Lets the message whose turn it is write; whether any has more.
+    pub(super) fn write_chunk(&mut self, pen: &mut Pen<'_, impl Rng>) -> bool {
+        let deadline = pen.deadline();
+        self.note_interrupted(pen.outbound, deadline);
+        let Some(index) = self.next_turn() else {
             return false;
         };
-        let size = self.chunk_size.unwrap_or(usize::MAX);
-        let Some(message) = self.chunked.get(index) else {
+        let Some(long) = self.long.get_mut(index) else {
             return false;
         };
-        let outgoing = message.outgoing.clone();
-        let message_id = message.message_id;
-        let from = message.sent;
-        let to = from.saturating_add(size).min(outgoing.body.len());
-        let body = outgoing.body.slice(from..to);
-        let is_last = to == outgoing.body.len();
-        let wish = outgoing.transaction_id.as_deref().filter(|_| from == 0);
-        let id = self.fresh_id(wish, &body, rng, outbound);
-        let head = SendHead {
-            transaction_id: id.as_bytes(),
-            paths,
-            message_id: message_id.as_bytes(),
-            range: ByteRange {
-                start: from as u64 + 1,
-                end: (body.len() <= UNINTERRUPTED).then_some(to as u64),
-                total: Some(outgoing.body.len() as u64),
-            },
-            success_report: outgoing.success_report,
-            failure_report: outgoing.failure_report,
-            content_type: Some(&outgoing.content_type),
-        };
-        let flag = if is_last {
-            Flag::Complete
-        } else {
-            Flag::Continued
-        };
-        write_send(&head, &body, flag, outbound);
-        let awaits_response = outgoing.failure_report != FailureReport::No;
-        if awaits_response {
-            let token = outgoing.token;
-            self.transactions
-                .begin(id, Awaits::Chunk { token }, outbound, deadline);
-        }
-        if is_last && !awaits_response {
-            self.chunked.remove(index);
-        } else if let Some(message) = self.chunked.get_mut(index) {
-            message.sent = if is_last { usize::MAX } else { to };
-            message.unanswered += usize::from(awaits_response);
-            if is_last {
-                message.outgoing.body = Bytes::new();
-            }
+        self.last_turn = Some(long.outgoing.token);
+        if let Some(id) = long.write(self.chunking, pen.paths, pen.rng, pen.outbound) {
+            let end = pen.outbound.end();
+            self.await_chunk(index, id, end, pen.outbound, deadline);
         }
         self.has_chunks()
     }
 
-    pub(super) fn on_response(
-        &mut self,
-        transaction_id: &[u8],
-        status: u16,
-        outbound: &mut Outbound,
-        out: &mut Vec<Output>,
-    ) -> Option<Bind> {
-        let id = Ident::new(transaction_id)?;
-        let awaits = self.transactions.answer(&id, outbound)?;
-        let is_success = (200..300).contains(&status);
-        match awaits {
-            Awaits::Binding if is_success => return Some(Bind::Accepted),
-            Awaits::Binding => return Some(Bind::Refused { status }),
-            Awaits::Message {
-                token,
-                failure_report,
-            } if is_success => {
-                if failure_report == FailureReport::Yes {
-                    complete(out, SessionEvent::Accepted { token });
-                }
+    /// The session is over; what the peer has not confirmed, in its order.
+    pub(super) fn end(&mut self, outbound: &mut Outbound) -> Vec<Unconfirmed> {
+        let mut unconfirmed = self.transactions.end(outbound);
+        for long in std::mem::take(&mut self.long) {
+            if let Some(id) = long.open_id() {
+                outbound.end_chunk(&id, Flag::Aborted);
+                outbound.take_interrupted(&id);
             }
-            Awaits::Message { token, .. } => complete(out, SessionEvent::Refused { token, status }),
-            Awaits::Chunk { token } if is_success => self.chunk_was_accepted(token, out),
-            Awaits::Chunk { token } => {
-                if self.give_up(token).is_some() {
-                    complete(out, SessionEvent::Refused { token, status });
-                }
-            }
-            Awaits::Nothing => {}
-        }
-        None
-    }
-
-    pub(super) fn on_report(&mut self, head: &Head, out: &mut Vec<Output>) {
-        let token = head
-            .message_id()
-            .and_then(|id| self.message_ids.token_of(id));
-        let (Some(token), Some(status)) = (token, head.status()) else {
-            return;
-        };
-        let Some(due) = self.reports_due.checked_sub(1) else {
-            return;
-        };
-        self.reports_due = due;
-        let range = head.byte_range().unwrap_or(ByteRange::WHOLE);
-        complete(
-            out,
-            SessionEvent::Reported {
-                token,
-                status,
-                range,
-            },
-        );
-    }
-
-    pub(super) fn on_timeout(
-        &mut self,
-        now: Instant,
-        timeout: Duration,
-        outbound: &mut Outbound,
-        out: &mut Vec<Output>,
-    ) -> (BindTimeout, Option<Instant>) {
-        let mut bind = BindTimeout::NotUnderWay;
-        loop {
-            let awaits = match self.transactions.expire_oldest(now, timeout, outbound) {
-                Oldest::Expired(awaits) => awaits,
-                Oldest::Due(deadline) => return (bind, Some(deadline)),
-                Oldest::None => return (bind, None),
-            };
-            match awaits {
-                Awaits::Binding => bind = BindTimeout::Unanswered,
-                Awaits::Message {
-                    token,
-                    failure_report: FailureReport::Yes,
-                } => {
-                    complete(out, SessionEvent::Unanswered { token });
-                }
-                Awaits::Message { .. } | Awaits::Nothing => {}
-                Awaits::Chunk { token } => self.chunk_was_not_answered(token, out),
+            if !long.is_stream() {
+                let Long {
+                    message_id,
+                    outgoing,
+                    ..
+                } = long;
+                unconfirmed.push(Unconfirmed {
+                    message_id,
+                    outgoing,
+                });
             }
         }
+        unconfirmed
     }
 
-    pub(super) fn end(&mut self, outbound: &mut Outbound) {
-        self.transactions.end(outbound);
-        self.chunked = Vec::new();
+    /// Like no other's: a Message-ID that no message gets.
+    pub(super) fn fresh_report_id(&mut self) -> Ident {
+        self.message_ids.next(0)
     }
 
-    fn write_whole(
+    /// Whether the message may be sent at all, and now.
+    fn admit(&mut self, outgoing: &Outgoing, pen: &mut Pen<'_, impl Rng>) -> Result<(), SendError> {
+        let content_type = outgoing.content_type.as_bytes();
+        if content_type.is_empty() || content_type.iter().any(u8::is_ascii_control) {
+            return Err(SendError::BadContentType);
+        }
+        if !self.refused_types.is_empty()
+            && self
+                .refused_types
+                .contains(&*blockable(&outgoing.content_type))
+        {
+            return Err(SendError::RefusedType);
+        }
+        self.make_room(pen)?;
+        self.reports_due = self
+            .reports_due
+            .saturating_add(2 + outgoing.body.len() as u64 / UNINTERRUPTED as u64);
+        Ok(())
+    }
+
+    /// Whether one more request may wait: for being written, and for its answer.
+    fn make_room<R>(&mut self, pen: &mut Pen<'_, R>) -> Result<(), SendError> {
+        let waiting = pen.outbound.queued().saturating_add(self.unsent());
+        let is_full = waiting >= pen.limits.queued
+            || self.transactions.unanswered() >= pen.limits.unanswered_outgoing
+            || self.kept() >= pen.limits.unconfirmed;
+        if !is_full {
+            return Ok(());
+        }
+        let is_possible = waiting < pen.limits.queued;
+        if is_possible && self.transactions.forget_oldest_partial(pen.outbound) {
+            return Ok(());
+        }
+        Err(SendError::Full)
+    }
+
+    fn write_or_queue(
         &mut self,
-        outgoing: &Outgoing,
         message_id: Ident,
-        paths: &Paths,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
-        deadline: Instant,
+        outgoing: Outgoing,
+        pen: &mut Pen<'_, impl Rng>,
     ) {
+        let longest = self.chunking.longest.map(|size| size.max(UNINTERRUPTED));
+        let at_once = self.chunking.at_once().min(longest.unwrap_or(usize::MAX));
+        let is_in_order = self
+            .long
+            .iter()
+            .all(|long| long.is_stream() || long.is_sent());
+        if outgoing.body.len() > at_once || !is_in_order {
+            self.long.push(Long::whole(outgoing, message_id));
+        } else {
+            self.write_whole(message_id, outgoing, pen);
+        }
+    }
+
+    fn write_whole(&mut self, message_id: Ident, outgoing: Outgoing, pen: &mut Pen<'_, impl Rng>) {
+        let body = &outgoing.body;
         let wish = outgoing.transaction_id.as_deref();
-        let id = self.fresh_id(wish, &outgoing.body, rng, outbound);
-        let mut range = ByteRange::of(outgoing.body.len());
-        if outgoing.body.len() > UNINTERRUPTED {
+        let id = transaction_id(wish, body, pen.rng, pen.outbound);
+        let mut range = ByteRange::of(body.len());
+        if body.len() > UNINTERRUPTED {
             range.end = None;
         }
         let head = SendHead {
             transaction_id: id.as_bytes(),
-            paths,
+            paths: pen.paths,
             message_id: message_id.as_bytes(),
             range,
             success_report: outgoing.success_report,
             failure_report: outgoing.failure_report,
             content_type: Some(&outgoing.content_type),
         };
-        write_send(&head, &outgoing.body, Flag::Complete, outbound);
+        put_send_head(pen.outbound.tail(), &head);
+        pen.outbound.push_body(body);
+        put_end_line(pen.outbound.tail(), id.as_bytes(), Flag::Complete, true);
         if outgoing.failure_report != FailureReport::No {
-            let awaits = Awaits::Message {
-                token: outgoing.token,
-                failure_report: outgoing.failure_report,
+            let awaits = Awaits::Message(Unconfirmed {
+                message_id,
+                outgoing,
+            });
+            let deadline = pen.deadline();
+            self.transactions.begin(id, awaits, pen.outbound, deadline);
+        }
+    }
+
+    fn write_empty(&mut self, awaits: Awaits, pen: &mut Pen<'_, impl Rng>) {
+        let id = transaction_id(None, &[], pen.rng, pen.outbound);
+        // None of ours: a REPORT about it would be taken for one about a message with token 0.
+        let message_id = Ident::random(pen.rng);
+        let head = SendHead {
+            transaction_id: id.as_bytes(),
+            paths: pen.paths,
+            message_id: message_id.as_bytes(),
+            range: ByteRange::of(0),
+            success_report: false,
+            failure_report: FailureReport::Yes,
+            content_type: None,
+        };
+        put_send_head(pen.outbound.tail(), &head);
+        put_end_line(pen.outbound.tail(), id.as_bytes(), Flag::Complete, false);
+        let deadline = pen.deadline();
+        self.transactions.begin(id, awaits, pen.outbound, deadline);
+    }
+
+    /// The first, after that whose turn it was, which has something to write.
+    fn next_turn(&self) -> Option<usize> {
+        let first_whole = self
+            .long
+            .iter()
+            .position(|long| !long.is_stream() && !long.is_sent());
+        let may_write = |(index, long): (usize, &Long)| {
+            (long.can_write() && (long.is_stream() || first_whole == Some(index))).then_some(index)
+        };
+        let last = self
+            .long
+            .iter()
+            .position(|long| Some(long.outgoing.token) == self.last_turn);
+        let start = last.map_or(0, |last| last + 1);
+        let candidates = || self.long.iter().enumerate();
+        let mut later = candidates().skip(start).filter_map(may_write);
+        later
+            .next()
+            .or_else(|| candidates().take(start).find_map(may_write))
+    }
+
+    /// Chunks that others have ended wait for their answers too.
+    fn note_interrupted(&mut self, outbound: &mut Outbound, deadline: Instant) {
+        if !outbound.has_interrupted() {
+            return;
+        }
+        for index in 0..self.long.len() {
+            let Some(long) = self.long.get_mut(index) else {
+                continue;
             };
-            self.transactions.begin(id, awaits, outbound, deadline);
-        }
-    }
-
-    /// Whether one more request may wait: for being written, and for its answer.
-    fn make_room(&mut self, limits: &Limits, outbound: &mut Outbound) -> Result<(), SendError> {
-        let waiting = outbound.queued().saturating_add(self.unsent());
-        if waiting >= limits.queued {
-            return Err(SendError::Full);
-        }
-        let is_full = self.transactions.unanswered() >= limits.unanswered_outgoing;
-        if is_full && !self.transactions.forget_oldest_partial(outbound) {
-            return Err(SendError::Full);
-        }
-        Ok(())
-    }
-
-    /// The wish if it may be used, else a random id (CHAT-13, MSRP-16).
-    fn fresh_id(
-        &self,
-        wish: Option<&str>,
-        body: &[u8],
-        rng: &mut impl Rng,
-        outbound: &Outbound,
-    ) -> Ident {
-        let is_free =
-            |id: &Ident| outbound.sequence(id).is_none() && !ends_within(body, id.as_bytes());
-        wish.and_then(|wish| Ident::new(wish.as_bytes()))
-            .filter(is_free)
-            .unwrap_or_else(|| {
-                loop {
-                    let id = Ident::random(rng);
-                    if is_free(&id) {
-                        break id;
-                    }
-                }
-            })
-    }
-
-    fn chunk_was_accepted(&mut self, token: u64, out: &mut Vec<Output>) {
-        let Some(index) = self.chunked.iter().position(|m| m.outgoing.token == token) else {
-            return;
-        };
-        let Some(message) = self.chunked.get_mut(index) else {
-            return;
-        };
-        message.unanswered = message.unanswered.saturating_sub(1);
-        if message.unanswered == 0 && !message.has_more() {
-            let message = self.chunked.remove(index);
-            if message.outgoing.failure_report == FailureReport::Yes {
-                complete(out, SessionEvent::Accepted { token });
+            let Some(id) = long.open_id() else { continue };
+            if let Some(end) = outbound.take_interrupted(&id) {
+                long.handle_interrupted();
+                self.await_chunk(index, id, end, outbound, deadline);
             }
         }
     }
 
-    fn chunk_was_not_answered(&mut self, token: u64, out: &mut Vec<Output>) {
-        let failure_report = self
-            .chunked
-            .iter()
-            .find(|message| message.outgoing.token == token)
-            .map(|message| message.outgoing.failure_report);
-        match failure_report {
-            Some(FailureReport::Yes) => {
-                self.give_up(token);
-                complete(out, SessionEvent::Unanswered { token });
-            }
-            // No answer is the good answer.
-            Some(FailureReport::Partial) => self.chunk_was_accepted(token, out),
-            Some(FailureReport::No) | None => {}
+    /// A chunk's end-line was written.
+    fn await_chunk(
+        &mut self,
+        index: usize,
+        id: Ident,
+        end: u64,
+        outbound: &mut Outbound,
+        deadline: Instant,
+    ) {
+        let Some(long) = self.long.get_mut(index) else {
+            return;
+        };
+        if long.outgoing.failure_report != FailureReport::No {
+            long.unanswered += 1;
+            let token = long.outgoing.token;
+            self.transactions
+                .begin_at(id, Awaits::Chunk { token }, end, outbound, deadline);
+        } else if long.is_sent() {
+            self.long.remove(index);
         }
-    }
-
-    /// Stops a message that takes several chunks (MSRP-17).
-    fn give_up(&mut self, token: u64) -> Option<Chunked> {
-        let index = self
-            .chunked
-            .iter()
-            .position(|m| m.outgoing.token == token)?;
-        Some(self.chunked.remove(index))
     }
 
     fn unsent(&self) -> usize {
-        self.chunked
-            .iter()
-            .map(|message| message.outgoing.body.len().saturating_sub(message.sent))
-            .fold(0, usize::saturating_add)
+        let unsent = self.long.iter().map(Long::unsent);
+        unsent.fold(0, usize::saturating_add)
     }
-}
 
-impl Chunked {
-    fn has_more(&self) -> bool {
-        self.sent != usize::MAX
+    /// Bytes of messages that can be given back.
+    fn kept(&self) -> usize {
+        let long = self.long.iter().map(|long| long.outgoing.body.len());
+        long.fold(self.transactions.kept(), usize::saturating_add)
     }
 }
 
 pub(super) fn write_report(
     report: &Report,
+    id: Ident,
     paths: &Paths,
     limits: &Limits,
-    rng: &mut impl Rng,
     outbound: &mut Outbound,
 ) {
     let message_id = report.message_id.as_bytes();
@@ -441,7 +370,6 @@ pub(super) fn write_report(
     // One REPORT per message at most is lost this way, and only with a peer that does not read.
     let has_room = outbound.queued() < limits.queued.saturating_mul(2);
     if is_writable && has_room {
-        let id = Ident::random(rng);
         put_report(
             outbound.tail(),
             id.as_bytes(),
@@ -453,29 +381,14 @@ pub(super) fn write_report(
     }
 }
 
-fn write_send(head: &SendHead<'_>, body: &Bytes, flag: Flag, outbound: &mut Outbound) {
-    put_send_head(outbound.tail(), head);
-    outbound.push_body(body);
-    put_end_line(outbound.tail(), head.transaction_id, flag, true);
-}
-
 fn complete(out: &mut Vec<Output>, event: SessionEvent) {
     out.push(Output::Complete(event));
 }
 
-/// Whether the body holds seven hyphens followed by that id.
-fn ends_within(body: &[u8], id: &[u8]) -> bool {
-    static HYPHENS: std::sync::LazyLock<memchr::memmem::Finder<'static>> =
-        std::sync::LazyLock::new(|| memchr::memmem::Finder::new(b"-------"));
-    let mut rest = body;
-    while let Some(at) = HYPHENS.find(rest) {
-        // An id begins with a letter or digit: only the end of the run of hyphens matters.
-        let run = rest.get(at..).unwrap_or_default();
-        let after = run.iter().position(|byte| *byte != b'-');
-        rest = after.and_then(|after| run.get(after..)).unwrap_or_default();
-        if rest.starts_with(id) {
-            return true;
-        }
-    }
-    false
+/// A media type as it is remembered when it was refused; empty for containers, of which the peer may have meant what
+/// was inside.
+fn blockable(content_type: &str) -> String {
+    let essence = content::essence(content_type).to_ascii_lowercase();
+    let is_container = essence.starts_with("message/") || essence.starts_with("multipart/");
+    if is_container { String::new() } else { essence }
 }

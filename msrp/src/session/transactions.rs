@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Outbound;
-use crate::{FailureReport, Ident};
+use crate::{FailureReport, Ident, Unconfirmed};
 
 /// A session's transactions under way, in the order they were written.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct Transactions {
     next_sequence: u64,
     /// Those of the list that still await something.
     unanswered: usize,
+    /// Bytes of the messages that await something.
+    kept: usize,
 }
 
 #[derive(Debug)]
@@ -28,14 +30,16 @@ struct Transaction {
 }
 
 /// What a response is for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum Awaits {
     Binding,
-    /// A message in one chunk.
-    Message {
+    /// A request that only shows that the session lives.
+    KeepAlive,
+    Nickname {
         token: u64,
-        failure_report: FailureReport,
     },
+    /// A message in one chunk.
+    Message(Unconfirmed),
     /// One of several chunks.
     Chunk {
         token: u64,
@@ -56,6 +60,15 @@ impl Transactions {
         self.unanswered
     }
 
+    /// Bytes held so that they can be given back.
+    pub(super) fn kept(&self) -> usize {
+        self.kept
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.unanswered == 0
+    }
+
     /// A request with that id was put at the end of the queue.
     pub(super) fn begin(
         &mut self,
@@ -64,14 +77,27 @@ impl Transactions {
         outbound: &mut Outbound,
         deadline: Instant,
     ) {
+        self.begin_at(id, awaits, outbound.end(), outbound, deadline);
+    }
+
+    /// A request was written whose last byte is at that position of the stream.
+    pub(super) fn begin_at(
+        &mut self,
+        id: Ident,
+        awaits: Awaits,
+        end: u64,
+        outbound: &mut Outbound,
+        deadline: Instant,
+    ) {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
         outbound.begin(id, sequence);
         self.unanswered += 1;
+        self.kept = self.kept.saturating_add(awaits.kept());
         self.list.push_back(Transaction {
             sequence,
             id,
-            end: outbound.end(),
+            end,
             awaits,
         });
         outbound.arm(deadline);
@@ -88,6 +114,7 @@ impl Transactions {
         let awaits = std::mem::replace(&mut transaction.awaits, Awaits::Nothing);
         outbound.forget(id);
         self.unanswered = self.unanswered.saturating_sub(1);
+        self.kept = self.kept.saturating_sub(awaits.kept());
         self.drop_answered();
         Some(awaits)
     }
@@ -120,29 +147,35 @@ impl Transactions {
         let is_partial = self.list.front().is_some_and(|transaction| {
             matches!(
                 transaction.awaits,
-                Awaits::Message {
-                    failure_report: FailureReport::Partial,
-                    ..
-                }
+                Awaits::Message(ref unconfirmed)
+                    if unconfirmed.outgoing.failure_report == FailureReport::Partial
             )
         });
         is_partial && self.take_oldest(outbound).is_some()
     }
 
-    /// No response matters any more.
-    pub(super) fn end(&mut self, outbound: &mut Outbound) {
-        for transaction in self.list.drain(..) {
-            if !matches!(transaction.awaits, Awaits::Nothing) {
-                outbound.forget(&transaction.id);
+    /// No response matters any more; the messages that await one, in their order.
+    pub(super) fn end(&mut self, outbound: &mut Outbound) -> Vec<Unconfirmed> {
+        let mut unconfirmed = Vec::new();
+        for transaction in std::mem::take(self).list {
+            match transaction.awaits {
+                Awaits::Nothing => continue,
+                Awaits::Message(message) => unconfirmed.push(message),
+                Awaits::Binding
+                | Awaits::KeepAlive
+                | Awaits::Nickname { .. }
+                | Awaits::Chunk { .. } => {}
             }
+            outbound.forget(&transaction.id);
         }
-        *self = Transactions::default();
+        unconfirmed
     }
 
     fn take_oldest(&mut self, outbound: &mut Outbound) -> Option<Awaits> {
         let transaction = self.list.pop_front()?;
         outbound.forget(&transaction.id);
         self.unanswered = self.unanswered.saturating_sub(1);
+        self.kept = self.kept.saturating_sub(transaction.awaits.kept());
         self.drop_answered();
         Some(transaction.awaits)
     }
@@ -168,6 +201,19 @@ impl Transactions {
         }
         if self.list.is_empty() && self.list.capacity() > 64 {
             self.list = VecDeque::new();
+        }
+    }
+}
+
+impl Awaits {
+    fn kept(&self) -> usize {
+        match self {
+            Awaits::Message(unconfirmed) => unconfirmed.outgoing.body.len(),
+            Awaits::Binding
+            | Awaits::KeepAlive
+            | Awaits::Nickname { .. }
+            | Awaits::Chunk { .. }
+            | Awaits::Nothing => 0,
         }
     }
 }

@@ -12,10 +12,11 @@ use std::{
 use bytes::BytesMut;
 use rand::{SeedableRng, rngs::StdRng};
 use stox_msrp::{
-    ByteRange, FailureReport, IncomingId, Limits, LostCause, Nickname, Nicknames, Outgoing, Report,
-    Role, SessionConfig, SessionEvent, SessionOptions,
+    ByteRange, FailureReport, History, IncomingId, Limits, LongMessages, LostCause, Nickname,
+    Nicknames, Outgoing, OutgoingStream, Report, Role, SessionConfig, SessionEvent, SessionOptions,
+    StreamEnd, StreamError, Unconfirmed,
     codec::Decoder,
-    session::{Outbound, Output, SessionCore},
+    session::{Chunking, Outbound, Output, SessionCore},
 };
 
 use self::peer::header_of;
@@ -75,7 +76,12 @@ struct Play {
 /// One session and what is known of it.
 struct Side {
     core: SessionCore,
-    takes_nicknames: bool,
+    does_everything: bool,
+    /// Number and bytes so far of the messages that come in piece by piece.
+    coming: BTreeMap<IncomingId, (u64, u64)>,
+    /// Not finished yet.
+    streaming: Vec<u64>,
+    given_back: Vec<Unconfirmed>,
     out: Vec<Output>,
     stage: Stage,
     owed: Vec<IncomingId>,
@@ -126,24 +132,45 @@ impl Play {
                 ..Limits::default()
             },
         };
-        let chunk_size = choices.of(&[None, Some(1), Some(2500)]);
+        let of_2500 = Chunking {
+            longest: Some(2500),
+            ..Chunking::FAIR
+        };
+        let chunking = choices.of(&[Chunking::default(), Chunking::FAIR, of_2500]);
         let limits = Arc::new(limits);
+        let now = Instant::now();
         let mut rng = StdRng::seed_from_u64(4975);
-        // The first takes everything there is, the second nothing beyond whole messages.
-        let mut all_nicknames = [Nicknames::QuotedOrBare, Nicknames::Unknown].into_iter();
+        // The first does everything there is, the second nothing beyond whole messages.
+        let everything = SessionOptions {
+            nicknames: Nicknames::QuotedOrBare,
+            long_messages: LongMessages::InPieces {
+                max_size: 2 * MAX_SIZE,
+            },
+            history: History::new(2),
+            keep_alive: Some(Duration::from_secs(200)),
+        };
+        let nothing = SessionOptions {
+            history: History::new(0),
+            ..SessionOptions::default()
+        };
+        let mut all_options = [everything, nothing].into_iter();
         let sides = OURS.map(|local| {
-            let nicknames = all_nicknames.next().unwrap_or_default();
+            let options = all_options.next().unwrap_or_default();
+            let does_everything = options.nicknames != Nicknames::Unknown;
             let config = SessionConfig {
                 local: local.parse().unwrap(),
                 remote: vec![THEIRS.parse().unwrap()],
                 role: choices.of(&[Role::Passive, Role::Active]),
                 max_size: MAX_SIZE,
                 fingerprint: None,
-                options: SessionOptions { nicknames },
+                options,
             };
             Side {
-                core: SessionCore::new(config, Arc::clone(&limits), chunk_size, &mut rng),
-                takes_nicknames: nicknames != Nicknames::Unknown,
+                core: SessionCore::new(config, Arc::clone(&limits), chunking, now, &mut rng),
+                does_everything,
+                coming: BTreeMap::new(),
+                streaming: Vec::new(),
+                given_back: Vec::new(),
                 out: Vec::new(),
                 stage: Stage::Unbound,
                 owed: Vec::new(),
@@ -157,7 +184,7 @@ impl Play {
             turn: 0,
             outbound: Outbound::new(),
             rng,
-            now: Instant::now(),
+            now,
             next: None,
             decoder: Decoder::new(&limits),
             buffer: BytesMut::new(),
@@ -209,6 +236,34 @@ impl Play {
                     .poll_chunk(self.now, &mut self.rng, &mut self.outbound);
                 assert_eq!(more, side.core.has_chunks());
             }
+            b'b' => self.begin_stream(choices),
+            b'f' => self.push_piece(choices),
+            b'e' => {
+                let side = &mut self.sides[self.turn];
+                let index = choices.below(side.streaming.len());
+                if index < side.streaming.len() {
+                    let token = side.streaming.remove(index);
+                    if side.core.finish_stream(token, &mut self.outbound)
+                        == Err(StreamError::WrongLength)
+                    {
+                        side.forget(token);
+                    }
+                }
+            }
+            b'k' => {
+                let token = self.tokens.saturating_sub(choices.below(4) as u64);
+                let side = &mut self.sides[self.turn];
+                let (now, outbound) = (self.now, &mut self.outbound);
+                if side.core.cancel(token, now, &mut self.rng, outbound) {
+                    side.forget(token);
+                }
+            }
+            b'u' => {
+                let bytes = choices.of(&[u64::MAX, 1, 1000]);
+                let side = &mut self.sides[self.turn];
+                side.core.note_taken(bytes, &mut self.outbound);
+            }
+            b'g' => self.send_again(),
             b'a' => self.answer(choices),
             b'r' => self.report(choices),
             b'c' => {
@@ -290,6 +345,77 @@ impl Play {
         }
     }
 
+    fn begin_stream(&mut self, choices: &mut Choices<'_>) {
+        self.tokens += 1;
+        let failure_report = wish(choices);
+        let stream = OutgoingStream {
+            token: self.tokens,
+            content_type: "a/b".to_owned(),
+            total: choices.of(&[None, Some(3000), Some(0)]),
+            success_report: false,
+            failure_report,
+        };
+        let side = &mut self.sides[self.turn];
+        let (now, outbound) = (self.now, &mut self.outbound);
+        let begun = side.core.begin_stream(stream, now, &mut self.rng, outbound);
+        assert!(begun.is_err() || side.stage == Stage::Bound);
+        if begun.is_ok() {
+            let sent = Sent {
+                length: 0,
+                wish: failure_report,
+                ends: 0,
+            };
+            side.sent_by_token.insert(self.tokens, sent);
+            side.streaming.push(self.tokens);
+        }
+    }
+
+    fn push_piece(&mut self, choices: &mut Choices<'_>) {
+        let length = choices.of(&[3000, 1, 0, 40_000]);
+        let side = &mut self.sides[self.turn];
+        let index = choices.below(side.streaming.len());
+        let Some(token) = side.streaming.get(index).copied() else {
+            return;
+        };
+        let sent = side.sent_by_token.get_mut(&token).expect("a message");
+        let piece: Vec<u8> = (sent.length..sent.length + length)
+            .map(|at| byte_of(token, at))
+            .collect();
+        match side.core.push_piece(token, &piece, &mut self.outbound) {
+            Ok(taken) => sent.length += taken as u64,
+            Err(StreamError::WrongLength) => {
+                side.forget(token);
+                side.streaming.remove(index);
+            }
+            Err(StreamError::Ended) => {
+                side.streaming.remove(index);
+            }
+        }
+    }
+
+    /// What one session was given back goes out in the other.
+    fn send_again(&mut self) {
+        let Some(unconfirmed) = self.sides[1 - self.turn].given_back.pop() else {
+            return;
+        };
+        let side = &mut self.sides[self.turn];
+        let outgoing = &unconfirmed.outgoing;
+        let (token, wish) = (outgoing.token, outgoing.failure_report);
+        let length = outgoing.body.len() as u64;
+        let (now, outbound) = (self.now, &mut self.outbound);
+        let sent = side
+            .core
+            .send_again(unconfirmed, now, &mut self.rng, outbound);
+        if sent.is_ok() {
+            let sent = Sent {
+                length,
+                wish,
+                ends: 0,
+            };
+            side.sent_by_token.insert(token, sent);
+        }
+    }
+
     fn answer(&mut self, choices: &mut Choices<'_>) {
         let side = &mut self.sides[self.turn];
         let index = choices.below(side.owed.len());
@@ -311,7 +437,8 @@ impl Play {
             range: ByteRange::of(choices.below(9)),
             status: choices.of(&[200, 408, 7]),
         };
-        side.core.report(&report, &mut self.rng, &mut self.outbound);
+        let (now, outbound) = (self.now, &mut self.outbound);
+        side.core.report(&report, now, &mut self.rng, outbound);
     }
 
     /// Moves the clock, calling at every deadline on the way, as the connection does.
@@ -327,9 +454,12 @@ impl Play {
             self.outbound.set_deadline(None);
             self.next = None;
             for side in &mut self.sides {
-                let next = side
-                    .core
-                    .handle_timeout(self.now, &mut self.outbound, &mut side.out);
+                let next = side.core.handle_timeout(
+                    self.now,
+                    &mut self.rng,
+                    &mut self.outbound,
+                    &mut side.out,
+                );
                 assert!(next.is_none_or(|next| next > self.now), "due again at once");
                 self.next = self.next.into_iter().chain(next).min();
             }
@@ -356,8 +486,31 @@ impl Play {
                         }
                         side.owed.push(incoming.id);
                     }
+                    Output::StreamBegan(began) => {
+                        assert_eq!(side.stage, Stage::Bound);
+                        assert!(side.does_everything);
+                        let number = began.message_id.strip_prefix('m').unwrap();
+                        let number: u64 = number.parse().unwrap();
+                        let other = side.coming.insert(began.id, (number, 0));
+                        assert!(other.is_none());
+                    }
+                    Output::Piece { id, piece } => {
+                        let (number, position) = side.coming.get_mut(&id).expect("a stream");
+                        for byte in &piece {
+                            assert_eq!(*byte, byte_of(1000 + *number, *position));
+                            *position += 1;
+                        }
+                        assert!(!piece.is_empty() && *position <= 2 * MAX_SIZE);
+                    }
+                    Output::StreamEnded { id, end } => {
+                        side.coming.remove(&id).expect("a stream");
+                        if end == StreamEnd::Complete {
+                            side.owed.push(id);
+                        }
+                    }
+                    Output::GiveBack(unconfirmed) => side.given_back.push(unconfirmed),
                     Output::Nickname(request) => {
-                        assert!(side.takes_nicknames);
+                        assert!(side.does_everything);
                         assert_eq!(request.nickname.as_str(), "R");
                         side.owed.push(request.id);
                     }
@@ -390,6 +543,12 @@ impl Play {
         self.deliver(usize::MAX);
         self.look();
         for side in &mut self.sides {
+            for token in std::mem::take(&mut side.streaming) {
+                let (now, outbound) = (self.now, &mut self.outbound);
+                if side.core.cancel(token, now, &mut self.rng, outbound) {
+                    side.forget(token);
+                }
+            }
             for incoming in std::mem::take(&mut side.owed) {
                 side.core.respond(incoming, 200, &mut self.outbound);
             }
@@ -398,8 +557,11 @@ impl Play {
                 .poll_chunk(self.now, &mut self.rng, &mut self.outbound)
             {}
         }
-        self.write(usize::MAX);
-        self.pass(Duration::from_secs(1200));
+        // The peer answers no more, not even to those that only show that a session lives.
+        for _ in 0..8 {
+            self.write(usize::MAX);
+            self.pass(Duration::from_secs(200));
+        }
         self.look();
         for side in &self.sides {
             for (token, sent) in &side.sent_by_token {
@@ -413,6 +575,7 @@ impl Play {
             assert!(!must_answer || asked.answers == 1, "{id} has no answer");
         }
         assert_eq!((self.next, self.outbound.deadline()), (None, None));
+        assert!(self.outbound.may_read());
         assert!(self.outbound.is_empty() && self.buffer.is_empty() && self.written.is_empty());
         let ids: BTreeSet<_> = self.message_ids.iter().collect();
         assert_eq!(ids.len(), self.message_ids.len());
@@ -420,6 +583,13 @@ impl Play {
 }
 
 impl Side {
+    /// Nothing more is told of that message.
+    fn forget(&mut self, token: u64) {
+        if let Some(sent) = self.sent_by_token.get_mut(&token) {
+            sent.wish = FailureReport::No;
+        }
+    }
+
     /// A message ended, if its sender wanted to hear that.
     fn ends(&mut self, token: u64, wishes: &[FailureReport]) {
         assert_eq!(self.stage, Stage::Bound);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use stox_msrp::{
     Limits, Nickname, NicknameForm, Nicknames, Role, SendError, SessionEvent, SessionOptions,
+    session::Chunking,
 };
 
 use crate::stage::*;
@@ -74,12 +75,12 @@ fn the_owner_answers() {
         // As some clients end it (MSRP-04).
         side.receive(&asked.replace("$\r\n", "\r\n"));
         assert_eq!(side.sent(), "");
-        let [request] = &side.nicknames()[..] else {
+        let [(id, nickname)] = &side.nicknames()[..] else {
             panic!()
         };
-        assert_eq!(request.nickname.as_str(), "Zo\\");
-        side.answer(request.id, status);
-        side.answer(request.id, 200);
+        assert_eq!(nickname.as_str(), "Zo\\");
+        side.answer(*id, status);
+        side.answer(*id, 200);
         let sent = side.sent();
         assert!(sent.starts_with(&format!("MSRP aaaa {status} ")), "{sent}");
         assert!(sent.ends_with("-------aaaa$\r\n"), "{sent}");
@@ -128,8 +129,11 @@ fn nicknames_that_wait_are_bounded() {
 }
 
 fn taking(nicknames: Nicknames, limits: Limits) -> Side {
-    let options = SessionOptions { nicknames };
-    let mut side = Side::having(Role::Passive, limits, None, options);
+    let options = SessionOptions {
+        nicknames,
+        ..SessionOptions::default()
+    };
+    let mut side = Side::having(Role::Passive, limits, Chunking::default(), options);
     side.bind();
     side
 }

@@ -7,6 +7,8 @@ use stox_msrp::{
     ByteRange, FailureReport, Limits, LostCause, Outgoing, Report, Role, SendError, SessionEvent,
 };
 
+use stox_msrp::session::Chunking;
+
 use crate::stage::*;
 
 // MSRP-07
@@ -212,7 +214,7 @@ fn what_is_incomplete_is_bounded() {
         unanswered_incoming: 2,
         ..Limits::default()
     };
-    let mut side = Side::with(Role::Passive, limits, None);
+    let mut side = Side::with(Role::Passive, limits, Chunking::default());
     side.bind();
     side.receive(&message("aaaa", "m1", "1-*/*", "", &"x".repeat(900), '+'));
     side.receive(&message("bbbb", "m2", "1-*/*", "", &"x".repeat(700), '+'));
@@ -289,7 +291,7 @@ fn a_long_message_goes_in_one_chunk_unless_told_otherwise() {
     .unwrap();
     assert_eq!(header(&side.sent(), "Byte-Range"), "1-*/5000");
 
-    let mut side = Side::with(Role::Passive, Limits::default(), Some(2048));
+    let mut side = Side::with(Role::Passive, Limits::default(), OF_2048);
     side.bind();
     let wish = Some("wish".to_owned());
     side.send(&Outgoing {
@@ -323,7 +325,7 @@ fn a_long_message_goes_in_one_chunk_unless_told_otherwise() {
 // MSRP-17
 #[test]
 fn a_refused_chunk_stops_its_message() {
-    let mut side = Side::with(Role::Passive, Limits::default(), Some(2048));
+    let mut side = Side::with(Role::Passive, Limits::default(), OF_2048);
     side.bind();
     side.send(&Outgoing {
         body: Bytes::from(vec![b'x'; 9000]),
@@ -403,7 +405,7 @@ fn only_so_many_may_wait_for_an_answer() {
         unanswered_outgoing: 2,
         ..Limits::default()
     };
-    let mut side = Side::with(Role::Passive, limits.clone(), None);
+    let mut side = Side::with(Role::Passive, limits.clone(), Chunking::default());
     side.bind();
     side.send(&outgoing(1)).unwrap();
     let first = transaction_id(&side.sent());
@@ -413,7 +415,7 @@ fn only_so_many_may_wait_for_an_answer() {
     assert_eq!(side.send(&outgoing(3)), Ok(()));
 
     // No answer is the good answer: the oldest makes room.
-    let mut side = Side::with(Role::Passive, limits, None);
+    let mut side = Side::with(Role::Passive, limits, Chunking::default());
     side.bind();
     for token in 0..10 {
         let partial = Outgoing {
@@ -427,7 +429,7 @@ fn only_so_many_may_wait_for_an_answer() {
         queued: 100,
         ..Limits::default()
     };
-    let mut side = Side::with(Role::Passive, limits, None);
+    let mut side = Side::with(Role::Passive, limits, Chunking::default());
     side.bind();
     side.send(&outgoing(1)).unwrap();
     assert_eq!(side.send(&outgoing(2)), Err(SendError::Full));

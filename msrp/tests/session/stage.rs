@@ -9,14 +9,19 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use rand::{SeedableRng, rngs::StdRng};
 use stox_msrp::{
-    FailureReport, Incoming, IncomingId, Limits, LostCause, Nickname, NicknameRequest, Outgoing,
-    Report, Role, SendError, SessionConfig, SessionEvent, SessionOptions,
+    FailureReport, Incoming, IncomingId, Limits, LostCause, Nickname, Outgoing, Report, Role,
+    SendError, SessionConfig, SessionEvent, SessionOptions,
     codec::{Decoder, Part, Start},
-    session::{Outbound, Output, SessionCore},
+    session::{Chunking, Outbound, Output, SessionCore},
 };
 
 pub const OURS: &str = "msrp://gw.example.com:2855/ours;tcp";
 pub const THEIRS: &str = "msrp://peer.example.net:7654/theirs;tcp";
+
+pub const OF_2048: Chunking = Chunking {
+    longest: Some(2048),
+    uninterrupted: 2048,
+};
 
 /// One session with a connection that is a list of bytes, and a clock that moves when told.
 pub struct Side {
@@ -30,16 +35,11 @@ pub struct Side {
 }
 
 impl Side {
-    pub fn with(role: Role, limits: Limits, chunk_size: Option<usize>) -> Side {
-        Side::having(role, limits, chunk_size, SessionOptions::default())
+    pub fn with(role: Role, limits: Limits, chunking: Chunking) -> Side {
+        Side::having(role, limits, chunking, SessionOptions::default())
     }
 
-    pub fn having(
-        role: Role,
-        limits: Limits,
-        chunk_size: Option<usize>,
-        options: SessionOptions,
-    ) -> Side {
+    pub fn having(role: Role, limits: Limits, chunking: Chunking, options: SessionOptions) -> Side {
         let mut rng = StdRng::seed_from_u64(4975);
         let decoder = Decoder::new(&limits);
         let config = SessionConfig {
@@ -50,12 +50,13 @@ impl Side {
             fingerprint: None,
             options,
         };
+        let now = Instant::now();
         let mut side = Side {
-            core: SessionCore::new(config, Arc::new(limits), chunk_size, &mut rng),
+            core: SessionCore::new(config, Arc::new(limits), chunking, now, &mut rng),
             outbound: Outbound::new(),
             decoder,
             rng,
-            now: Instant::now(),
+            now,
             next: None,
             out: Vec::new(),
         };
@@ -65,7 +66,7 @@ impl Side {
     }
 
     pub fn connected(role: Role) -> Side {
-        Side::with(role, Limits::default(), None)
+        Side::with(role, Limits::default(), Chunking::default())
     }
 
     pub fn bound() -> Side {
@@ -93,7 +94,7 @@ impl Side {
                             self.core
                                 .handle_request(&head, body, end, now, outbound, out);
                         }
-                        Start::Response(_) => self.core.handle_response(&head, outbound, out),
+                        Start::Response(_) => self.core.handle_response(&head, now, outbound, out),
                     }
                 }
             }
@@ -130,7 +131,8 @@ impl Side {
     }
 
     pub fn report(&mut self, report: &Report) {
-        self.core.report(report, &mut self.rng, &mut self.outbound);
+        let (now, outbound) = (self.now, &mut self.outbound);
+        self.core.report(report, now, &mut self.rng, outbound);
     }
 
     pub fn lose(&mut self, cause: LostCause) {
@@ -148,9 +150,12 @@ impl Side {
             };
             self.now = deadline.max(self.now);
             self.outbound.set_deadline(None);
-            self.next = self
-                .core
-                .handle_timeout(self.now, &mut self.outbound, &mut self.out);
+            self.next = self.core.handle_timeout(
+                self.now,
+                &mut self.rng,
+                &mut self.outbound,
+                &mut self.out,
+            );
         }
         self.now = until;
     }
@@ -178,34 +183,36 @@ impl Side {
 
     pub fn events(&mut self) -> Vec<SessionEvent> {
         self.taken(|output| match output {
-            Output::Complete(event) => Ok(event),
-            other => Err(other),
+            Output::Complete(event) => Some(event.clone()),
+            _ => None,
         })
     }
 
     pub fn messages(&mut self) -> Vec<Incoming> {
-        self.taken(|output| match output {
-            Output::Deliver(incoming) => Ok(incoming),
-            other => Err(other),
-        })
+        let is_message = |output: &mut Output| matches!(output, Output::Deliver(_));
+        let messages = self.out.extract_if(.., is_message);
+        messages
+            .filter_map(|output| match output {
+                Output::Deliver(incoming) => Some(incoming),
+                _ => None,
+            })
+            .collect()
     }
 
-    pub fn nicknames(&mut self) -> Vec<NicknameRequest> {
+    pub fn nicknames(&mut self) -> Vec<(IncomingId, Nickname)> {
         self.taken(|output| match output {
-            Output::Nickname(request) => Ok(request),
-            other => Err(other),
+            Output::Nickname(request) => Some((request.id, request.nickname.clone())),
+            _ => None,
         })
     }
 
     /// What is of that kind, in its order; the rest stays.
-    pub fn taken<T>(&mut self, kind: impl Fn(Output) -> Result<T, Output>) -> Vec<T> {
+    pub fn taken<T>(&mut self, kind: impl Fn(&Output) -> Option<T>) -> Vec<T> {
         let mut found = Vec::new();
-        for output in std::mem::take(&mut self.out) {
-            match kind(output) {
-                Ok(output) => found.push(output),
-                Err(other) => self.out.push(other),
-            }
-        }
+        self.out.retain(|output| {
+            let kept = kind(output).map(|output| found.push(output));
+            kept.is_none()
+        });
         found
     }
 }

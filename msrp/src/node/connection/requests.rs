@@ -46,7 +46,10 @@ impl Task<'_> {
                 Ok(Some(part)) => part,
                 Ok(None) => break,
                 Err(error) => {
-                    info!(peer = %self.peer, %error, "connection closed: not MSRP");
+                    let complaints = &self.shared.complaints;
+                    if complaints.may_speak(self.peer.ip(), now) {
+                        info!(peer = %self.peer, %error, "connection closed: not MSRP");
+                    }
                     return Err(LostCause::Garbage);
                 }
             };
@@ -139,7 +142,7 @@ impl Task<'_> {
                     let mut core = lock(door.core());
                     let outbound = &mut inner.outbound;
                     if matches!(head.start(), Start::Response(_)) {
-                        core.handle_response(&head, outbound, out);
+                        core.handle_response(&head, now, outbound, out);
                     } else {
                         core.handle_request(&head, body, end, now, outbound, out);
                     }

@@ -14,6 +14,8 @@ use crate::{
     session::Output,
 };
 
+/// Bytes written before others are heard again.
+const AT_ONCE: usize = 256 << 10;
 /// Segments per write.
 const SLICES: usize = 64;
 
@@ -37,7 +39,7 @@ pub(super) async fn run(
             held_back: None,
             set_aside: Vec::new(),
             events: Vec::new(),
-            blocked_since: None,
+            writing: Writing::Done,
             is_ours: place.is_none(),
             has_impostor: false,
         };
@@ -67,11 +69,22 @@ pub(super) struct Task<'a> {
     /// Binding requests whose sessions have not come yet, beside sessions that must not wait for them.
     pub(super) set_aside: Vec<Early>,
     pub(super) events: Vec<(Arc<Door>, Output)>,
-    pub(super) blocked_since: Option<Instant>,
+    writing: Writing,
     /// We have connected, the peer has not.
     pub(super) is_ours: bool,
     /// The peer has named a session that is not its own: nothing more is heard of it.
     pub(super) has_impostor: bool,
+}
+
+/// What the last attempt to write has come to.
+#[derive(Clone, Copy)]
+enum Writing {
+    /// Nothing waits.
+    Done,
+    /// There is more, but it is others' turn.
+    Paused,
+    /// The peer does not read.
+    Blocked { since: Instant },
 }
 
 enum Woken {
@@ -110,7 +123,9 @@ impl Task<'_> {
             if self.has_impostor {
                 return LostCause::Untrusted;
             }
-            if let Err(error) = self.write(&mut writer) {
+            let written = self.write(&mut writer);
+            self.connection.room_made.notify_waiters();
+            if let Err(error) = written {
                 debug!(peer = %self.peer, %error, "cannot write");
                 return LostCause::ConnectionEnded;
             }
@@ -124,7 +139,8 @@ impl Task<'_> {
             let connection = self.connection;
             let woken = tokio::select! {
                 read = read(&mut reader, &mut self.buffer), if may_read => Woken::Read(read),
-                _ = writer.writable(), if self.blocked_since.is_some() => Woken::Write,
+                _ = writer.writable(), if self.is_blocked() => Woken::Write,
+                () = tokio::task::yield_now(), if self.is_paused() => Woken::Write,
                 () = connection.something_waits.notified() => Woken::Write,
                 () = timer.as_mut(), if deadline.is_some() => Woken::Timer,
             };
@@ -152,20 +168,25 @@ impl Task<'_> {
     fn write(&mut self, writer: &mut impl Outlet) -> io::Result<()> {
         let mut guard = lock(&self.connection.inner);
         let inner = &mut *guard;
+        let mut left = AT_ONCE;
         loop {
             inner.make_chunks();
             if inner.outbound.is_empty() {
                 return match writer.try_flush() {
                     Ok(()) => {
-                        self.blocked_since = None;
+                        self.writing = Writing::Done;
                         Ok(())
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.blocked_since.get_or_insert_with(now);
+                        self.block();
                         Ok(())
                     }
                     Err(error) => Err(error),
                 };
+            }
+            if left == 0 {
+                self.writing = Writing::Paused;
+                return Ok(());
             }
             let mut slices = [io::IoSlice::new(&[]); SLICES];
             let used = inner.outbound.slices(&mut slices);
@@ -174,15 +195,38 @@ impl Task<'_> {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     inner.outbound.handle_written(written, now());
-                    self.blocked_since = None;
+                    left = left.saturating_sub(written);
+                    self.writing = Writing::Done;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.blocked_since.get_or_insert_with(now);
+                    self.block();
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    fn block(&mut self) {
+        if !self.is_blocked() {
+            self.writing = Writing::Blocked { since: now() };
+        }
+    }
+
+    fn is_blocked(&self) -> bool {
+        matches!(self.writing, Writing::Blocked { .. })
+    }
+
+    fn is_paused(&self) -> bool {
+        matches!(self.writing, Writing::Paused)
+    }
+
+    /// When the peer has not read for too long.
+    fn stalls(&self) -> Option<Instant> {
+        match self.writing {
+            Writing::Blocked { since } => Some(since + self.connection.limits.stall),
+            Writing::Done | Writing::Paused => None,
         }
     }
 
@@ -197,13 +241,13 @@ impl Task<'_> {
         };
         let early = self.held_back.iter().chain(&self.set_aside);
         let early = early.map(|early| early.hold.until).min();
-        let stalled = self.blocked_since.map(|since| since + limits.stall);
-        let deadline = [inner.outbound.deadline(), unused, stalled, early]
+        let deadline = [inner.outbound.deadline(), unused, self.stalls(), early]
             .into_iter()
             .flatten()
             .min();
-        let may_read =
-            self.held_back.is_none() && inner.outbound.queued() < limits.queued.saturating_mul(2);
+        let may_read = self.held_back.is_none()
+            && inner.outbound.may_read()
+            && inner.outbound.queued() < limits.queued.saturating_mul(2);
         (deadline, may_read)
     }
 
@@ -215,8 +259,7 @@ impl Task<'_> {
         {
             return Some(LostCause::ConnectionEnded);
         }
-        let stall = self.connection.limits.stall;
-        if self.blocked_since.is_some_and(|since| since + stall <= now) {
+        if self.stalls().is_some_and(|at| at <= now) {
             return Some(LostCause::Stalled);
         }
         if inner.outbound.deadline().is_some_and(|at| at <= now) {
@@ -224,7 +267,9 @@ impl Task<'_> {
             let mut out = Vec::new();
             let mut next: Option<Instant> = None;
             for door in inner.door_by_session_id.values() {
-                let due = lock(door.core()).handle_timeout(now, &mut inner.outbound, &mut out);
+                let outbound = &mut inner.outbound;
+                let due =
+                    lock(door.core()).handle_timeout(now, &mut rand::rng(), outbound, &mut out);
                 next = next.into_iter().chain(due).min();
                 self.events
                     .extend(out.drain(..).map(|output| (door.clone(), output)));

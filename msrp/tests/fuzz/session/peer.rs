@@ -89,7 +89,7 @@ impl Play {
 
     pub(super) fn peer_answers(&mut self, choices: &mut Choices<'_>) {
         let index = choices.below(self.unanswered.len());
-        let status = choices.of(&[200, 413, 481, 999, 100]);
+        let status = choices.of(&[200, 413, 481, 999, 100, 408, 415]);
         let Some((side, id)) = self.unanswered.get(index).cloned() else {
             return;
         };
@@ -133,7 +133,8 @@ impl Play {
                             );
                         }
                         Start::Response(_) => {
-                            side.core.handle_response(&head, outbound, &mut side.out);
+                            side.core
+                                .handle_response(&head, now, outbound, &mut side.out);
                         }
                     }
                 }
@@ -205,6 +206,10 @@ impl Play {
                     return;
                 }
                 let key = format!("{side}{message_id}");
+                if head.byte_range().is_some_and(|range| range.start == 1) {
+                    // Perhaps once more, after the first session was lost.
+                    self.sides[side].bytes_by_message.remove(&key);
+                }
                 let range = head.byte_range().unwrap();
                 let sent = self.sides[side].bytes_by_message.entry(key.clone());
                 assert_eq!(sent.or_default().len() as u64, range.start - 1);
