@@ -4,14 +4,19 @@
 //! connection, which sessions may share, and puts what the owner must know into a list of [`Output`]s. It never
 //! waits and looks at no clock.
 
+mod chunking;
 mod long;
 mod message_id;
 mod outbound;
 mod receiving;
+mod refusal;
 mod sending;
 mod transactions;
+mod wishes;
 
+pub use chunking::Chunking;
 pub use outbound::Outbound;
+pub use refusal::refuse;
 
 use std::{
     sync::Arc,
@@ -24,42 +29,13 @@ use rand::Rng;
 use self::{
     long::end_within,
     receiving::{Receiving, Repeated},
-    sending::{Consequence, Pen, Sending},
+    sending::{Consequence, Sending},
 };
 use crate::{
-    ByteRange, FailureReport, Ident, Incoming, IncomingId, Limits, LostCause, MsrpUri, Nickname,
-    NicknameRequest, Nicknames, Outgoing, OutgoingStream, Report, Role, SendError, SessionConfig,
-    SessionEvent, StreamBegan, StreamEnd, StreamError, Unconfirmed,
-    codec::{Flag, Head, Method, Paths, Start, put_response},
+    ByteRange, Ident, Incoming, IncomingId, Limits, LostCause, MsrpUri, NicknameRequest, Nicknames,
+    Report, Role, SessionConfig, SessionEvent, StreamBegan, StreamEnd, Unconfirmed,
+    codec::{Flag, Head, Method, Paths, Start},
 };
-
-/// How messages are cut into chunks. By default each goes in one, because some peers end a session that brings a second
-/// one; only what is longer than 256 KiB may be interrupted for others that wait for the connection. RFC 4975 §7.1.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chunking {
-    /// Bytes after which a chunk ends in any case, at least 2,048; `None`: it ends with its message.
-    pub longest: Option<usize>,
-    /// Bytes of a chunk after which it is interrupted if somebody else has something to say on its connection. At least 16
-    /// KiB are written at once.
-    pub uninterrupted: usize,
-}
-
-impl Chunking {
-    /// As few chunks as possible, each interrupted as soon as somebody else waits.
-    pub const FAIR: Chunking = Chunking {
-        longest: None,
-        uninterrupted: 2048,
-    };
-}
-
-impl Default for Chunking {
-    fn default() -> Chunking {
-        Chunking {
-            longest: None,
-            uninterrupted: 256 << 10,
-        }
-    }
-}
 
 /// For the session's owner, in the order it happened.
 #[derive(Debug)]
@@ -321,150 +297,6 @@ impl SessionCore {
         next
     }
 
-    /// Takes a message for sending. It is written at once, or, if it is long, by `poll_chunk`: call that until it says
-    /// no.
-    pub fn send(
-        &mut self,
-        outgoing: Outgoing,
-        now: Instant,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
-    ) -> Result<(), SendError> {
-        self.must_be_bound()?;
-        self.active = now;
-        let (sending, mut pen) = self.pen(now, rng, outbound);
-        sending.take(outgoing, &mut pen)
-    }
-
-    /// Takes a message that an earlier session with this peer gave back, under the Message-ID it had there (MSRP-10).
-    pub fn send_again(
-        &mut self,
-        unconfirmed: Unconfirmed,
-        now: Instant,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
-    ) -> Result<(), SendError> {
-        self.must_be_bound()?;
-        self.active = now;
-        let (sending, mut pen) = self.pen(now, rng, outbound);
-        sending.take_again(unconfirmed, &mut pen)
-    }
-
-    /// Begins a message whose body its owner hands in with `push_piece` and ends with `finish_stream`, or takes back with
-    /// `cancel`. Other messages go on meanwhile.
-    pub fn begin_stream(
-        &mut self,
-        stream: OutgoingStream,
-        now: Instant,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
-    ) -> Result<(), SendError> {
-        self.must_be_bound()?;
-        let (sending, mut pen) = self.pen(now, rng, outbound);
-        sending.begin_stream(stream, &mut pen)
-    }
-
-    /// Takes what there is room for of the next piece of a message, and returns how many bytes that is. There is more room
-    /// after `poll_chunk`.
-    pub fn push_piece(
-        &mut self,
-        token: u64,
-        piece: &[u8],
-        outbound: &mut Outbound,
-    ) -> Result<usize, StreamError> {
-        let room = self.limits.stream_buffer;
-        self.sending.push_piece(token, piece, room, outbound)
-    }
-
-    /// There are no more pieces.
-    pub fn finish_stream(
-        &mut self,
-        token: u64,
-        outbound: &mut Outbound,
-    ) -> Result<(), StreamError> {
-        self.sending.finish_stream(token, outbound)
-    }
-
-    /// Takes a message back of which not everything is written yet; the peer is told to throw its part of it away. Whether it was
-    /// so: then nothing more is heard of it (MSRP-13).
-    pub fn cancel(
-        &mut self,
-        token: u64,
-        now: Instant,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
-    ) -> bool {
-        let deadline = now + self.limits.transaction;
-        self.sending
-            .cancel(token, &self.paths, rng, deadline, outbound)
-    }
-
-    /// The owner has taken that many bytes of what came in piece by piece: there is room for as many more.
-    pub fn note_taken(&mut self, bytes: u64, outbound: &mut Outbound) {
-        self.receiving
-            .note_taken(bytes, outbound, self.limits.stream_window);
-    }
-
-    /// Asks the chat room at the other end for a nickname. Ends in `Accepted`, `Refused` (403: it knows none here; 423,
-    /// 424: it cannot be one; 425: another has it; 501: it knows none at all) or `Unanswered` with that token, which is
-    /// distinct among the session's messages too. RFC 7701 §7.1.
-    pub fn use_nickname(
-        &mut self,
-        token: u64,
-        nickname: &Nickname,
-        now: Instant,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
-    ) -> Result<(), SendError> {
-        self.must_be_bound()?;
-        self.active = now;
-        let (sending, mut pen) = self.pen(now, rng, outbound);
-        sending.ask_for_nickname(token, nickname, &mut pen)
-    }
-
-    /// Lets the long message whose turn it is write more; whether any has more.
-    pub fn poll_chunk(
-        &mut self,
-        now: Instant,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
-    ) -> bool {
-        if self.state != State::Bound {
-            return false;
-        }
-        self.active = now;
-        let (sending, mut pen) = self.pen(now, rng, outbound);
-        sending.write_chunk(&mut pen)
-    }
-
-    /// Whether `poll_chunk` has something to write.
-    pub fn has_chunks(&self) -> bool {
-        self.state == State::Bound && self.sending.has_chunks()
-    }
-
-    /// Answers a delivered message or nickname, as far as its sender wants to hear it (RCPT-09). Once for each.
-    pub fn respond(&mut self, id: IncomingId, status: u16, outbound: &mut Outbound) {
-        if self.state != State::Ended {
-            self.receiving
-                .respond(id, status, &self.local_text, outbound);
-        }
-    }
-
-    /// Sends a REPORT about a message received earlier.
-    pub fn report(
-        &mut self,
-        report: &Report,
-        now: Instant,
-        rng: &mut impl Rng,
-        outbound: &mut Outbound,
-    ) {
-        if self.state == State::Bound {
-            let id = Ident::random(rng);
-            sending::write_report(report, id, &self.paths, &self.limits, outbound);
-        }
-        self.active = now;
-    }
-
     /// The connection is gone or of no use.
     pub fn handle_lost(
         &mut self,
@@ -490,30 +322,6 @@ impl SessionCore {
         self.state = State::Ended;
         self.sending.end(outbound);
         self.receiving.end(outbound);
-    }
-
-    fn must_be_bound(&self) -> Result<(), SendError> {
-        match self.state {
-            State::Unbound | State::Binding => Err(SendError::NotBound),
-            State::Ended => Err(SendError::Closed),
-            State::Bound => Ok(()),
-        }
-    }
-
-    fn pen<'a, R>(
-        &'a mut self,
-        now: Instant,
-        rng: &'a mut R,
-        outbound: &'a mut Outbound,
-    ) -> (&'a mut Sending, Pen<'a, R>) {
-        let pen = Pen {
-            paths: &self.paths,
-            limits: &self.limits,
-            now,
-            rng,
-            outbound,
-        };
-        (&mut self.sending, pen)
     }
 
     /// A valid request or the answer to ours: both sides know the connection now.
@@ -598,31 +406,6 @@ struct Link<'a> {
     now: Instant,
     outbound: &'a mut Outbound,
     out: &'a mut Vec<Output>,
-}
-
-/// Answers a request with an error on behalf of `local`, unless it wants no answer: REPORTs never do, and SENDs with
-/// Failure-Report `no` do not (RCPT-09, MSRP-20).
-pub fn refuse(head: &Head, local: &[u8], status: u16, outbound: &mut Outbound) {
-    let wants_none = match head.start() {
-        Start::Request(Method::Send) => head.failure_report() == FailureReport::No,
-        Start::Request(Method::Report) | Start::Response(_) => true,
-        Start::Request(Method::Nickname | Method::Other) => false,
-    };
-    if wants_none {
-        return;
-    }
-    let Some(to) = response_path(head) else {
-        return;
-    };
-    put_response(outbound.tail(), head.transaction_id(), status, to, local);
-}
-
-/// Where a response goes: to the previous hop for a SEND, all the way back for the rest. RFC 4975 §7.2.
-fn response_path(head: &Head) -> Option<&[u8]> {
-    match head.start() {
-        Start::Request(Method::Nickname | Method::Other) => head.whole_from_path(),
-        _ => head.from_path().next(),
-    }
 }
 
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {

@@ -55,11 +55,10 @@ async fn a_hundred_megabytes_pass_through_little_memory() {
     b.session.respond(incoming.id, 200);
     let mut accepted = Vec::new();
     for _ in 0..passed {
-        for (end, other) in [(&mut a, true), (&mut b, false)] {
+        for end in [&mut a, &mut b] {
             let message = end.message().await;
             assert_eq!(message.body, "hello");
             end.session.respond(message.id, 200);
-            let _ = other;
         }
     }
     while accepted.len() as u64 <= passed {
@@ -71,6 +70,32 @@ async fn a_hundred_megabytes_pass_through_little_memory() {
     assert!(accepted.contains(&1));
     let grown = most_resident().saturating_sub(before);
     assert!(grown < 16 << 20, "{} KiB more", grown >> 10);
+}
+
+// MSRP-09, MSRP-15: two sessions on one connection, one of them with a message that has no end in sight.
+#[tokio::test]
+async fn a_long_message_does_not_hold_up_another_session() {
+    let (active, passive) = (node(Chunking::FAIR).await, node(Chunking::FAIR).await);
+    let (a, mut b) = pair_of(&active, &passive).await;
+    let (mut c, mut d) = pair_of(&active, &passive).await;
+    let mut body = a.session.stream(stream(1, None)).unwrap();
+    let writing = tokio::spawn(async move {
+        let piece = content(0, 50_000);
+        while body.write(&piece).await.is_ok() {}
+    });
+    let mut incoming = b.stream().await;
+    let reading =
+        tokio::spawn(async move { while let Ok(Some(_)) = within(incoming.next()).await {} });
+    for token in 0..100 {
+        c.session.send(outgoing(token)).unwrap();
+        let message = d.message().await;
+        d.session.respond(message.id, 200);
+        assert_eq!(c.event().await, SessionEvent::Accepted { token });
+    }
+    assert!(!writing.is_finished());
+    drop(a.session);
+    within(writing).await.unwrap();
+    within(reading).await.unwrap();
 }
 
 // MSRP-18: who writes waits for who reads.
@@ -343,10 +368,14 @@ fn open(node: &Node, local: stox_msrp::MsrpUri, remote: &str, role: Role) -> End
 }
 
 async fn pair(chunking: Chunking) -> (End, End) {
-    let (active, passive) = (node(chunking).await, node(chunking).await);
+    pair_of(&node(chunking).await, &node(chunking).await).await
+}
+
+/// Two bound sessions, the first of the node that connects.
+async fn pair_of(active: &Node, passive: &Node) -> (End, End) {
     let (ours, theirs) = (active.mint(), passive.mint());
-    let mut b = open(&passive, theirs.clone(), &ours.to_string(), Role::Passive);
-    let mut a = open(&active, ours, &theirs.to_string(), Role::Active);
+    let mut b = open(passive, theirs.clone(), &ours.to_string(), Role::Passive);
+    let mut a = open(active, ours, &theirs.to_string(), Role::Active);
     assert_eq!(a.event().await, SessionEvent::Bound);
     assert_eq!(b.event().await, SessionEvent::Bound);
     (a, b)

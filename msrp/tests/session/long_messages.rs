@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stox_msrp::{
-    FailureReport, IncomingId, Limits, LongMessages, Outgoing, OutgoingStream, Role, SendError,
-    SessionEvent, SessionOptions, StreamEnd, StreamError,
+    ByteRange, FailureReport, IncomingId, Limits, LongMessages, Outgoing, OutgoingStream, Role,
+    SendError, SessionEvent, SessionOptions, StreamEnd, StreamError,
     session::{Chunking, Output},
 };
 
@@ -155,31 +155,26 @@ fn a_refusal_ends_the_chunk_that_is_being_written() {
         side.chunk();
         let sent = side.sent();
         let id = transaction_id(&sent);
+        let refused = SessionEvent::Refused {
+            token: 1,
+            status: 413,
+        };
         if report {
             let message_id = header(&sent, "Message-ID");
             let headers = format!(
                 "Message-ID: {message_id}\r\nByte-Range: 1-100/100000\r\nStatus: 000 413 No\r\n"
             );
             side.receive(&request("aaaa", "REPORT", &headers));
-            let [
-                SessionEvent::Reported {
-                    token: 1,
-                    status: 413,
-                    ..
-                },
-            ] = side.events()[..]
-            else {
-                panic!()
+            let range = ByteRange::parse(b"1-100/100000").unwrap();
+            let reported = SessionEvent::Reported {
+                token: 1,
+                status: 413,
+                range,
             };
+            assert_eq!(side.events(), [reported, refused]);
         } else {
             side.receive(&response(&id, 413));
-            assert_eq!(
-                side.events(),
-                [SessionEvent::Refused {
-                    token: 1,
-                    status: 413
-                }]
-            );
+            assert_eq!(side.events(), [refused]);
         }
         assert_eq!(side.sent(), format!("\r\n-------{id}#\r\n"));
         assert!(!side.chunk());

@@ -116,6 +116,9 @@ impl Sending {
             let mut long = self.long.remove(index);
             long.stop(outbound);
             self.remember_refused_type(&long.outgoing.content_type, status);
+            if long.outgoing.failure_report != FailureReport::No {
+                tell_refusal(&long.outgoing, status, out);
+            }
         }
         self.consequence_of(status)
     }
