@@ -2,6 +2,9 @@
 
 #![cfg(feature = "tokio")]
 
+mod branches;
+mod loss;
+
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -251,7 +254,7 @@ fn start(arguments: &[&str]) -> Running {
     let mut command = Command::new(SIPP);
     command
         .args(arguments)
-        .args(["-nostdin", "-timeout", "20s", "-timeout_error"]);
+        .args(["-nostdin", "-timeout", "30s", "-timeout_error"]);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
