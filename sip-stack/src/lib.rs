@@ -3,11 +3,12 @@
 //! **Wire.** [`Message::parse_datagram`] and [`StreamFramer`] turn bytes into a [`Request`] or a [`Response`]; both have their
 //! [`Headers`] as text and, through getters, as types ([`NameAddr`], [`Via`], [`CSeq`], [`Uri`]). A message that is read has
 //! the fields without which it could not be answered; a malformed request keeps what is needed to refuse it
-//! ([`ParseError::response`]).
+//! ([`ParseError::response`]). What a body that has parts is made of is said by [`Request::part`]; what a user agent says in
+//! its Contact that it is by [`Features`].
 //!
 //! **Machine.** An [`Endpoint`] owns every transaction (one machine for each figure of RFC 3261 §17) and every dialog. It
 //! is told what happened and what its user wants, with the time, and says by its `poll_*` queues what is to be sent,
-//! asked of the DNS, connected, and told to the user ([`Event`]). It answers by itself what needs nobody's opinion:
+//! asked of the DNS, connected, closed, and told to the user ([`Event`]). It follows redirections, and answers by itself what needs nobody's opinion:
 //! repetitions, CANCEL, BYE, what it cannot understand, further forks.
 //! It answers challenges with our [`Credentials`], and challenges others as [`Authentication`] says; who a sender has
 //! proven to be is told as the [`Originator`].

@@ -89,7 +89,9 @@ impl Endpoint {
         if !authentication::is_in(&self.config.trusted, source) {
             asserted.retain(|identity| is_proven(&identity.uri));
         }
-        let from = request.from().ok();
+        // Most have nothing to be found in From, and the reading of it is spared.
+        let is_telling = proven.is_some() || may_be_anonymous(&request.headers);
+        let from = is_telling.then(|| request.from().ok()).flatten();
         let certified = from.as_ref().filter(|from| is_proven(&from.uri));
         let certified = certified.and_then(|from| Some(from.uri.host()?.to_string()));
         let is_hidden = from.is_some_and(|from| is_anonymous(&from.uri)) || hides(&request.headers);
@@ -167,11 +169,23 @@ fn hides(headers: &Headers) -> bool {
         .any(|value| matches!(value.trim().to_ascii_lowercase().as_str(), "id" | "user"))
 }
 
+/// Whether it is worth the while to read From.
+fn may_be_anonymous(headers: &Headers) -> bool {
+    let from = headers.first(&Name::From).unwrap_or_default().as_bytes();
+    // An escape could stand for any letter.
+    from.contains(&b'%')
+        || from
+            .windows(ANONYMOUS.len())
+            .any(|part| part.eq_ignore_ascii_case(ANONYMOUS.as_bytes()))
+}
+
+const ANONYMOUS: &str = "anonymous";
+
 /// RFC 3323 §4.1.1.3; some keep their own domain.
 fn is_anonymous(uri: &Uri) -> bool {
     let user = uri.user_decoded();
     let host = uri.host().map(ToString::to_string).unwrap_or_default();
-    user.is_some_and(|user| user.eq_ignore_ascii_case("anonymous"))
+    user.is_some_and(|user| user.eq_ignore_ascii_case(ANONYMOUS))
         || host.eq_ignore_ascii_case("anonymous.invalid")
 }
 

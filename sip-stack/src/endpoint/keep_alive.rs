@@ -27,7 +27,9 @@ impl Endpoint {
     }
 
     pub(super) fn note_sign_of_life(&mut self, id: ConnectionId, now: Instant) {
-        if let Some(keep_alive) = self.connections.keep_alive(id) {
+        if self.config.keep_alive.is_some()
+            && let Some(keep_alive) = self.connections.keep_alive(id)
+        {
             keep_alive.handle_sign_of_life(&mut self.random, now);
             self.schedule_connection(id);
         }
@@ -59,7 +61,7 @@ impl Endpoint {
         response: &Response,
         now: Instant,
     ) {
-        let Destination::Connection(id) = destination else {
+        let (Some(_), Destination::Connection(id)) = (self.config.keep_alive, destination) else {
             return;
         };
         let Some(keep_alive) = self.connections.keep_alive(id) else {

@@ -95,6 +95,16 @@ fn hidden_senders() {
             "\"A\" <sip:anonymous@anonymous.invalid>;tag=a",
             Visibility::Hidden,
         ),
+        (
+            Name::From,
+            "<sip:%61nonymous@example.net>;tag=a",
+            Visibility::Hidden,
+        ),
+        (
+            Name::From,
+            "\"Anonymous\" <sip:juliet@example.net>;tag=a",
+            Visibility::Open,
+        ),
         (Name::Subject, "id", Visibility::Open),
     ] {
         let mut stage = Alone::new(|config| config.trusted = vec!["192.0.2.0/24".parse().unwrap()]);
