@@ -116,7 +116,7 @@ impl Assembly {
         let Some(mut last) = self.run_by_start.last_entry() else {
             return false;
         };
-        if *last.key() + last.get().len() as u64 != position {
+        if last.get().end(*last.key()) != position {
             return false;
         }
         last.get_mut().extend(bytes);
@@ -131,7 +131,7 @@ impl Assembly {
                 .run_by_start
                 .range(..end)
                 .next_back()
-                .map(|(at, run)| (*at, *at + run.len() as u64));
+                .map(|(at, run)| (*at, run.end(*at)));
             let Some((at, run_end)) = found.filter(|(_, run_end)| *run_end > start) else {
                 return;
             };
@@ -141,14 +141,15 @@ impl Assembly {
             let run = run.freeze();
             let before = start.saturating_sub(at) as usize;
             let after = run_end.saturating_sub(end) as usize;
-            let kept = before + after;
-            self.held = self.held.saturating_sub((run.len() - kept) as u64);
+            let kept = before.saturating_add(after);
+            let cut = run.len().saturating_sub(kept);
+            self.held = self.held.saturating_sub(cut as u64);
             if before > 0 {
                 self.run_by_start
                     .insert(at, Run::Shared(run.slice(..before)));
             }
             if after > 0 {
-                let tail = run.slice(run.len() - after..);
+                let tail = run.slice(run.len().saturating_sub(after)..);
                 self.run_by_start.insert(end, Run::Shared(tail));
             }
         }
@@ -156,7 +157,7 @@ impl Assembly {
 
     fn join_neighbours(&mut self, position: u64) {
         let before = self.run_by_start.range(..position).next_back();
-        let joins_before = before.is_some_and(|(at, run)| *at + run.len() as u64 == position);
+        let joins_before = before.is_some_and(|(at, run)| run.end(*at) == position);
         let at = match before {
             Some((at, _)) if joins_before => *at,
             _ => position,
@@ -164,7 +165,7 @@ impl Assembly {
         if joins_before {
             self.join(at, position);
         }
-        let Some(end) = self.run_by_start.get(&at).map(|run| at + run.len() as u64) else {
+        let Some(end) = self.run_by_start.get(&at).map(|run| run.end(at)) else {
             return;
         };
         self.join(at, end);
@@ -199,9 +200,16 @@ impl Run {
         }
     }
 
+    /// The position behind its last byte, if its first is at `start`.
+    fn end(&self, start: u64) -> u64 {
+        start.saturating_add(self.len() as u64)
+    }
+
     fn extend(&mut self, more: &[u8]) {
         if let Run::Shared(bytes) = self {
-            let mut own = BytesMut::with_capacity((bytes.len() + more.len()).next_power_of_two());
+            let length = bytes.len().saturating_add(more.len());
+            let mut own =
+                BytesMut::with_capacity(length.checked_next_power_of_two().unwrap_or(length));
             own.extend_from_slice(bytes);
             *self = Run::Own(own);
         }

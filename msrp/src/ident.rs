@@ -77,7 +77,7 @@ const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// 5 random bits a character: letters and digits that are legal in an `ident` and in a session id.
 pub(crate) fn fill_random<'a>(rng: &mut impl Rng, slots: impl Iterator<Item = &'a mut u8>) {
     let mut bits = 0u64;
-    let mut left = 0;
+    let mut left = 0u8;
     for slot in slots {
         if left == 0 {
             bits = rng.random();
@@ -85,7 +85,7 @@ pub(crate) fn fill_random<'a>(rng: &mut impl Rng, slots: impl Iterator<Item = &'
         }
         *slot = letter_of(bits);
         bits >>= 5;
-        left -= 1;
+        left = left.saturating_sub(1);
     }
 }
 

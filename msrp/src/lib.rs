@@ -14,7 +14,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::string_slice,
-    clippy::panic
+    clippy::panic,
+    clippy::arithmetic_side_effects
 )]
 #![cfg_attr(
     test,
@@ -23,7 +24,8 @@
         clippy::expect_used,
         clippy::indexing_slicing,
         clippy::string_slice,
-        clippy::panic
+        clippy::panic,
+        clippy::arithmetic_side_effects
     )
 )]
 
@@ -40,8 +42,16 @@ pub mod is_composing;
 mod limits;
 mod nickname;
 #[cfg(feature = "tokio")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "counts of our own; lengths from the network are checked before"
+)]
 pub mod node;
 pub mod sdp;
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "counts of our own; lengths from the network are checked before"
+)]
 pub mod session;
 pub mod uri;
 mod xml;

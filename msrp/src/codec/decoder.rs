@@ -178,15 +178,15 @@ impl Decoder {
         loop {
             let unscanned = bytes.get(reading.scanned..).unwrap_or_default();
             let Some(found) = memchr::memchr(b'\n', unscanned) else {
-                if bytes.len() - reading.line >= self.line_limit {
+                if bytes.len().saturating_sub(reading.line) >= self.line_limit {
                     return Err(DecodeError::LineTooLong);
                 }
                 reading.scanned = bytes.len();
                 return Ok(HeadEnd::NotYet);
             };
             let start = reading.line;
-            let next = reading.scanned + found + 1;
-            if next - start > self.line_limit {
+            let next = reading.scanned.saturating_add(found).saturating_add(1);
+            if next.saturating_sub(start) > self.line_limit {
                 return Err(DecodeError::LineTooLong);
             }
             if next > self.head_limit {
@@ -226,7 +226,7 @@ impl Decoder {
         match find_end_line(buffer, scanned, id, is_flag_optional(&fields)) {
             Search::Found { at, length, flag } => {
                 self.phase = Phase::Start;
-                let message = buffer.split_to(at + length).freeze();
+                let message = buffer.split_to(at.saturating_add(length)).freeze();
                 let body = if at > start {
                     message.slice(start..at)
                 } else {
@@ -247,7 +247,7 @@ impl Decoder {
                 };
                 Some(Part::First {
                     head,
-                    body: buffer.split_to(before - start).freeze(),
+                    body: buffer.split_to(before.saturating_sub(start)).freeze(),
                     end: None,
                 })
             }
@@ -337,18 +337,18 @@ fn find_end_line(bytes: &[u8], from: usize, id: &[u8], flag_is_optional: bool) -
                 before: before.max(from),
             };
         };
-        let at = from + found;
-        let candidate = bytes.get(at + PREFIX..).unwrap_or_default();
+        let at = from.saturating_add(found);
+        let candidate = bytes.get(at.saturating_add(PREFIX)..).unwrap_or_default();
         match end_line_at(candidate, id, flag_is_optional) {
             Candidate::EndLine { flag, length } => {
                 return Search::Found {
                     at,
-                    length: PREFIX + length,
+                    length: PREFIX.saturating_add(length),
                     flag,
                 };
             }
             Candidate::TooShort => return Search::Clear { before: at },
-            Candidate::Body => from = at + 2,
+            Candidate::Body => from = at.saturating_add(2),
         }
     }
 }
@@ -373,11 +373,11 @@ fn end_line_at(bytes: &[u8], id: &[u8], flag_is_optional: bool) -> Candidate {
     match after {
         [flag, b'\r', b'\n', ..] if Flag::from_byte(*flag).is_some() => Candidate::EndLine {
             flag: Flag::from_byte(*flag).unwrap_or(Flag::Complete),
-            length: id.len() + 3,
+            length: id.len().saturating_add(3),
         },
         [b'\r', b'\n', ..] if flag_is_optional => Candidate::EndLine {
             flag: Flag::Complete,
-            length: id.len() + 2,
+            length: id.len().saturating_add(2),
         },
         [] => Candidate::TooShort,
         [flag] | [flag, b'\r'] if Flag::from_byte(*flag).is_some() => Candidate::TooShort,

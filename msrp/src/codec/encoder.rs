@@ -44,8 +44,8 @@ pub struct SendHead<'a> {
 
 /// Writes a SEND up to where its body begins, or, without a Content-Type, up to its end-line.
 pub fn put_send_head(out: &mut BytesMut, head: &SendHead<'_>) {
-    let variable = head.content_type.map_or(0, str::len) + head.paths.0.len();
-    out.reserve(variable + 256);
+    let content_type = head.content_type.map_or(0, str::len);
+    reserve(out, &[content_type, head.paths.0.len(), 256]);
     put_start(out, head.transaction_id, b"SEND");
     out.put_slice(&head.paths.0);
     out.put_slice(b"Message-ID: ");
@@ -87,7 +87,7 @@ pub fn put_report(
     range: ByteRange,
     status: u16,
 ) {
-    out.reserve(paths.0.len() + message_id.len() + 256);
+    reserve(out, &[paths.0.len(), message_id.len(), 256]);
     put_start(out, transaction_id, b"REPORT");
     out.put_slice(&paths.0);
     out.put_slice(b"Message-ID: ");
@@ -103,7 +103,7 @@ pub fn put_report(
 /// Writes a whole NICKNAME. RFC 7701 §7.1.
 pub fn put_nickname(out: &mut BytesMut, transaction_id: &[u8], paths: &Paths, nickname: &Nickname) {
     let value = nickname.to_string();
-    out.reserve(paths.0.len() + value.len() + 128);
+    reserve(out, &[paths.0.len(), value.len(), 128]);
     put_start(out, transaction_id, b"NICKNAME");
     out.put_slice(&paths.0);
     out.put_slice(b"Use-Nickname: ");
@@ -120,7 +120,15 @@ pub fn put_response(
     to: &[u8],
     from: &[u8],
 ) {
-    out.reserve(2 * transaction_id.len() + to.len() + from.len() + 128);
+    reserve(
+        out,
+        &[
+            2usize.saturating_mul(transaction_id.len()),
+            to.len(),
+            from.len(),
+            128,
+        ],
+    );
     out.put_slice(b"MSRP ");
     out.put_slice(transaction_id);
     out.put_u8(b' ');
@@ -131,6 +139,14 @@ pub fn put_response(
     out.put_slice(from);
     out.put_slice(b"\r\n");
     put_end_line(out, transaction_id, Flag::Complete, false);
+}
+
+/// Makes room for pieces of these lengths.
+fn reserve(out: &mut BytesMut, lengths: &[usize]) {
+    let all = lengths
+        .iter()
+        .fold(0usize, |all, length| all.saturating_add(*length));
+    out.reserve(all);
 }
 
 fn put_start(out: &mut BytesMut, transaction_id: &[u8], method: &[u8]) {
@@ -191,14 +207,14 @@ fn put_number_or_star(out: &mut BytesMut, number: Option<u64>) {
 fn put_number(out: &mut BytesMut, number: u64) {
     let mut digits = [b'0'; 20];
     let mut left = number;
-    let mut length = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (left % 10) as u8;
+    let mut first = digits.len();
+    for (place, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0'.saturating_add((left % 10) as u8);
         left /= 10;
-        length += 1;
+        first = place;
         if left == 0 {
             break;
         }
     }
-    out.put_slice(digits.get(20 - length..).unwrap_or_default());
+    out.put_slice(digits.get(first..).unwrap_or_default());
 }

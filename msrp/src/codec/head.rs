@@ -221,8 +221,9 @@ impl Fields {
         const LONGEST_ID: usize = 128;
         let rest = line.strip_prefix(b"MSRP ")?;
         let space = memchr::memchr(b' ', rest)?;
-        let id = rest.get(..space)?;
-        let method = rest.get(space + 1..)?;
+        let (id, method) = rest.split_at_checked(space)?;
+        let method = method.strip_prefix(b" ")?;
+        let id_end = PREFIX.saturating_add(space);
         let id_is_usable =
             (1..=LONGEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
         if !id_is_usable {
@@ -230,8 +231,8 @@ impl Fields {
         }
         Some(Fields {
             start: start(method)?,
-            transaction_id: Span::new(PREFIX, PREFIX + space),
-            method: Span::new(PREFIX + space + 1, line.len()),
+            transaction_id: Span::new(PREFIX, id_end),
+            method: Span::new(id_end.saturating_add(1), line.len()),
             to_path: Span::default(),
             from_path: Span::default(),
             message_id: Span::default(),
@@ -336,9 +337,10 @@ fn named<'a, const LENGTH: usize>(
         return None;
     }
     let value = rest.trim_ascii_start();
-    let start = offset + (line.len() - value.len());
+    let before = line.len().saturating_sub(value.len());
+    let start = offset.saturating_add(before);
     let value = value.trim_ascii_end();
-    Some((value, Span::new(start, start + value.len())))
+    Some((value, Span::new(start, start.saturating_add(value.len()))))
 }
 
 /// Not empty and without control characters, so that it can be written in a header again.
@@ -397,6 +399,8 @@ fn status(value: &[u8]) -> Option<u16> {
 
 fn three_digits(digits: &[u8]) -> Option<u16> {
     let [a, b, c] = digits else { return None };
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(*byte - b'0'));
-    Some(digit(a)? * 100 + digit(b)? * 10 + digit(c)?)
+    [a, b, c].into_iter().try_fold(0u16, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(u16::from(digit))
+    })
 }

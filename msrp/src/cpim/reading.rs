@@ -133,7 +133,7 @@ impl<'a> Lines<'a> {
         let end = memchr::memchr(b'\n', self.bytes).ok_or(CpimError::NoContent)?;
         let (line, rest) = self.bytes.split_at_checked(end).unwrap_or_default();
         self.bytes = rest.get(1..).unwrap_or_default();
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         if self.count > MOST_HEADERS {
             return Err(CpimError::TooManyHeaders);
         }

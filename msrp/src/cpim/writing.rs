@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Address, CORE, Message, escapes::push_escaped};
 
 pub(super) fn wrap(message: &Message) -> Bytes {
-    let mut text = String::with_capacity(512 + message.body.len());
+    let mut text = String::with_capacity(message.body.len().saturating_add(512));
     if let Some(from) = &message.from {
         push_address(&mut text, "From", from);
     }

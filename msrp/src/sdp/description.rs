@@ -202,7 +202,7 @@ fn setup(value: &str) -> Option<Setup> {
 
 /// Only the lines that are needed, in a form a strict reader takes.
 fn readable(bytes: &[u8]) -> Vec<u8> {
-    let mut readable = Vec::with_capacity(bytes.len() + 8);
+    let mut readable = Vec::with_capacity(bytes.len().saturating_add(8));
     readable.extend_from_slice(b"v=0\r\n");
     let mut has_media = false;
     let (mut has_origin, mut has_name, mut has_connection) = (false, false, false);
