@@ -59,6 +59,46 @@ proptest! {
         prop_assert!(!framer.is_within_message());
     }
 
+    /// SIP-19. What was put into a body is found in it, whatever stands between.
+    #[test]
+    fn parts_are_the_same_when_written_and_read(
+        parts in vec(vec(select(vec!["x", "\r\n", "\n", "--", "b", " ", "-", ":", "\u{e9}"]), 0..8), 1..6),
+        preamble in select(vec!["", "\r\n", "preamble\r\n"]),
+        epilogue in select(vec!["", "\r\n", "\r\n--bound"]),
+    ) {
+        let parts: Vec<String> = parts.iter().map(|part| part.concat()).collect();
+        let mut body = preamble.to_owned();
+        for (number, part) in parts.iter().enumerate() {
+            body += &format!("--bound\r\nContent-Type: x/n{number}\r\n\r\n{part}\r\n");
+        }
+        body += &format!("--bound--{epilogue}");
+        let request = Request::new(Method::Message, "sip:a@b".parse().unwrap())
+            .with_body("multipart/mixed; boundary=bound", body);
+        let read = request.parts().unwrap();
+        prop_assert_eq!(read.len(), parts.len());
+        for (number, part) in parts.iter().enumerate() {
+            let found = request.part(&format!("x/n{number}")).unwrap();
+            prop_assert_eq!(&found.body, part.as_bytes());
+        }
+    }
+
+    /// SIP-19. Nor does any body break the reading of its parts.
+    #[test]
+    fn no_body_breaks_the_reading_of_parts(
+        pieces in vec(select(vec![
+            "--b", "--b--", "--", "\r\n", "\n", "x", " ",
+            "Content-Type: multipart/mixed;boundary=b\r\n\r\n",
+            "Content-Type: multipart/related;boundary=\"b\"\r\n\r\n",
+        ]), 0..40),
+    ) {
+        let request = Request::new(Method::Message, "sip:a@b".parse().unwrap())
+            .with_body("multipart/mixed;boundary=b", pieces.concat());
+        if let Ok(parts) = request.parts() {
+            let length: usize = parts.iter().map(|part| part.body.len()).sum();
+            prop_assert!(parts.len() <= 64 && length <= request.body.len());
+        }
+    }
+
     #[test]
     fn no_bytes_break_the_parser(bytes in vec(any::<u8>(), 0..400)) {
         check(Bytes::from(bytes));

@@ -49,6 +49,7 @@ fn look_at_request(request: &Request) {
     );
     assert_eq!(request.uri.headers().count(), 0);
     values::look_at_uri(&request.uri);
+    look_at_parts(request);
     let response = Response::to_request(request, Status::OK);
     assert_eq!(
         Message::parse_datagram(response.to_bytes()),
@@ -64,4 +65,18 @@ fn look_at_request(request: &Request) {
     assert_eq!(headers.top_via(), Ok(via));
     headers.remove(&Name::To);
     assert_eq!(headers.to(), Err(HeaderError::Missing(Name::To)));
+}
+
+/// Parts lie within the body, and are no more than there is room for (SIP-19).
+fn look_at_parts(request: &Request) {
+    let Ok(parts) = request.parts() else {
+        assert!(!request.body.is_empty());
+        return;
+    };
+    assert!(parts.len() <= 64);
+    assert!(parts.iter().map(|part| part.body.len()).sum::<usize>() <= request.body.len());
+    for part in parts {
+        let media_type = part.content_type().value;
+        assert!(request.part(&media_type).is_some(), "{media_type}");
+    }
 }
