@@ -1,5 +1,9 @@
 //! Redirected requests: RFC 3261 §8.1.3.4.
 
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use stox_sip::{
     Answer, CredentialScope, Credentials, Event, EventPackage, InviteId, Method, Name, Request,
     RequestId, Secret, Status, Subscribe, SubscriptionId,
@@ -230,6 +234,67 @@ fn subscriptions_are_redirected() {
     assert_eq!(second.uri.to_string(), "sip:a@192.0.2.1");
     assert_eq!(second.cseq().unwrap().number, 2);
     assert!(stage.event().is_none());
+}
+
+/// CORE-25, SIP-18. Whatever is answered, in whatever order: a request ends once, is sent to six addresses at most, each with
+/// a CSeq of its own, and leaves nothing behind.
+#[test]
+fn redirections_at_random() {
+    for seed in 0..200 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut stage = Alone::new(|_| ());
+        let is_invite = random.random_bool(0.5);
+        match is_invite {
+            true => stage.romeo.invite(InviteId::ours(1), invite(), stage.now),
+            false => {
+                let request = outgoing(Method::Message);
+                stage.romeo.request(RequestId::ours(1), request, stage.now);
+            }
+        }
+        let mut numbers = Vec::new();
+        let mut ends = 0;
+        for _ in 0..60 {
+            for request in stage.requests() {
+                if matches!(request.method, Method::Ack | Method::Cancel | Method::Bye) {
+                    continue;
+                }
+                let number = request.cseq().unwrap().number;
+                if numbers.last() != Some(&number) {
+                    numbers.push(number);
+                }
+                let contacts: Vec<String> = (0..random.random_range(0..4))
+                    .map(|_| {
+                        let (user, q) = (random.random_range(0..9), random.random_range(0..=9));
+                        let host = random.random_range(1..4);
+                        format!("<sip:u{user}@192.0.2.{host}>;q=0.{q}")
+                    })
+                    .collect();
+                let statuses = [180, 301, 302, 302, 302, 404, 503, 603];
+                let status = statuses[random.random_range(0..statuses.len())];
+                if random.random_bool(0.8) {
+                    let fields = [(Name::Contact, contacts.join(", "))];
+                    let fields = fields.each_ref().map(|(n, v)| (n.clone(), v.as_str()));
+                    stage.answers(&request, Status::new(status).unwrap(), &fields);
+                }
+            }
+            while let Some(event) = stage.event() {
+                match event {
+                    Event::Progressed { .. } => {}
+                    Event::Rejected { .. }
+                    | Event::Failed { .. }
+                    | Event::Responded { .. }
+                    | Event::RequestFailed { .. } => ends += 1,
+                    event => panic!("seed {seed}: {event:?}"),
+                }
+            }
+            stage.elapse(Duration::from_millis(random.random_range(0..12_000)));
+        }
+        assert_eq!(ends, 1, "seed {seed}");
+        let expected: Vec<u32> = (1..).take(numbers.len()).collect();
+        assert_eq!(numbers, expected, "seed {seed}");
+        assert!(numbers.len() <= 6, "seed {seed}: {numbers:?}");
+        stage.ends_with_nothing_left();
+    }
 }
 
 /// The next request that is no ACK.
