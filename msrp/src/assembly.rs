@@ -104,7 +104,7 @@ impl Assembly {
             }
             let run = self.run_by_start.remove(&at)?.freeze();
             self.held = self.held.saturating_sub(run.len() as u64);
-            let known = usize::try_from(position - at).unwrap_or(usize::MAX);
+            let known = usize::try_from(position.saturating_sub(at)).unwrap_or(usize::MAX);
             if known < run.len() {
                 return Some(run.slice(known..));
             }

@@ -1,4 +1,19 @@
 //! Messages wrapped in `message/cpim`: who wrote them to whom and when, around the content. RFC 3862.
+//!
+//! ```
+//! use stox_msrp::cpim::Message;
+//!
+//! let message = Message {
+//!     from: Some("Juliet <sip:juliet@example.com>".parse()?),
+//!     to: vec!["<sip:romeo@example.net>".parse()?],
+//!     content_type: Some("text/plain;charset=utf-8".to_owned()),
+//!     body: "Wherefore art thou?".into(),
+//!     ..Message::default()
+//! };
+//! let read = Message::parse(&message.wrap())?;
+//! assert_eq!(read, message);
+//! # Ok::<(), stox_msrp::cpim::CpimError>(())
+//! ```
 
 mod escapes;
 mod reading;

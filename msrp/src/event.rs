@@ -19,7 +19,7 @@ pub enum Role {
 /// What an offer and its answer agreed on for one session.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
-    /// Our own URI, made by [`Node::mint`](crate::node::Node::mint) and given in our `a=path`.
+    /// Our own URI, made by `Node::mint` or [`MsrpUri::mint`] and given in our `a=path`.
     pub local: MsrpUri,
     /// The peer's `a=path`, in its order: the first is connected to, the last is the peer.
     pub remote: Vec<MsrpUri>,

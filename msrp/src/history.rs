@@ -115,7 +115,7 @@ impl Histories {
 
     /// Peers remembered.
     pub fn len(&self) -> usize {
-        self.young.len() + self.old.len()
+        self.young.len().saturating_add(self.old.len())
     }
 
     /// Nobody is remembered.

@@ -1,4 +1,27 @@
 //! MSRP in session descriptions: offers and answers. RFC 4975 §8, RFC 6135, RFC 3264 §6.
+//!
+//! ```
+//! use stox_msrp::{MsrpUri, Role, sdp::{self, LocalMedia, Origin, SessionDescription}};
+//!
+//! let ours: MsrpUri = "msrp://192.0.2.1:2855/abc;tcp".parse()?;
+//! let media = LocalMedia {
+//!     accept_types: vec!["text/plain".to_owned()],
+//!     ..LocalMedia::default()
+//! };
+//! let offer = sdp::offer(&ours, Origin { id: 1, version: 1 }, &media);
+//!
+//! // The other side takes the first session it can use, and waits for the connection.
+//! let theirs: MsrpUri = "msrp://192.0.2.2:2855/xyz;tcp".parse()?;
+//! let offer = SessionDescription::parse(&offer)?;
+//! let (index, offered) = offer.msrp().expect("a session");
+//! assert_eq!(sdp::answer_role(offered.setup), Role::Passive);
+//! let answer = sdp::answer(&offer, index, &theirs, Origin { id: 2, version: 1 }, &media);
+//!
+//! let (_, answered) = SessionDescription::parse(&answer)?.msrp().expect("it was taken");
+//! assert_eq!(sdp::offerer_role(answered.setup), Role::Active);
+//! assert_eq!(answered.path, [theirs]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod cema;
 mod chatroom;
