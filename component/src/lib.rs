@@ -11,6 +11,7 @@
 //! - [`conversation`] is the task around one of those, [`mailbox`] its door; [`registry`] holds the doors; [`route`] finds
 //!   the right one.
 //! - [`xmpp`] is the link to the server; [`sip`] reads and writes SIP messages and SDP in the core's terms.
+//! - `from_xmpp` says what a message of an XMPP user's means for a SIP user.
 //! - [`address`], [`fault`], [`body`] and [`text`] map addresses, errors and texts between the worlds.
 //! - [`translate::promise`] is what travels with every message, so that none is lost in silence.
 //! - [`gateway`] puts it all together; [`config`], [`cli`], [`check`], [`admin`], [`logging`] and [`metrics`] are for its
@@ -43,6 +44,7 @@ pub mod cli;
 pub mod config;
 pub mod conversation;
 pub mod fault;
+mod from_xmpp;
 pub mod gateway;
 pub mod logging;
 pub mod mailbox;

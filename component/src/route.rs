@@ -17,23 +17,20 @@ use crate::address::{AddressError, Addresses, Aor, Jid};
 use crate::body;
 use crate::conversation::{self, Ports, Receipt};
 use crate::fault::{Condition, Fault};
+use crate::from_xmpp;
 use crate::mailbox::Input;
 use crate::metrics;
 use crate::registry::{Key, Registry};
 use crate::sip;
 use crate::store::{EntryId, LeftBehind};
-use crate::translate::promise::Origin;
-use crate::translate::{Event, Kind, Mark, Parties, Wishes, Written};
+use crate::translate::{Event, Parties};
 use crate::xmpp::{
-    self, Delay, Handler as XmppHandler, LinkEvent, Marker, Message, MessageType, Outgoing,
-    OutgoingPresence, Presence, PresenceType, Stanza,
+    self, Delay, Handler as XmppHandler, LinkEvent, Message, Outgoing, OutgoingPresence, Presence,
+    PresenceType, Stanza,
 };
 
 /// The parts of the gateway, which are complete a moment after the routers' tasks have started.
 pub type SharedPorts = Arc<OnceLock<Arc<Ports>>>;
-
-/// Bytes of the longest thread that counts as one.
-const THREAD: usize = 1024;
 
 /// Routes stanzas.
 pub struct XmppRouter {
@@ -89,10 +86,20 @@ impl XmppRouter {
     }
 
     fn message(&self, message: Message, arrival: Arrival<'_>) {
-        let mut event = match event_of(&message) {
-            Some(event) => event,
-            None => {
+        let mut event = match from_xmpp::event_of(&message) {
+            Ok(Some(event)) => event,
+            Ok(None) => {
+                if let Arrival::LeftBehind(entry) = arrival {
+                    self.ports().store.release(entry);
+                }
                 return debug!(from = %message.from, "a message without anything for a SIP user");
+            }
+            Err(fault) => {
+                let entry = match arrival {
+                    Arrival::Fresh(_) => None,
+                    Arrival::LeftBehind(entry) => Some(entry),
+                };
+                return self.give_back(&message, &fault, entry);
             }
         };
         let starts = matches!(event, Event::Written(_));
@@ -125,11 +132,15 @@ impl XmppRouter {
             }
         };
         if starts {
-            info!(from = %message.from, to = %message.to, condition = %fault.condition(), "a message goes back to the XMPP user");
-            if let Some(refusal) = Outgoing::refusal(&message, (&fault).into()) {
-                let given_back = entry.map(|entry| self.ports().given_back(entry));
-                self.reply(refusal, given_back);
-            }
+            self.give_back(&message, &fault, entry);
+        }
+    }
+
+    fn give_back(&self, message: &Message, fault: &Fault, entry: Option<EntryId>) {
+        info!(from = %message.from, to = %message.to, condition = %fault.condition(), "a message goes back to the XMPP user");
+        if let Some(refusal) = Outgoing::refusal(message, fault.into()) {
+            let given_back = entry.map(|entry| self.ports().given_back(entry));
+            self.reply(refusal, given_back);
         }
     }
 
@@ -224,91 +235,6 @@ impl XmppHandler for XmppRouter {
                 self.up.send_replace(false);
             }
         }
-    }
-}
-
-/// What a message means for a conversation; `None` for one that carries nothing for the SIP side (IM-18).
-fn event_of(message: &Message) -> Option<Event> {
-    let thread = message.thread.as_ref().map(|thread| thread.id.clone());
-    let thread = thread.filter(|thread| thread.len() <= THREAD);
-    let kind = match message.kind {
-        MessageType::Error => {
-            let error = message.error.clone().unwrap_or_default();
-            let fault = Fault::from_stanza(
-                Some(&error.kind),
-                Some(&error.condition),
-                error.text.as_deref(),
-            );
-            let fault = match error.address {
-                Some(address) => fault.with_address(address),
-                None => fault,
-            };
-            return Some(Event::Bounced {
-                id: message.id.clone()?,
-                fault,
-            });
-        }
-        MessageType::Chat => Kind::Chat,
-        // A room message to somebody who is no room stands alone, like any other.
-        MessageType::Normal | MessageType::Headline | MessageType::Groupchat => Kind::Single,
-    };
-    match message.body().filter(|body| !body.text.is_empty()) {
-        Some(body) => Some(Event::Written(Written {
-            origin: Origin {
-                from: message.from.clone(),
-                to: message.to.clone(),
-                id: message.id.clone(),
-                thread,
-                entry: None,
-            },
-            kind,
-            body: body.text.clone(),
-            subject: message
-                .subject()
-                .map(|subject| subject.text.clone())
-                .filter(|text| !text.is_empty()),
-            lang: body.lang.clone(),
-            chat_state: message.chat_state,
-            wishes: wishes_of(message),
-            sent: message.delay.as_ref().map(|delay| delay.stamp),
-        })),
-        None => {
-            if let Some((id, mark)) = mark_of(message) {
-                return Some(Event::Receipted {
-                    id: id.to_owned(),
-                    mark,
-                    sent: message.delay.as_ref().map(|delay| delay.stamp),
-                });
-            }
-            Some(Event::Stated {
-                thread,
-                state: message.chat_state?,
-            })
-        }
-    }
-}
-
-/// Without an id there is nothing that a receipt could name; of room messages there are none (RCPT-13).
-fn wishes_of(message: &Message) -> Wishes {
-    if message.id.is_none() || message.kind == MessageType::Groupchat {
-        return Wishes::default();
-    }
-    Wishes {
-        receipt: message.receipt == Some(xmpp::Receipt::Requested),
-        display: message.marker == Some(Marker::Markable),
-    }
-}
-
-fn mark_of(message: &Message) -> Option<(&str, Mark)> {
-    if message.kind == MessageType::Groupchat {
-        return None;
-    }
-    match (&message.marker, &message.receipt) {
-        (Some(Marker::Displayed(id)), _) => Some((id, Mark::Displayed)),
-        (_, Some(xmpp::Receipt::Received(id))) | (Some(Marker::Received(id)), _) => {
-            Some((id, Mark::Received))
-        }
-        _ => None,
     }
 }
 

@@ -1,5 +1,8 @@
 //! Message bodies: what SIP users send read as text, and text wrapped for them (T13).
 
+mod html;
+mod multipart;
+
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -14,14 +17,24 @@ use crate::stamp;
 pub const PLAIN: &str = "text/plain";
 /// The same in a MESSAGE (IM-01).
 pub const PAGE: &str = "text/plain;charset=UTF-8";
+/// Shown as plain text (IM-11).
+pub const HTML: &str = "text/html";
 /// A message with its own headers (RFC 3862).
 pub const CPIM: &str = "message/cpim";
 /// What we take, best first: `accept-types`.
-pub const TYPES: [&str; 3] = [CPIM, PLAIN, is_composing::MEDIA_TYPE];
+pub const TYPES: [&str; 6] = [
+    CPIM,
+    PLAIN,
+    HTML,
+    "multipart/mixed",
+    "multipart/alternative",
+    is_composing::MEDIA_TYPE,
+];
 /// What we take inside CPIM: `accept-wrapped-types`.
-pub const WRAPPED_TYPES: [&str; 3] = [PLAIN, is_composing::MEDIA_TYPE, imdn::MEDIA_TYPE];
+pub const WRAPPED_TYPES: [&str; 4] = [PLAIN, HTML, is_composing::MEDIA_TYPE, imdn::MEDIA_TYPE];
 /// The same for an Accept header.
-pub const ACCEPTED: &str = "text/plain, message/cpim, application/im-iscomposing+xml";
+pub const ACCEPTED: &str = "text/plain, text/html, message/cpim, multipart/mixed, multipart/alternative, \
+     application/im-iscomposing+xml, message/imdn+xml";
 
 /// What a body says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +66,7 @@ pub struct Text {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// A type we do not take.
-    #[error("only text/plain can be shown, alone or in message/cpim")]
+    #[error("only text can be shown, plain or as HTML, alone or in message/cpim")]
     Type,
     /// A character set nobody knows.
     #[error("the character set is unknown")]
@@ -67,6 +80,9 @@ pub enum Unreadable {
     /// Not a document of its type.
     #[error("the disposition notification cannot be read")]
     Imdn,
+    /// No body of several parts, though it says so.
+    #[error("the parts of the message cannot be told apart")]
+    Multipart,
     /// Whoever does not know something that the message needs must not take it.
     #[error("the message/cpim requires something that is not known here")]
     Required,
@@ -79,14 +95,14 @@ pub enum Unreadable {
 pub fn read(content_type: Option<&str>, body: &Bytes) -> Result<Content, Unreadable> {
     let content_type = content_type.unwrap_or(PLAIN);
     if !content::is_type(content_type, CPIM) {
-        return read_part(content_type, body);
+        return read_part(content_type, body, 0);
     }
     let message = cpim::Message::parse(body).map_err(|_| Unreadable::Cpim)?;
     if message.unknown_requirement(&[imdn::NAMESPACE]).is_some() {
         return Err(Unreadable::Required);
     }
     let inner = message.content_type.as_deref().unwrap_or(PLAIN);
-    let mut content = read_part(inner, &message.body)?;
+    let mut content = read_part(inner, &message.body, 0)?;
     if let Content::Text(text) = &mut content {
         text.sent = message.date_time.as_deref().and_then(stamp::parse);
         text.imdn = imdn::Request::of(&message).map(Box::new);
@@ -119,12 +135,22 @@ pub fn cpim(
     }
 }
 
-fn read_part(content_type: &str, body: &[u8]) -> Result<Content, Unreadable> {
+/// `depth`: bodies of several parts that this one is within.
+fn read_part(content_type: &str, body: &[u8], depth: usize) -> Result<Content, Unreadable> {
     if content::is_type(content_type, PLAIN) {
         return Ok(Content::Text(Text {
             body: decode(content_type, body)?,
             ..Text::default()
         }));
+    }
+    if content::is_type(content_type, HTML) {
+        return Ok(Content::Text(Text {
+            body: html::text_of(&decode(content_type, body)?),
+            ..Text::default()
+        }));
+    }
+    if multipart::is_one(content_type) {
+        return multipart::read(content_type, body, depth);
     }
     if content::is_type(content_type, is_composing::MEDIA_TYPE) {
         let status = IsComposing::parse(body).map_err(|_| Unreadable::Composing)?;
