@@ -26,6 +26,8 @@ mod sockets;
 mod subscriptions;
 mod tls;
 mod unfinished;
+#[cfg(target_os = "linux")]
+mod unreachable;
 
 pub use tls::{ClientCertificates, TlsError, TlsSettings};
 

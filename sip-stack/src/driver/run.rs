@@ -13,11 +13,13 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Sleep;
 
 use super::connection::{self, Common, Connection, Origin};
 use super::unfinished::Unfinished;
+#[cfg(target_os = "linux")]
+use super::unreachable;
 use super::{BindError, Command, DriverConfig, Handler, TlsSettings, sockets};
 use crate::endpoint::{
     Complaints, ConnectionId, Destination, Endpoint, EndpointConfig, Matter, QuestionId, Source,
@@ -49,6 +51,9 @@ pub(super) enum Report {
     /// A connection ended before its time.
     Broken(ConnectionId, Matter, String),
     Disconnected(ConnectionId),
+    /// Nobody takes datagrams there.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody says so"))]
+    Unreachable(SocketAddr),
     Resolved(QuestionId, Answer),
 }
 
@@ -98,6 +103,14 @@ pub(super) async fn start(
             tokio::spawn(accept(transport, listener, reports.clone())).abort_handle()
         })
         .collect();
+    #[cfg(target_os = "linux")]
+    let hearing = sockets
+        .datagrams
+        .iter()
+        .map(|(_, socket)| tokio::spawn(unreachable::report(socket.clone(), reports.clone())))
+        .collect();
+    #[cfg(not(target_os = "linux"))]
+    let hearing = Vec::new();
     let driver = Driver {
         endpoint: Endpoint::new(endpoint_config, rand::make_rng::<StdRng>()),
         handler,
@@ -110,6 +123,7 @@ pub(super) async fn start(
         accepted_by_source: HashMap::new(),
         complaints: Complaints::default(),
         accepting,
+        hearing,
         common: Common {
             limits: config.limits,
             unfinished: Unfinished::default(),
@@ -167,7 +181,7 @@ struct Driver {
     tls: Option<TlsSettings>,
     dns: Dns,
     asking: Arc<Semaphore>,
-    datagrams: Vec<(SocketAddr, UdpSocket)>,
+    datagrams: Vec<(SocketAddr, Arc<UdpSocket>)>,
     buffer: Box<[u8]>,
     connections: HashMap<ConnectionId, (Connection, Option<IpAddr>)>,
     /// How many connections each source has made to us.
@@ -175,6 +189,8 @@ struct Driver {
     /// Of connections; those of messages are the endpoint's.
     complaints: Complaints,
     accepting: Vec<AbortHandle>,
+    /// Each has one of the datagram sockets, too.
+    hearing: Vec<JoinHandle<()>>,
     common: Common,
 }
 
@@ -273,6 +289,7 @@ impl Driver {
                 }
             }
             Report::Disconnected(id) => self.disconnected(id, now),
+            Report::Unreachable(remote) => self.endpoint.handle_unreachable(remote, now),
             Report::Resolved(question, answer) => {
                 self.endpoint.handle_resolved(question, answer, now)
             }
@@ -404,7 +421,12 @@ impl Driver {
                 else {
                     return;
                 };
-                match socket.try_send_to(&transmit.payload, remote) {
+                let mut sent = socket.try_send_to(&transmit.payload, remote);
+                // Said of a datagram before this one, and heard elsewhere.
+                if matches!(&sent, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused) {
+                    sent = socket.try_send_to(&transmit.payload, remote);
+                }
+                match sent {
                     Ok(_) => {}
                     // As good as lost on the way: timers bring it again.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -436,6 +458,11 @@ impl Driver {
         for task in self.accepting.drain(..) {
             task.abort();
         }
+        for task in self.hearing.drain(..) {
+            task.abort();
+            // Aborted is how it is meant to end.
+            let _ = task.await;
+        }
         let until = tokio::time::Instant::now() + FAREWELL;
         for (_, (connection, _)) in self.connections.drain() {
             drop(connection.queue);
@@ -458,10 +485,10 @@ fn set(timer: &mut Pin<Box<Sleep>>, deadline: Option<Instant>) -> bool {
 }
 
 /// Waits until one of the sockets has something.
-async fn readable(sockets: &[(SocketAddr, UdpSocket)]) {
+async fn readable(sockets: &[(SocketAddr, Arc<UdpSocket>)]) {
     poll_fn(|context| {
         let is_ready =
-            |(_, socket): &(SocketAddr, UdpSocket)| socket.poll_recv_ready(context).is_ready();
+            |(_, socket): &(SocketAddr, Arc<UdpSocket>)| socket.poll_recv_ready(context).is_ready();
         match sockets.iter().any(is_ready) {
             true => Poll::Ready(()),
             false => Poll::Pending,

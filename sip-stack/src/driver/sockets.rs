@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
@@ -20,7 +21,7 @@ const BACKLOG: i32 = 4096;
 pub(super) struct Sockets {
     pub(super) listeners: Vec<Listener>,
     /// By the address each is bound to.
-    pub(super) datagrams: Vec<(SocketAddr, UdpSocket)>,
+    pub(super) datagrams: Vec<(SocketAddr, Arc<UdpSocket>)>,
     /// With what connections to each are made: TCP, or TLS over it.
     pub(super) streams: Vec<(Transport, TcpListener)>,
 }
@@ -37,7 +38,7 @@ pub(super) fn bind(listen: &[(Transport, SocketAddr)]) -> Result<Sockets, BindEr
             Transport::Udp => {
                 let socket = datagrams(address).map_err(failed)?;
                 let bound = socket.local_addr().map_err(failed)?;
-                sockets.datagrams.push((bound, socket));
+                sockets.datagrams.push((bound, Arc::new(socket)));
                 bound
             }
             Transport::Tcp | Transport::Tls => {
@@ -69,6 +70,8 @@ fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
     // The system may allow less; that is no reason not to start.
     let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER);
     let _ = socket.set_send_buffer_size(DATAGRAM_BUFFER);
+    #[cfg(target_os = "linux")]
+    super::unreachable::listen(&socket, address.is_ipv6())?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
