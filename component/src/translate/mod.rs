@@ -8,7 +8,9 @@
 mod chat;
 mod context;
 mod event;
+mod lane;
 mod media;
+mod notices;
 mod pager;
 mod party;
 pub mod promise;
@@ -283,7 +285,8 @@ impl Conversation {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        let (chats, _, mut cx) = self.context(now, out);
+        let (chats, pager, mut cx) = self.context(now, out);
+        pager.receipted(id, mark, &mut cx);
         if let Some(chat) = chats.iter_mut().find(|chat| chat.wrote(id)) {
             // What an archive plays back was heard when it was said (RCPT-15).
             let is_news = sent.is_none_or(|sent| sent >= cx.clock.time(chat.since()));
@@ -294,10 +297,10 @@ impl Conversation {
     }
 
     fn bounced(&mut self, id: &str, fault: &Fault, now: Instant, out: &mut Vec<Action>) {
-        if self.pager.bounced(id, fault, &self.parties.juliet) {
+        let (chats, pager, mut cx) = self.context(now, out);
+        if pager.bounced(id, fault, &mut cx) {
             return;
         }
-        let (chats, _, mut cx) = self.context(now, out);
         match chats.iter_mut().find(|chat| chat.wrote(id)) {
             Some(chat) => chat.handle(ChatInput::Bounced(id.to_owned(), fault.clone()), &mut cx),
             None => debug!(id, %fault, "an error came for a message that was answered long ago"),

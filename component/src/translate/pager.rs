@@ -3,16 +3,20 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
+use stox_msrp::cpim;
 use stox_msrp::is_composing::{self, IsComposing};
 use stox_sip::ServerTransactionId;
 
 use super::context::{Context, Tokens};
-use super::event::{Action, Page, PageFault, Settings, Token, Wishes, Written};
+use super::event::{Action, Mark, Page, PageFault, Settings, Token, Written};
+use super::lane::{Lane, Sent};
+use super::notices::Notices;
 use super::stanza::{self, Beside};
 use super::typing::Typing;
 use crate::address::Jid;
 use crate::body::{self, Text};
 use crate::fault::{Addressee, Condition, Fault};
+use crate::stamp;
 use crate::translate::promise::{Promise, Ticket};
 use crate::xmpp::ChatState;
 
@@ -33,6 +37,7 @@ pub(super) struct Pager {
     exchange: Option<Exchange>,
     recipient: Recipient,
     status: Status,
+    notices: Notices,
 }
 
 /// Whether the XMPP user is known to take messages, so that an answer need not wait for an error (IM-05).
@@ -51,24 +56,6 @@ enum Status {
     Unknown,
     Known,
     Refused,
-}
-
-/// Outgoing MESSAGEs: one at a time, in order (RFC 3428 §8).
-#[derive(Debug, Default)]
-enum Lane {
-    #[default]
-    Free,
-    Waiting {
-        sent: Sent,
-        next: VecDeque<(Box<Page>, Promise)>,
-    },
-}
-
-#[derive(Debug)]
-enum Sent {
-    Message(Promise),
-    /// Whether the XMPP user writes: nobody waits for its fate.
-    Status,
 }
 
 #[derive(Debug)]
@@ -152,51 +139,14 @@ impl Pager {
             content_type: body::PAGE,
             body: written.body,
         });
-        match &mut self.lane {
-            Lane::Free => {
-                cx.out.push(Action::Page(page));
-                self.lane = Lane::Waiting {
-                    sent: Sent::Message(promise),
-                    next: VecDeque::new(),
-                };
-            }
-            Lane::Waiting { next, .. } => {
-                let bytes: usize = next.iter().map(|(page, _)| page.body.len()).sum();
-                if next.len() < cx.settings.held
-                    && bytes + page.body.len() <= cx.settings.held_bytes
-                {
-                    next.push_back((page, promise));
-                } else {
-                    promise.refused(Fault::new(Condition::ResourceConstraint));
-                }
-            }
-        }
+        self.lane
+            .send(page, Sent::Message(promise), cx.settings, cx.out);
     }
 
-    /// The MESSAGE under way got its answer: the next one may go.
+    /// The MESSAGE under way got its answer.
     pub fn answered(&mut self, answer: Result<(), PageFault>, out: &mut Vec<Action>) {
-        let Lane::Waiting { sent, mut next } = std::mem::take(&mut self.lane) else {
-            return;
-        };
-        match (sent, answer) {
-            (Sent::Message(promise), Ok(())) => promise.delivered(),
-            (Sent::Message(promise), Err(PageFault::Rejected(rejection))) => {
-                promise.refused(rejection.fault);
-            }
-            (Sent::Message(promise), Err(PageFault::Failed(failure))) => {
-                promise.refused(Fault::from_failure(&failure));
-            }
-            (Sent::Status, Err(PageFault::Rejected(rejection))) if rejection.status == 415 => {
-                self.status = Status::Refused;
-            }
-            (Sent::Status, Ok(()) | Err(_)) => {}
-        }
-        if let Some((page, promise)) = next.pop_front() {
-            out.push(Action::Page(page));
-            self.lane = Lane::Waiting {
-                sent: Sent::Message(promise),
-                next,
-            };
+        if let Some(Sent::Status) = self.lane.answered(answer, out) {
+            self.status = Status::Refused;
         }
     }
 
@@ -209,7 +159,7 @@ impl Pager {
             return;
         };
         if self.status == Status::Known
-            && matches!(self.lane, Lane::Free)
+            && self.lane.is_free()
             && let Some(status) = exchange.typing.stated(state, cx.now)
         {
             self.tell(&status, cx);
@@ -217,14 +167,14 @@ impl Pager {
     }
 
     fn tell(&mut self, status: &IsComposing, cx: &mut Context<'_>) {
-        let (Some(exchange), Lane::Free) = (&self.exchange, &self.lane) else {
+        let Some(exchange) = self.exchange.as_ref().filter(|_| self.lane.is_free()) else {
             return;
         };
         let thread = exchange.thread.clone();
         let resource = exchange.with.resource().map(str::to_owned);
         let device = exchange.contact.resource().map(str::to_owned);
         let (call_id, from_tag, cseq) = self.usage(Some(&thread), cx.tokens);
-        cx.out.push(Action::Page(Box::new(Page {
+        let page = Box::new(Page {
             call_id,
             from_tag,
             cseq,
@@ -234,11 +184,8 @@ impl Pager {
             lang: None,
             content_type: is_composing::MEDIA_TYPE,
             body: status.to_xml(),
-        })));
-        self.lane = Lane::Waiting {
-            sent: Sent::Status,
-            next: VecDeque::new(),
-        };
+        });
+        self.lane.send(page, Sent::Status, cx.settings, cx.out);
     }
 
     pub fn remember_no_msrp(&mut self, until: Instant) {
@@ -301,7 +248,7 @@ impl Pager {
         &mut self,
         transaction: ServerTransactionId,
         call_id: String,
-        text: Text,
+        mut text: Text,
         session: Option<(&Jid, &str)>,
         contact: &Jid,
         cx: &mut Context<'_>,
@@ -323,9 +270,10 @@ impl Pager {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
         }
         let stanza_id = cx.stanza_ids.claim(cx.tokens.text(), cx.tokens);
+        let wishes = self.notices.expect(&stanza_id, text.imdn.take(), cx.now);
         let beside = Beside {
             state: state.filter(|_| conversation.is_some()),
-            wishes: Wishes::default(),
+            wishes,
             now: cx.clock.time(cx.now),
         };
         let message = match conversation {
@@ -351,6 +299,31 @@ impl Pager {
         cx.out.push(Action::Stanza(message, Some(token)));
         self.inbound
             .insert(token, Inbound::Unhanded { promise, stanza_id });
+    }
+
+    /// The XMPP user's client got a message (RCPT-11).
+    pub fn receipted(&mut self, id: &str, mark: Mark, cx: &mut Context<'_>) {
+        if let Some(notice) = self.notices.receipted(id, mark, cx.tokens.ident()) {
+            self.notify(notice, cx);
+        }
+    }
+
+    /// Tells the SIP user's client what became of a message, after what waits already.
+    fn notify(&mut self, mut notice: cpim::Message, cx: &mut Context<'_>) {
+        notice.date_time = Some(stamp::format(cx.clock.time(cx.now)));
+        let (call_id, from_tag, cseq) = self.usage(None, cx.tokens);
+        let page = Box::new(Page {
+            call_id,
+            from_tag,
+            cseq,
+            resource: None,
+            device: None,
+            subject: None,
+            lang: None,
+            content_type: body::CPIM,
+            body: String::from_utf8_lossy(&notice.wrap()).into_owned(),
+        });
+        self.lane.send(page, Sent::Notice, cx.settings, cx.out);
     }
 
     /// A status message (COMP-10).
@@ -397,7 +370,7 @@ impl Pager {
     }
 
     /// A stanza came back. Says whether it was one of these.
-    pub fn bounced(&mut self, id: &str, fault: &Fault, juliet: &Jid) -> bool {
+    pub fn bounced(&mut self, id: &str, fault: &Fault, cx: &mut Context<'_>) -> bool {
         let token = self.inbound.iter().find_map(|(token, inbound)| {
             let (Inbound::Unhanded { stanza_id, .. } | Inbound::Handed { stanza_id, .. }) = inbound;
             (stanza_id == id).then_some(*token)
@@ -406,19 +379,27 @@ impl Pager {
         match token.and_then(|token| self.inbound.remove(&token)) {
             Some(Inbound::Unhanded { promise, .. } | Inbound::Handed { promise, .. }) => {
                 promise.refused(fault.clone());
+                self.notices.forget(id);
                 // One device is gone; another may be there (CHAT-18).
                 if let Some(exchange) = &mut self.exchange {
-                    exchange.with = juliet.clone();
+                    exchange.with = cx.parties.juliet.clone();
                 }
                 true
             }
-            None => false,
+            None => match self.notices.bounced(id, fault, cx.tokens.ident()) {
+                Some(notice) => {
+                    self.notify(notice, cx);
+                    true
+                }
+                None => false,
+            },
         }
     }
 
     /// No error came in time: those are delivered (IM-05).
     pub fn elapsed(&mut self, cx: &mut Context<'_>) {
         let now = cx.now;
+        self.notices.elapsed(now);
         let typing = self
             .exchange
             .as_mut()
@@ -457,6 +438,7 @@ impl Pager {
                 Inbound::Unhanded { .. } => None,
             })
             .chain(typing.and_then(Typing::deadline))
+            .chain(self.notices.deadline())
             .min()
     }
 }
@@ -465,23 +447,14 @@ impl Pager {
 impl Pager {
     /// Gives back what was not sent; what was sent is still waited for.
     pub fn shut_down(&mut self) {
-        if let Lane::Waiting { next, .. } = &mut self.lane {
-            for (_, promise) in next.drain(..) {
-                promise.refused(Fault::new(Condition::RecipientUnavailable));
-            }
-        }
+        self.notices.clear();
+        self.lane.shut_down();
     }
 
     /// Gives back everything that has no fate yet.
     pub fn abandon(&mut self) {
-        if let Lane::Waiting { sent, next } = std::mem::take(&mut self.lane) {
-            if let Sent::Message(promise) = sent {
-                promise.refused(Fault::new(Condition::RemoteServerTimeout));
-            }
-            for (_, promise) in next {
-                promise.refused(Fault::new(Condition::RecipientUnavailable));
-            }
-        }
+        self.notices.clear();
+        self.lane.abandon();
         for (_, inbound) in self.inbound.drain() {
             match inbound {
                 Inbound::Unhanded { promise, .. } => {
@@ -495,6 +468,6 @@ impl Pager {
 
     /// Whether a message is under way.
     pub fn is_busy(&self) -> bool {
-        matches!(self.lane, Lane::Waiting { .. }) || !self.inbound.is_empty()
+        !self.lane.is_free() || !self.inbound.is_empty() || !self.notices.is_empty()
     }
 }

@@ -11,6 +11,7 @@ use super::{Context, Thread};
 use crate::body::Text;
 use crate::fault::{Condition, Fault};
 use crate::translate::event::{Action, Mark, Token, Wishes};
+use crate::translate::notices::failure;
 use crate::translate::promise::Promise;
 use crate::translate::stanza::{self, Beside};
 
@@ -236,12 +237,4 @@ impl Asked {
         let imdn = self.imdn.as_ref();
         !self.success_report && imdn.is_none_or(|imdn| imdn.wishes().is_empty())
     }
-}
-
-/// What a notification says of an error (T15).
-pub(in crate::translate) fn failure(fault: &Fault) -> Notification {
-    Notification::Delivery(match fault.condition() {
-        Condition::Forbidden => Fate::Forbidden,
-        _ => Fate::Failed,
-    })
 }

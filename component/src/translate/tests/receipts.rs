@@ -331,3 +331,98 @@ fn what_an_archive_plays_back_is_no_news() {
     assert!(stage.feed(old).is_empty());
     assert_eq!(notifications(&stage.feed(new)).len(), 1);
 }
+
+/// A MESSAGE of romeo's that asks for all notifications: what it brings juliet, and the id of that stanza.
+fn page_asking_for_everything(stage: &mut Stage) -> String {
+    let wishes = imdn::Wishes {
+        positive_delivery: true,
+        negative_delivery: true,
+        display: true,
+        processing: false,
+    };
+    let mut asking = cpim::Message {
+        from: Some("<sip:romeo@example.net>".parse().unwrap()),
+        to: vec!["<sip:juliet@example.com>".parse().unwrap()],
+        body: "O, wilt thou leave me so?".into(),
+        ..cpim::Message::default()
+    };
+    imdn::ask(&mut asking, Ident::new(b"34jk324j").unwrap(), wishes);
+    let actions = stage.feed(Event::Paged(Paged {
+        transaction: stox_sip::ServerTransactionId::from_number(1),
+        call_id: "a84b4c76e66710".to_owned(),
+        content: crate::body::read(Some("message/cpim"), &asking.wrap()).unwrap(),
+        from: "sip:romeo@example.net".parse().unwrap(),
+        chat: None,
+    }));
+    let shown = stanza(&actions);
+    assert_eq!(shown.wish(), Some(&Receipt::Requested));
+    assert_eq!(shown.mark(), Some(&Marker::Markable));
+    let id = shown.name().unwrap().to_owned();
+    let [Action::Stanza(_, Some(token))] = actions.as_slice() else {
+        panic!("{actions:?}");
+    };
+    stage.feed(Event::Handed(*token));
+    id
+}
+
+fn paged_notification(actions: &[Action]) -> Notification {
+    let [Action::Page(page)] = actions else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(page.content_type, "message/cpim");
+    let message = cpim::Message::parse(&page.body.clone().into()).unwrap();
+    assert!(imdn::is_notification(&message));
+    Imdn::parse(&message.body).unwrap().notification
+}
+
+// RCPT-11
+#[test]
+fn a_message_without_session_is_notified_by_message() {
+    let mut stage = Stage::new();
+    let id = page_asking_for_everything(&mut stage);
+    let delivered = stage.feed(receipted(&id, Mark::Received));
+    assert_eq!(
+        paged_notification(&delivered),
+        Notification::Delivery(Delivery::Delivered)
+    );
+    // One MESSAGE at a time (IM-07).
+    assert!(stage.feed(receipted(&id, Mark::Displayed)).is_empty());
+    assert!(stage.feed(receipted(&id, Mark::Received)).is_empty());
+    let shown = stage.feed(Event::PageAnswered(Ok(())));
+    assert_eq!(
+        paged_notification(&shown),
+        Notification::Display(Display::Displayed)
+    );
+    stage.feed(Event::PageAnswered(Ok(())));
+}
+
+// RCPT-11 IM-05
+#[test]
+fn an_error_is_the_answer_or_the_notification() {
+    let mut stage = Stage::new();
+    let id = page_asking_for_everything(&mut stage);
+    // Before the 200: the answer says it.
+    let actions = stage.feed(bounce(&id, Condition::ItemNotFound));
+    assert!(matches!(actions.as_slice(), [Action::Settle(_)]));
+    assert!(stage.feed(receipted(&id, Mark::Received)).is_empty());
+
+    let mut stage = Stage::new();
+    let id = page_asking_for_everything(&mut stage);
+    stage.elapse();
+    let actions = stage.feed(bounce(&id, Condition::ItemNotFound));
+    assert_eq!(
+        paged_notification(&actions),
+        Notification::Delivery(Delivery::Failed)
+    );
+}
+
+// SEC-14
+#[test]
+fn who_reads_nothing_is_forgotten() {
+    let mut stage = Stage::new();
+    page_asking_for_everything(&mut stage);
+    stage.elapse();
+    assert!(!stage.core.is_over(stage.now));
+    stage.elapse();
+    assert!(stage.core.is_over(stage.now));
+}
