@@ -31,7 +31,7 @@ pub struct Limits {
     pub stream_window: usize,
     /// Bytes waiting to be written to a connection. Default 1 MiB; a message that begins below it is taken whole.
     pub queued: usize,
-    /// Connections per peer address. Default 20,000: a SIP proxy or a gateway stands for many users.
+    /// Connections per IPv4 address or IPv6 network of 64 bits. Default 20,000: a SIP proxy or a gateway stands for many users.
     pub connections_per_source: usize,
     /// Connections in all. Default 65,536.
     pub connections: usize,

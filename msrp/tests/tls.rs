@@ -54,6 +54,38 @@ async fn messages_travel_over_tls() {
     }
 }
 
+/// MSRP-09: sessions that wait for the same connection fail with it, and not one after the other, each in an attempt of
+/// its own.
+#[tokio::test]
+async fn a_connection_that_is_not_made_fails_all_that_wait_for_it() {
+    let silent = std::net::TcpListener::bind(any()).unwrap();
+    let connect = Duration::from_millis(500);
+    let mut config = listening(&self_signed(Welcome));
+    config.limits.connect = connect;
+    let node = Node::bind(config).await.unwrap();
+    let theirs: MsrpUri = format!("msrps://{}/abc;tcp", silent.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let fingerprint = node.fingerprint();
+    let began = std::time::Instant::now();
+    let mut sessions: Vec<_> = (0..20)
+        .map(|_| {
+            open(
+                &node,
+                node.mint(),
+                theirs.clone(),
+                Role::Active,
+                fingerprint,
+            )
+        })
+        .collect();
+    for session in &mut sessions {
+        let cause = LostCause::Unreachable;
+        assert_eq!(session.event().await, SessionEvent::Lost { cause });
+    }
+    assert!(began.elapsed() < connect * 4, "{:?}", began.elapsed());
+}
+
 /// SEC-07: a certificate that is not the one in the description ends the connection at once, on either side.
 #[tokio::test]
 async fn another_certificate_than_described_is_refused_at_once() {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::lock;
+use super::{listener::source_of, lock};
 
 /// Peers that were complained of in the last minute.
 #[derive(Default)]
@@ -19,6 +19,7 @@ impl Complaints {
 
     /// Whether the log may speak of that source: once a minute, and while there are too many of them not at all.
     pub(super) fn may_speak(&self, source: IpAddr, now: Instant) -> bool {
+        let source = source_of(source);
         let mut last_by_source = lock(&self.0);
         let is_recent = |last: &Instant| now.saturating_duration_since(*last) < Complaints::PAUSE;
         if last_by_source.get(&source).is_some_and(is_recent) {

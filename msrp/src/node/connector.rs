@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, Weak},
+    time::Instant,
 };
 
 use tokio::{net::TcpStream, time::timeout};
@@ -12,9 +13,12 @@ use super::{
     Shared,
     connection::{self, Connection, Wire},
     door::Door,
-    lock,
+    lock, now,
 };
 use crate::{LostCause, MsrpUri, sdp::Fingerprint, uri::Scheme};
+
+/// Most addresses of a host that are tried: a name can have any number, and each may take its time.
+const ADDRESSES: usize = 8;
 
 /// Connections we made, by whom they lead to.
 #[derive(Default)]
@@ -30,10 +34,18 @@ struct Address {
     fingerprint: Option<Fingerprint>,
 }
 
-/// One connection at a time is made to a peer; sessions that want it meanwhile wait for that one.
+/// One connection at a time is made to a peer; sessions that want it meanwhile wait for that one, and for no other if it
+/// fails: each attempt takes its time.
 #[derive(Default)]
 struct Peer {
-    connection: tokio::sync::Mutex<Weak<Connection>>,
+    attempt: tokio::sync::Mutex<Attempt>,
+}
+
+/// What became of the last attempt.
+#[derive(Default)]
+struct Attempt {
+    connection: Weak<Connection>,
+    failure: Option<(Instant, LostCause)>,
 }
 
 /// Connects an active session, or ends it.
@@ -72,17 +84,26 @@ async fn connect(
         .or_default()
         .clone();
     let outcome = {
-        let mut connection = peer.connection.lock().await;
-        match connection.upgrade() {
-            Some(existing) if existing.attach(door) => Ok(()),
+        let wanted_since = now();
+        let mut attempt = peer.attempt.lock().await;
+        match (attempt.connection.upgrade(), attempt.failure) {
+            (Some(existing), _) if existing.attach(door) => Ok(()),
             _ if lock(door.core()).is_ended() => Ok(()),
-            _ => open(&key, shared).await.and_then(|opened| {
-                *connection = Arc::downgrade(&opened);
-                opened
-                    .attach(door)
-                    .then_some(())
-                    .ok_or(LostCause::ConnectionEnded)
-            }),
+            (_, Some((at, cause))) if at > wanted_since => Err(cause),
+            _ => match open(&key, shared).await {
+                Ok(opened) => {
+                    attempt.connection = Arc::downgrade(&opened);
+                    attempt.failure = None;
+                    opened
+                        .attach(door)
+                        .then_some(())
+                        .ok_or(LostCause::ConnectionEnded)
+                }
+                Err(cause) => {
+                    attempt.failure = Some((now(), cause));
+                    Err(cause)
+                }
+            },
         }
     };
     drop(peer);
@@ -105,7 +126,7 @@ async fn open(peer: &Address, shared: &Arc<Shared>) -> Result<Arc<Connection>, L
     if addresses.is_empty() {
         return Err(LostCause::NoAddress);
     }
-    for address in addresses {
+    for address in addresses.into_iter().take(ADDRESSES) {
         match timeout(patience, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 let Some(tls) = tls else {
@@ -147,8 +168,8 @@ impl Peers {
         peers.retain(|_, peer| {
             let is_wanted = Arc::strong_count(peer) > 1;
             let is_live = || {
-                let connection = peer.connection.try_lock();
-                connection.map_or(true, |connection| connection.strong_count() > 0)
+                let attempt = peer.attempt.try_lock();
+                attempt.map_or(true, |attempt| attempt.connection.strong_count() > 0)
             };
             is_wanted || is_live()
         });

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -89,32 +89,38 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// How many connections each peer address has.
+/// What counts as one source: an IPv4 address, or an IPv6 network of 64 bits, of which a single host has all addresses.
+pub(super) fn source_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
+/// How many connections each source has.
 #[derive(Default)]
 pub(super) struct Sources(Mutex<Counts>);
 
 #[derive(Default)]
 struct Counts {
     total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_source: HashMap<IpAddr, usize>,
 }
 
 impl Sources {
     /// A place for a connection, unless its source or the node has too many (MSRP-26).
     pub(super) fn admit(self: &Arc<Sources>, address: IpAddr, limits: &Limits) -> Option<Place> {
+        let source = source_of(address);
         let mut counts = lock(&self.0);
-        if counts.total >= limits.connections {
+        let of_source = counts.by_source.get(&source).copied().unwrap_or(0);
+        if counts.total >= limits.connections || of_source >= limits.connections_per_source {
             return None;
         }
-        let count = counts.by_address.entry(address).or_default();
-        if *count >= limits.connections_per_source {
-            return None;
-        }
-        *count += 1;
+        counts.by_source.insert(source, of_source + 1);
         counts.total += 1;
         Some(Place {
             sources: self.clone(),
-            address,
+            source,
         })
     }
 }
@@ -122,18 +128,47 @@ impl Sources {
 /// A connection's place among those allowed; given back when dropped.
 pub(super) struct Place {
     sources: Arc<Sources>,
-    address: IpAddr,
+    source: IpAddr,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = lock(&self.sources.0);
         counts.total = counts.total.saturating_sub(1);
-        if let Some(count) = counts.by_address.get_mut(&self.address) {
+        if let Some(count) = counts.by_source.get_mut(&self.source) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                counts.by_address.remove(&self.address);
+                counts.by_source.remove(&self.source);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // MSRP-26
+    #[test]
+    fn a_host_has_many_ipv6_addresses_and_counts_once() {
+        let sources = Arc::new(Sources::default());
+        let limits = Limits {
+            connections: 3,
+            connections_per_source: 1,
+            ..Limits::default()
+        };
+        let admit = |address: &str| sources.admit(address.parse().unwrap(), &limits);
+        let first = admit("2001:db8::1");
+        assert!(first.is_some());
+        assert!(admit("2001:db8::2").is_none());
+        let (_other, _four) = (
+            admit("2001:db8:0:1::1").unwrap(),
+            admit("192.0.2.1").unwrap(),
+        );
+        assert!(admit("::ffff:192.0.2.1").is_none());
+        assert!(admit("192.0.2.2").is_none());
+        drop(first);
+        assert!(admit("2001:db8::2").is_some());
+        assert_eq!(lock(&sources.0).by_source.len(), 2);
     }
 }

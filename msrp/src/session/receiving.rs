@@ -103,6 +103,9 @@ impl Receiving {
         self.current = None;
         let is_empty = end.is_some() && body.is_empty() && head.content_type().is_none();
         if !head.has_body() || is_empty {
+            if end == Some(Flag::Aborted) {
+                self.forget_aborted(head.message_id().unwrap_or_default(), link);
+            }
             accept(head, link);
             return None;
         }
@@ -258,8 +261,7 @@ impl Receiving {
         link: &mut Link<'_>,
     ) {
         if end == Some(Flag::Aborted) {
-            self.partial
-                .retain(|partial| partial.message_id != chunk.message_id);
+            self.forget_aborted(&chunk.message_id, link);
             return accept(&chunk.head, link);
         }
         let length = body.len() as u64;
@@ -312,6 +314,14 @@ impl Receiving {
             message_id: text(&chunk.message_id),
             length: chunk.position,
         })
+    }
+
+    /// The peer has taken the message back, of which a part may be here (MSRP-13).
+    fn forget_aborted(&mut self, message_id: &[u8], link: &mut Link<'_>) {
+        self.partial
+            .retain(|partial| partial.message_id != message_id);
+        self.refused.retain(|refused| refused != message_id);
+        self.end_aborted_stream(message_id, link);
     }
 
     /// The index of the message the chunk belongs to, a new one if need be; `None` if there are too many.

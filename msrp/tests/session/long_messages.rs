@@ -303,6 +303,10 @@ fn a_piecewise_message_that_is_aborted_ends() {
         (pieces, end),
         (vec!["hello".into()], Some(StreamEnd::Aborted))
     );
+    side.receive(&message("cccc", "m2", "1-*/10", "", "hello", '+'));
+    side.receive(&bodiless("dddd", "m2", "6-5/10", '#'));
+    assert_eq!(side.statuses(), ["cccc 200", "dddd 200"]);
+    assert_eq!(side.stream().2, Some(StreamEnd::Aborted));
 }
 
 // MSRP-18

@@ -138,6 +138,12 @@ fn an_aborted_message_reaches_nobody() {
     side.receive(&message("cccc", "m1", "9-10/10", "", "ld", '$'));
     assert_eq!(side.statuses(), ["aaaa 200", "bbbb 200", "cccc 200"]);
     assert!(side.messages().is_empty());
+    // Who has nothing more to say of it needs no content either.
+    side.receive(&message("dddd", "m2", "1-*/10", "", "hello", '+'));
+    side.receive(&bodiless("eeee", "m2", "6-5/10", '#'));
+    side.receive(&message("ffff", "m2", "6-10/10", "", "world", '$'));
+    assert_eq!(side.statuses(), ["dddd 200", "eeee 200", "ffff 200"]);
+    assert!(side.messages().is_empty());
 }
 
 // MSRP-12

@@ -237,6 +237,14 @@ pub fn message(
     )
 }
 
+/// Of a message whose rest will not come.
+pub fn bodiless(id: &str, message_id: &str, range: &str, flag: char) -> String {
+    format!(
+        "MSRP {id} SEND\r\nTo-Path: {OURS}\r\nFrom-Path: {THEIRS}\r\nMessage-ID: {message_id}\r\n\
+         Byte-Range: {range}\r\n-------{id}{flag}\r\n"
+    )
+}
+
 pub fn response(id: &str, status: u16) -> String {
     format!("MSRP {id} {status}\r\nTo-Path: {OURS}\r\nFrom-Path: {THEIRS}\r\n-------{id}$\r\n")
 }

@@ -100,9 +100,7 @@ impl Receiving {
         link: &mut Link<'_>,
     ) {
         if end == Some(Flag::Aborted) {
-            if let Some(stream) = self.streams.remove(&chunk.message_id) {
-                tell_end(stream.id, StreamEnd::Aborted, link);
-            }
+            self.forget_aborted(&chunk.message_id, link);
             return accept(&chunk.head, link);
         }
         let Some(index) = self.stream_of(&chunk, link) else {
@@ -136,6 +134,12 @@ impl Receiving {
         let failure_report = chunk.head.failure_report();
         self.hold(id, &chunk.head, to, failure_report, Some(entry));
         tell_end(id, StreamEnd::Complete, link);
+    }
+
+    pub(super) fn end_aborted_stream(&mut self, message_id: &[u8], link: &mut Link<'_>) {
+        if let Some(stream) = self.streams.remove(message_id) {
+            tell_end(stream.id, StreamEnd::Aborted, link);
+        }
     }
 
     /// The owner has taken that many bytes.
