@@ -536,6 +536,7 @@ impl World {
                 if side.dialog != Dialog::Up {
                     return Ok(());
                 }
+                side.is_forgotten = true;
                 ChatEvent::StreamRemoved
             }
         };
