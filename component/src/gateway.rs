@@ -63,11 +63,14 @@ impl Gateway {
         let sip = stox_sip::bind(sip_config(config), router).await?;
         let msrp = stox_msrp::node::Node::bind(msrp_config(config)).await?;
         let secret = config.xmpp.secret.expose();
-        let link = LinkConfig::new(
-            config.xmpp.server.to_string(),
-            config.xmpp.domain.clone(),
-            secret,
-        );
+        let link = LinkConfig {
+            addresses: addresses.clone(),
+            ..LinkConfig::new(
+                config.xmpp.server.to_string(),
+                config.xmpp.domain.clone(),
+                secret,
+            )
+        };
         let router = XmppRouter::new(
             ports.clone(),
             addresses.clone(),

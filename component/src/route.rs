@@ -183,8 +183,33 @@ impl XmppRouter {
         self.message(message, Arrival::LeftBehind(entry));
     }
 
-    /// Presence and rooms are not there yet: whoever tries to enter a room is told so, the rest is ignored.
+    /// The gateway itself may be on anybody's contact list, and is there as long as it runs (DISCO-08).
+    fn presence_of_ours(&self, presence: &Presence) {
+        let answers: &[PresenceType] = match presence.kind {
+            PresenceType::Subscribe => &[
+                PresenceType::Subscribed,
+                PresenceType::Subscribe,
+                PresenceType::Available,
+            ],
+            PresenceType::Probe => &[PresenceType::Available],
+            PresenceType::Unsubscribe => &[PresenceType::Unsubscribed],
+            PresenceType::Available
+            | PresenceType::Error
+            | PresenceType::Subscribed
+            | PresenceType::Unavailable
+            | PresenceType::Unsubscribed => &[],
+        };
+        let to = presence.from.bare().into_jid();
+        for kind in answers {
+            self.reply(OutgoingPresence::new(&presence.to, &to, *kind).into(), None);
+        }
+    }
+
+    /// Presence of SIP users and rooms are not there yet: whoever tries to enter a room is told so, the rest is ignored.
     fn presence(&self, presence: &Presence) {
+        if presence.to.node().is_none() {
+            return self.presence_of_ours(presence);
+        }
         let joins = presence.join.is_some() && presence.kind == PresenceType::Available;
         if joins {
             let fault = Fault::new(Condition::FeatureNotImplemented)

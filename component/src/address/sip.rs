@@ -95,6 +95,11 @@ impl Addresses {
         }
     }
 
+    /// The SIP domain of users that are named without one.
+    pub fn default_domain(&self) -> Option<&str> {
+        self.default_domain.as_deref()
+    }
+
     /// The SIP user, or device, that an address on the component's domain stands for.
     pub fn sip_of(&self, jid: &Jid) -> Result<SipContact, AddressError> {
         if !self.is_own(jid.domain()) {

@@ -14,7 +14,7 @@ use super::outbox::{LinkRefused, Outbox, OutboxLimits};
 use super::outgoing::Outgoing;
 use super::stanza::Stanza;
 use super::task::Task;
-use crate::address::Jid;
+use crate::address::{AddressStyle, Addresses, Jid};
 
 /// Between two looks at what has waited for too long.
 const TICK: Duration = Duration::from_secs(1);
@@ -62,6 +62,8 @@ pub struct LinkConfig {
     pub secret: String,
     /// Bounds of what waits.
     pub outbox: OutboxLimits,
+    /// How SIP users are named on the domain, for those who ask.
+    pub addresses: Arc<Addresses>,
 }
 
 impl LinkConfig {
@@ -71,9 +73,12 @@ impl LinkConfig {
         domain: impl Into<String>,
         secret: impl Into<String>,
     ) -> LinkConfig {
+        let domain = domain.into();
+        let addresses = Addresses::new(&domain, None, AddressStyle::default());
         LinkConfig {
             server: server.into(),
-            domain: domain.into(),
+            domain,
+            addresses: Arc::new(addresses),
             secret: secret.into(),
             outbox: OutboxLimits::default(),
         }

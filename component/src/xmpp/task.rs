@@ -16,7 +16,7 @@ use tracing::{debug, error, info, trace, warn};
 
 use super::backoff::Backoff;
 use super::framing::{Frame, FrameLimits, Framer, NotWellFormed};
-use super::iq;
+use super::iq::Desk;
 use super::link::{Confirmation, Handler, LinkConfig, LinkEvent, Shared};
 use super::login::{self, LoggedIn, LoginError};
 use super::outbox::{Answer, Health};
@@ -77,6 +77,7 @@ pub(super) struct Task<C, H> {
     backoff: Backoff,
     rng: StdRng,
     told: Told,
+    desk: Desk,
 }
 
 impl<C: Confirmation, H: Handler> Task<C, H> {
@@ -86,7 +87,12 @@ impl<C: Confirmation, H: Handler> Task<C, H> {
         shared: Arc<Shared<C>>,
         handler: H,
     ) -> Task<C, H> {
+        let desk = Desk {
+            addresses: Arc::clone(&config.addresses),
+            began: std::time::Instant::now(),
+        };
         Task {
+            desk,
             config,
             domain,
             shared,
@@ -281,7 +287,10 @@ impl<C: Confirmation, H: Handler> Task<C, H> {
         trace!(target: "wire", stanza = head(&stanza), "from the XMPP server");
         if let Stanza::Iq(iq) = &stanza {
             match iq.kind {
-                IqType::Get | IqType::Set => return self.reply(iq::answer(iq).into()),
+                IqType::Get | IqType::Set => {
+                    let answer = self.desk.answer(iq, std::time::Instant::now());
+                    return self.reply(answer.into());
+                }
                 IqType::Result | IqType::Error => {
                     let answer = self.shared.outbox().handle_answer(iq);
                     match answer {

@@ -17,6 +17,8 @@ const GATEWAY: &[&str] = &[
     super::disco_items::NAMESPACE,
     super::ping::NAMESPACE,
     super::version::NAMESPACE,
+    super::gateway::NAMESPACE,
+    super::last::NAMESPACE,
     r"jid\20escaping",
 ];
 
@@ -26,6 +28,7 @@ const CONTACT: &[&str] = &[
     super::disco_items::NAMESPACE,
     super::ping::NAMESPACE,
     super::version::NAMESPACE,
+    super::vcard::NAMESPACE,
     ns::CHAT_STATES,
     ns::RECEIPTS,
     ns::MARKERS,

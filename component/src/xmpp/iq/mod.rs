@@ -4,16 +4,22 @@
 
 mod disco_info;
 mod disco_items;
+mod gateway;
+mod last;
 mod ping;
 mod requests;
+mod vcard;
 mod version;
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use xmpp_parsers::minidom::Element;
 
 pub(super) use self::requests::Requests;
 use super::outgoing::OutgoingIq;
 use super::stanza::{Iq, IqType, Payload, StanzaError};
-use crate::address::Jid;
+use crate::address::{Addresses, Jid};
 
 /// What an address on our domain stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,28 +42,54 @@ impl Entity {
     }
 }
 
-/// The answer to a request (iq of type get or set).
-pub(super) fn answer(request: &Iq) -> OutgoingIq {
-    let Some(payload) = &request.payload else {
-        return OutgoingIq::error(request, error("modify", "bad-request"));
-    };
-    let entity = Entity::of(&request.to);
-    let answer = match (
-        request.kind,
-        payload.namespace.as_str(),
-        payload.name.as_str(),
-    ) {
-        (IqType::Get, disco_info::NAMESPACE, "query") => disco_info::answer(payload, entity),
-        (IqType::Get, disco_items::NAMESPACE, "query") => disco_items::answer(payload),
-        (IqType::Get, ping::NAMESPACE, "ping") => Ok(ping::answer()),
-        (IqType::Get, version::NAMESPACE, "query") => Ok(Some(version::answer())),
-        // Nobody registers here: the gateway needs no account of the XMPP user's. DISCO-08.
-        (_, "jabber:iq:register", "query") => Err(error("cancel", "feature-not-implemented")),
-        _ => Err(error("cancel", "service-unavailable")),
-    };
-    match answer {
-        Ok(result) => OutgoingIq::result(request, result.as_ref().map(String::from)),
-        Err(error) => OutgoingIq::error(request, error),
+/// Who answers.
+#[derive(Debug)]
+pub(super) struct Desk {
+    /// How SIP users are named here.
+    pub addresses: Arc<Addresses>,
+    /// When the gateway began.
+    pub began: Instant,
+}
+
+impl Desk {
+    /// The answer to a request (iq of type get or set).
+    pub fn answer(&self, request: &Iq, now: Instant) -> OutgoingIq {
+        let Some(payload) = &request.payload else {
+            return OutgoingIq::error(request, error("modify", "bad-request"));
+        };
+        let entity = Entity::of(&request.to);
+        let xml = |element: Option<Element>| element.as_ref().map(String::from);
+        let answer = match (
+            request.kind,
+            payload.namespace.as_str(),
+            payload.name.as_str(),
+        ) {
+            (IqType::Get, disco_info::NAMESPACE, "query") => {
+                disco_info::answer(payload, entity).map(xml)
+            }
+            (IqType::Get, disco_items::NAMESPACE, "query") => disco_items::answer(payload).map(xml),
+            (IqType::Get, ping::NAMESPACE, "ping") => Ok(xml(ping::answer())),
+            (IqType::Get, version::NAMESPACE, "query") => Ok(xml(Some(version::answer()))),
+            (IqType::Get, gateway::NAMESPACE, "query") if entity == Entity::Gateway => {
+                Ok(Some(gateway::prompt()))
+            }
+            (IqType::Set, gateway::NAMESPACE, "query") if entity == Entity::Gateway => {
+                gateway::answer(payload, &self.addresses).map(Some)
+            }
+            (IqType::Get, last::NAMESPACE, "query") if entity == Entity::Gateway => Ok(Some(
+                last::answer(now.saturating_duration_since(self.began)),
+            )),
+            (IqType::Get, vcard::NAMESPACE, "vCard") => {
+                vcard::answer(&request.to, &self.addresses).map(Some)
+            }
+            // Nobody registers here: the gateway needs no account of the XMPP user's. DISCO-08.
+            (_, "jabber:iq:register", "query") => Err(error("cancel", "feature-not-implemented")),
+            _ => Err(error("cancel", "service-unavailable")),
+        };
+        match answer {
+            Ok(result) => OutgoingIq::result(request, result),
+            Err(error) => OutgoingIq::error(request, error),
+        }
     }
 }
 
@@ -82,9 +114,18 @@ mod tests {
     use super::*;
 
     fn ask(to: &str, kind: IqType, payload: &str) -> OutgoingIq {
+        ask_at(to, kind, payload, 0)
+    }
+
+    fn ask_at(to: &str, kind: IqType, payload: &str, seconds: u64) -> OutgoingIq {
         let document = roxmltree::Document::parse(payload).unwrap();
         let tag = document.root_element().tag_name();
-        answer(&Iq {
+        let desk = Desk {
+            addresses: Arc::new(Addresses::new(H, Some("example.net"), Default::default())),
+            began: Instant::now(),
+        };
+        let now = desk.began + std::time::Duration::from_secs(seconds);
+        let request = Iq {
             from: Jid::parse("juliet@example.com/balcony").unwrap(),
             to: Jid::parse(to).unwrap(),
             id: Some("q1".into()),
@@ -96,7 +137,8 @@ mod tests {
                 xml: payload.to_owned(),
             }),
             error: None,
-        })
+        };
+        desk.answer(&request, now)
     }
 
     fn condition(answer: &OutgoingIq) -> Option<&str> {
@@ -195,6 +237,81 @@ mod tests {
         assert!(!version.contains("<os>"));
     }
 
+    // DISCO-07 CORE-15
+    #[test]
+    fn which_address_a_sip_user_has() {
+        let prompt = ask(H, IqType::Get, "<query xmlns='jabber:iq:gateway'/>");
+        assert!(prompt.payload.unwrap().contains("<prompt>"));
+        for (entered, jid) in [
+            (
+                "romeo@montague.net",
+                Some("romeo%montague.net@sip.example.com"),
+            ),
+            (
+                "  sip:Romeo@Montague.net;transport=tcp  ",
+                Some("romeo%montague.net@sip.example.com"),
+            ),
+            (
+                "im:romeo@montague.net",
+                Some("romeo%montague.net@sip.example.com"),
+            ),
+            (
+                "tel:+49-30-123;phone-context=x",
+                Some("+4930123%example.net@sip.example.com"),
+            ),
+            ("+49 (30) 123", Some("+4930123%example.net@sip.example.com")),
+            (
+                "r&amp;m@montague.net",
+                Some(r"r\26m%montague.net@sip.example.com"),
+            ),
+            ("http://montague.net", None),
+            ("nobody", None),
+            ("@", None),
+            ("a@b c", None),
+            ("", None),
+        ] {
+            let xml =
+                format!("<query xmlns='jabber:iq:gateway'><prompt>{entered}</prompt></query>");
+            let answer = ask(H, IqType::Set, &xml);
+            match jid {
+                Some(jid) => {
+                    let payload = answer.payload.unwrap_or_default();
+                    assert!(
+                        payload.contains(&format!("<jid>{jid}</jid>")),
+                        "{entered}: {payload}"
+                    );
+                }
+                None => assert!(
+                    matches!(condition(&answer), Some("not-acceptable" | "bad-request")),
+                    "{entered}: {answer:?}"
+                ),
+            }
+        }
+        let to_contact = ask(ROMEO, IqType::Get, "<query xmlns='jabber:iq:gateway'/>");
+        assert_eq!(condition(&to_contact), Some("service-unavailable"));
+    }
+
+    // DISCO-06
+    #[test]
+    fn last_activity_is_the_time_since_the_start() {
+        let last = ask_at(H, IqType::Get, "<query xmlns='jabber:iq:last'/>", 77);
+        assert!(last.payload.unwrap().contains("seconds='77'"));
+        let of_contact = ask(ROMEO, IqType::Get, "<query xmlns='jabber:iq:last'/>");
+        assert_eq!(condition(&of_contact), Some("service-unavailable"));
+    }
+
+    // DISCO-10
+    #[test]
+    fn what_is_known_of_a_sip_user() {
+        let card = ask(ROMEO, IqType::Get, "<vCard xmlns='vcard-temp'/>");
+        assert_eq!(
+            card.payload.as_deref(),
+            Some(
+                "<vCard xmlns='vcard-temp'><FN>romeo@example.net</FN><URL>sip:romeo@example.net</URL></vCard>"
+            )
+        );
+    }
+
     // DISCO-05, DISCO-08
     #[test]
     fn everything_else_is_refused() {
@@ -219,8 +336,9 @@ mod tests {
                 "<other xmlns='urn:xmpp:ping'/>",
                 "service-unavailable",
             ),
+            (IqType::Get, "<vCard xmlns='vcard-temp'/>", "item-not-found"),
             (
-                IqType::Get,
+                IqType::Set,
                 "<vCard xmlns='vcard-temp'/>",
                 "service-unavailable",
             ),
