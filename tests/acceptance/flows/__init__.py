@@ -47,6 +47,7 @@ _SUBJECTS = (
     "identity",
     "transcripts",
     "bodies",
+    "beside_text",
     "pager",
     "refusals",
     "endings",

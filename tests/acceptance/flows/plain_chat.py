@@ -28,10 +28,11 @@ async def open_from_xmpp(
 
 
 async def open_from_sip(
-    juliet: XmppUser, romeo: SipUser, call_id: str, *, setup: str = "actpass", headers: Sequence[tuple[str, str]] = ()
-) -> tuple[Call, str]:
+    juliet: XmppUser, romeo: SipUser, call_id: str, *, setup: str = "actpass", headers: Sequence[tuple[str, str]] = (),
+    accept_types: str = sdp.PLAIN_TYPES,
+) -> tuple[Call, str]:  # fmt: skip
     """Romeo calls and writes, juliet reads; the call, and the JID romeo has for her."""
-    call = await romeo.call(JULIET_URI, call_id=call_id, setup=setup, headers=headers)
+    call = await romeo.call(JULIET_URI, call_id=call_id, setup=setup, headers=headers, accept_types=accept_types)
     sent = call.session.say(OPENING)
     got = await juliet.expect_message(OPENING, sender=ROMEO, thread=call_id)
     equal(await sent.status(), 200, "answer to the SEND")

@@ -7,10 +7,19 @@ import re
 from ..errors import ProtocolViolation
 
 
-def wrap(text: str, sender: str, to: str) -> bytes:
-    """A text as a peer that prefers CPIM sends it."""
+#: What a message that asks for notifications is called.
+ASKED_ID = "34jk324j"
+
+
+def wrap(text: str, sender: str, to: str, asks: str | None = None) -> bytes:
+    """A text as a peer that prefers CPIM sends it. `asks`: for which notifications (RFC 5438)."""
+    imdn = (
+        f"NS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: {ASKED_ID}\r\nimdn.Disposition-Notification: {asks}\r\n"
+        if asks
+        else ""
+    )
     return (
-        f"From: <{sender}>\r\nTo: <{to}>\r\nDateTime: 2026-01-01T12:00:00Z\r\n\r\n"
+        f"From: <{sender}>\r\nTo: <{to}>\r\nDateTime: 2026-01-01T12:00:00Z\r\n{imdn}\r\n"
         f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}"
     ).encode()
 

@@ -197,10 +197,14 @@ class SipUser:
         assert isinstance(got, IncomingInvite)
         return got
 
-    async def expect_message(self, text: str, timeout: float = PATIENCE) -> IncomingMessage:
+    async def take_message(self, text: str = "", timeout: float = PATIENCE) -> IncomingMessage:
         got = await self._take(f"MESSAGE {text!r}", timeout)
         require(isinstance(got, IncomingMessage), f"{self.name} expected a MESSAGE, received\n{got}")
         assert isinstance(got, IncomingMessage)
+        return got
+
+    async def expect_message(self, text: str, timeout: float = PATIENCE) -> IncomingMessage:
+        got = await self.take_message(text, timeout)
         equal(got.text, text, f"text of\n{got.request}")
         return got
 
