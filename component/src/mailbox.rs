@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stox_msrp::{Incoming, SessionEvent};
+use stox_msrp::{Incoming, SessionEvent, Unconfirmed};
 use stox_sip::{InviteId, Request, ServerTransactionId, Uri};
 use tokio::sync::mpsc;
 
@@ -23,10 +23,12 @@ pub enum Input {
     PagedInside(Box<(ServerTransactionId, Request, InviteId)>),
     /// What became of an INVITE, a dialog or a request.
     Sip(Box<stox_sip::Event>),
-    /// A message of the SIP user's by MSRP.
-    Msrp(ChatId, Box<Incoming>),
-    /// What became of an MSRP session or of a message sent by it.
-    MsrpOutcome(ChatId, SessionEvent),
+    /// A message of the SIP user's by MSRP, and which of the session's connections it came by.
+    Msrp(ChatId, u32, Box<Incoming>),
+    /// A message of ours that the peer had not confirmed when such a connection was lost.
+    MsrpUnconfirmed(ChatId, u32, Box<Unconfirmed>),
+    /// What became of such a connection or of a message sent by it.
+    MsrpOutcome(ChatId, u32, SessionEvent),
     /// The XMPP server has taken the stanza.
     Handed(Token),
     /// The stanza cannot be known to have reached the XMPP server.

@@ -46,9 +46,17 @@ impl Task {
                 let status = Status::new(status).unwrap_or(Status::SERVICE_UNAVAILABLE);
                 self.ports.sip.answer(invite, Reply::new(status)).await;
             }
-            Action::OpenMsrp { chat, path, role } => {
+            Action::SendAgain { chat, token } => return self.send_again(chat, token),
+            Action::Renew(chat) => return self.renew(chat).await,
+            Action::OpenMsrp {
+                chat,
+                leg,
+                path,
+                role,
+            } => {
                 let inbox = ChatInbox {
                     chat,
+                    leg,
                     door: self.door.clone(),
                 };
                 let wire = self.wires.by_chat.get_mut(&chat)?;
@@ -61,6 +69,7 @@ impl Task {
                     fingerprint: wire.fingerprint,
                     options: stox_msrp::SessionOptions::default(),
                 };
+                wire.leg = leg;
                 wire.session = Some(self.ports.msrp.open(config, inbox));
             }
             Action::Send {
@@ -119,6 +128,9 @@ impl Task {
             }
             Action::Close(chat) => {
                 if let Some(wire) = self.wires.remove(chat) {
+                    if let Some(offered) = &wire.offered {
+                        self.ports.msrp.release(offered);
+                    }
                     self.ports.registry.forget_invite(wire.invite);
                     if wire.session.is_none() {
                         self.ports.msrp.release(&wire.local);
@@ -157,23 +169,14 @@ impl Task {
         let juliet = parties.juliet_jid(resource.as_deref());
         request.headers = sip::chat_headers(&subject, thread, &juliet, &call_id);
         request.content_type = sip::SDP_TYPE.to_owned();
-        let origin = sip::origin();
-        request.body = sip::offer(&local, origin, self.ports.terms()).into();
+        let mut wire = Wire::new(invite, local.clone());
+        let terms = self.ports.terms();
+        let body = wire.describe(|origin| sip::offer(&local, origin, terms));
+        request.body = body.into();
         info!(call_id, "the XMPP user opens a chat session");
         request.call_id = Some(call_id);
         self.ports.registry.expect_invite(invite, self.door.clone());
-        self.wires.add(
-            chat,
-            Wire {
-                invite,
-                local,
-                origin,
-                peer: Vec::new(),
-                offer: None,
-                fingerprint: None,
-                session: None,
-            },
-        );
+        self.wires.add(chat, wire);
         self.ports.sip.invite(invite, request).await;
     }
 
@@ -183,16 +186,13 @@ impl Task {
             return;
         };
         let terms = self.ports.terms();
-        let body = match wire.offer.take() {
-            Some((description, index)) => {
-                sip::answer(&description, index, &wire.local, wire.origin, terms)
-            }
-            None => sip::offer(&wire.local, wire.origin, terms),
-        };
-        let mut reply = Reply::new(Status::OK);
+        let (local, offer) = (wire.local.clone(), wire.offer.take());
+        let body = wire.describe(|origin| match &offer {
+            Some((description, index)) => sip::answer(description, *index, &local, origin, terms),
+            None => sip::offer(&local, origin, terms),
+        });
+        let mut reply = sip::description(body);
         reply.contact = Some(contact);
-        reply.content_type = Some(sip::SDP_TYPE.to_owned());
-        reply.body = body.into();
         self.ports.sip.answer(wire.invite, reply).await;
     }
 
@@ -253,7 +253,14 @@ impl Task {
                     warn!(id = origin.id, reason = %refused, "an error cannot be told");
                 }
             }
-            (Ticket::Send { chat, incoming }, outcome) => {
+            (
+                Ticket::Send {
+                    chat,
+                    leg,
+                    incoming,
+                },
+                outcome,
+            ) => {
                 let status = match &outcome {
                     Outcome::Delivered => 200,
                     Outcome::Refused(fault) => {
@@ -261,12 +268,9 @@ impl Task {
                         fault.to_msrp()
                     }
                 };
-                if let Some(session) = self
-                    .wires
-                    .by_chat
-                    .get(&chat)
-                    .and_then(|wire| wire.session.as_ref())
-                {
+                let wire = self.wires.by_chat.get(&chat);
+                let wire = wire.filter(|wire| wire.leg == leg);
+                if let Some(session) = wire.and_then(|wire| wire.session.as_ref()) {
                     session.respond(incoming, status);
                 }
             }

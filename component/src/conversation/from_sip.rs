@@ -1,13 +1,13 @@
 //! Shell: SIP events in the core's terms. What no core needs to know of is answered here.
 
 use stox_msrp::uri::Scheme;
-use stox_sip::{EndCause, InviteId, Reply, Request, ServerTransactionId, Status, Uri};
+use stox_sip::{EndCause, InviteId, Request, ServerTransactionId, Uri};
 use tracing::{debug, info};
 
 use super::Task;
 use super::wires::Wire;
 use crate::address::Jid;
-use crate::sip::{self, Change};
+use crate::sip;
 use crate::translate::{ChatEvent, Event, PageFault, Rejection};
 
 impl Task {
@@ -35,10 +35,16 @@ impl Task {
                 invite,
                 transaction,
                 request,
-            } => {
-                let (reply, event) = self.reinvited(invite, &request);
-                self.ports.sip.respond(transaction, reply).await;
-                event
+            } => self.reinvited(invite, transaction, &request).await,
+            Sip::Responded { request, response }
+                if self.wires.chat_by_renewal.contains_key(&request) =>
+            {
+                self.renewed(request, Some(&response))
+            }
+            Sip::RequestFailed { request, .. }
+                if self.wires.chat_by_renewal.contains_key(&request) =>
+            {
+                self.renewed(request, None)
             }
             Sip::Responded { response, .. } if response.status.is_success() => {
                 Some(Event::PageAnswered(Ok(())))
@@ -115,13 +121,9 @@ impl Task {
                 self.wires.add(
                     chat,
                     Wire {
-                        invite,
-                        local,
-                        origin: sip::origin(),
-                        peer: Vec::new(),
                         offer,
                         fingerprint,
-                        session: None,
+                        ..Wire::new(invite, local)
                     },
                 );
                 Some(Event::Invited(chat, invitation))
@@ -157,20 +159,6 @@ impl Task {
                 self.ports.sip.respond(transaction, *reply).await;
                 None
             }
-        }
-    }
-
-    /// A re-INVITE that changes nothing is answered with what stands (CHAT-31).
-    fn reinvited(&self, invite: InviteId, request: &Request) -> (Reply, Option<Event>) {
-        let chat = self.wires.chat_by_invite.get(&invite);
-        let wire = chat.and_then(|chat| Some((chat, self.wires.by_chat.get(chat)?)));
-        let Some((chat, wire)) = wire else {
-            return (Reply::new(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST), None);
-        };
-        let terms = self.ports.terms();
-        match sip::change(request, &wire.local, &wire.peer, wire.origin, terms) {
-            Change::Refreshed(reply) | Change::Refused(reply) => (reply, None),
-            Change::Removed(reply) => (reply, Some(Event::Chat(*chat, ChatEvent::StreamRemoved))),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The task of one conversation (shell): reads its mailbox, runs its core, does what the core asks for. Decides nothing.
 //!
-//! `from_sip` reads SIP events in the core's terms, `actions` carries out what the core asks for, `wires` keeps which
+//! `from_sip` reads SIP events in the core's terms, `changing` answers and sends re-INVITEs, `actions` carries out what the core asks for, `wires` keeps which
 //! dialog and which MSRP session belong to which chat.
 
 mod actions;
+mod changing;
 mod from_sip;
 mod wires;
 
@@ -145,8 +146,19 @@ impl Task {
                 self.paged(transaction, Some(invite), &request, &from).await
             }
             Input::Sip(event) => self.sip_event(*event).await,
-            Input::Msrp(chat, incoming) => Some(Event::Chat(chat, ChatEvent::Received(*incoming))),
-            Input::MsrpOutcome(chat, event) => Some(Event::Chat(chat, sip::of_session(event))),
+            // What came by a connection that another has taken the place of was not answered: it comes again.
+            Input::Msrp(chat, leg, incoming) => self
+                .wires
+                .has(chat, leg)
+                .then(|| Event::Chat(chat, ChatEvent::Received(*incoming))),
+            Input::MsrpUnconfirmed(chat, leg, unconfirmed) => {
+                self.keep(chat, leg, *unconfirmed);
+                None
+            }
+            Input::MsrpOutcome(chat, leg, event) => self
+                .wires
+                .has(chat, leg)
+                .then(|| Event::Chat(chat, sip::of_session(event))),
             Input::Handed(token) => Some(Event::Handed(token)),
             Input::Lost(token) => Some(Event::Lost(token)),
             Input::ShutDown => Some(Event::ShutDown),

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use stox_msrp::node::{Inbox, Session};
 use stox_msrp::sdp::Fingerprint;
 use stox_msrp::sdp::{Origin, SessionDescription};
-use stox_msrp::{Incoming, MsrpUri, SessionEvent};
-use stox_sip::InviteId;
+use stox_msrp::{Incoming, MsrpUri, SessionEvent, Unconfirmed};
+use stox_sip::{InviteId, RequestId};
 
 use crate::mailbox::{Door, Input};
 use crate::metrics;
@@ -19,19 +19,29 @@ use crate::xmpp::Confirmation;
 pub(super) struct Wires {
     pub by_chat: HashMap<ChatId, Wire>,
     pub chat_by_invite: HashMap<InviteId, ChatId>,
+    /// Re-INVITEs of ours under way.
+    pub chat_by_renewal: HashMap<RequestId, ChatId>,
 }
 
 pub(super) struct Wire {
     pub invite: InviteId,
     pub local: MsrpUri,
-    /// Of our descriptions, the same throughout the dialog.
+    /// What our re-INVITE under way offers in its place.
+    pub offered: Option<MsrpUri>,
+    /// Of the last description of ours.
     pub origin: Origin,
+    /// The last description of ours; empty before the first.
+    pub described: Vec<u8>,
     pub peer: Vec<MsrpUri>,
     /// The peer's offer, as long as it waits for our answer.
     pub offer: Option<(SessionDescription, usize)>,
     /// Which certificate the peer shows, as its description says (SEC-07).
     pub fingerprint: Option<Fingerprint>,
     pub session: Option<Session>,
+    /// Which of the session's connections that is.
+    pub leg: u32,
+    /// Messages that the peer had not confirmed when a connection was lost (MSRP-10).
+    pub unconfirmed: HashMap<Token, Unconfirmed>,
 }
 
 impl Wires {
@@ -39,6 +49,11 @@ impl Wires {
         metrics::session_opened();
         self.chat_by_invite.insert(wire.invite, chat);
         self.by_chat.insert(chat, wire);
+    }
+
+    /// Whether that is the session's connection at present.
+    pub fn has(&self, chat: ChatId, leg: u32) -> bool {
+        self.by_chat.get(&chat).is_some_and(|wire| wire.leg == leg)
     }
 
     pub fn remove(&mut self, chat: ChatId) -> Option<Wire> {
@@ -52,22 +67,33 @@ impl Wires {
 /// The way from an MSRP session into the mailbox of its conversation.
 pub(super) struct ChatInbox {
     pub chat: ChatId,
+    pub leg: u32,
     pub door: Door,
 }
 
 impl Inbox for ChatInbox {
     fn receive(&self, message: Incoming) -> Result<(), Incoming> {
-        match self.door.deliver(Input::Msrp(self.chat, Box::new(message))) {
+        match self
+            .door
+            .deliver(Input::Msrp(self.chat, self.leg, Box::new(message)))
+        {
             Ok(()) => Ok(()),
             Err(full) => match full.0 {
-                Input::Msrp(_, message) => Err(*message),
+                Input::Msrp(_, _, message) => Err(*message),
                 _ => Ok(()),
             },
         }
     }
 
+    fn give_back(&self, unconfirmed: Unconfirmed) {
+        let unconfirmed = Box::new(unconfirmed);
+        self.door
+            .complete(Input::MsrpUnconfirmed(self.chat, self.leg, unconfirmed));
+    }
+
     fn complete(&self, event: SessionEvent) {
-        self.door.complete(Input::MsrpOutcome(self.chat, event));
+        self.door
+            .complete(Input::MsrpOutcome(self.chat, self.leg, event));
     }
 }
 

@@ -5,8 +5,10 @@ mod read;
 mod write;
 
 pub use identity::{is_anonymous, sender};
-pub use read::{acknowledged, answered, fingerprint, invitation, of_session, page, rejection};
+pub use read::{
+    acknowledged, answered, fingerprint, invitation, of_session, page, rejection, renewed,
+};
 pub use write::{
-    Change, SDP_TYPE, Terms, answer, change, chat_headers, offer, origin, page_headers,
-    reason_header, refusal, report,
+    Change, SDP_TYPE, Terms, answer, change, chat_headers, decline_all, description, offer, origin,
+    page_headers, reason_header, refusal, report,
 };

@@ -1,6 +1,8 @@
 //! What SIP peers sent, in the core's terms.
 
-use stox_msrp::sdp::{Fingerprint, MsrpMedia, SessionDescription, answer_role, offerer_role};
+use stox_msrp::sdp::{
+    Direction, Fingerprint, MsrpMedia, SessionDescription, answer_role, offerer_role,
+};
 use stox_msrp::uri::Scheme;
 use stox_msrp::{SessionEvent, content};
 use stox_msrp::{imdn, is_composing};
@@ -13,7 +15,7 @@ use crate::body::{self, Content};
 use crate::fault::Fault;
 use crate::text;
 use crate::translate::{
-    ChatEvent, ChatId, Invitation, Media, Paged, Rejection, Token, Unusable, Wrapping,
+    ChatEvent, ChatId, Invitation, Listening, Media, Paged, Rejection, Token, Unusable, Wrapping,
 };
 
 /// The offer of an INVITE, kept until it is answered: the description and the place of its chat stream.
@@ -163,6 +165,11 @@ pub fn fingerprint(body: &[u8], scheme: Scheme) -> Option<Fingerprint> {
     media.fingerprint
 }
 
+/// The answer to a re-INVITE of ours: what it comes to, and which certificate the peer shows now.
+pub fn renewed(body: &[u8], scheme: Scheme) -> (Result<Media, Unusable>, Option<Fingerprint>) {
+    (answer_media(body, scheme), fingerprint(body, scheme))
+}
+
 fn answer_media(body: &[u8], scheme: Scheme) -> Result<Media, Unusable> {
     let description = SessionDescription::parse(body).map_err(|_| Unusable::Unreadable)?;
     let (_, media) = description.msrp_over(&[scheme]).ok_or(Unusable::NoMsrp)?;
@@ -170,7 +177,7 @@ fn answer_media(body: &[u8], scheme: Scheme) -> Result<Media, Unusable> {
 }
 
 /// CPIM where the peer puts it first or takes nothing else (CHAT-12).
-fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable> {
+pub(super) fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable> {
     let (types, wrapped) = (&media.accept_types, &media.accept_wrapped_types);
     let plain = content::is_allowed(types, body::PLAIN);
     // A peer that names nothing for the inside of CPIM is taken to read plain text there.
@@ -198,6 +205,10 @@ fn media_of(media: &MsrpMedia, role: stox_msrp::Role) -> Result<Media, Unusable>
         max_size: media.max_size,
         takes_composing,
         takes_imdn: takes_cpim && content::is_allowed_wrapped(types, wrapped, imdn::MEDIA_TYPE),
+        listening: match media.direction {
+            Direction::SendRecv | Direction::RecvOnly => Listening::Listens,
+            Direction::SendOnly | Direction::Inactive => Listening::OnHold,
+        },
     })
 }
 

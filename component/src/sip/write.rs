@@ -1,14 +1,18 @@
 //! What SIP peers are sent: headers, bodies and refusals.
 
-use stox_msrp::sdp::{self, Fingerprint, LocalMedia, Origin, SessionDescription};
+use stox_msrp::sdp::{
+    self, Direction, Fingerprint, LocalMedia, Origin, SessionDescription, answer_role,
+};
+use stox_msrp::uri::Scheme;
 use stox_msrp::{ByteRange, MsrpUri, Report};
 use stox_sip::{Method, Name, NameAddr, Reply, Request, Status};
 
+use super::read::media_of;
 use crate::address::{Addresses, Jid, xmpp_uri};
 use crate::body;
 use crate::fault::{Addressee, Fault};
 use crate::text;
-use crate::translate::Reason;
+use crate::translate::{Media, Reason};
 
 /// Bytes of the longest Subject and the longest XMPP-Thread written: headers share their connection with others.
 const SUBJECT: usize = 200;
@@ -39,7 +43,12 @@ pub fn answer(
     origin: Origin,
     terms: Terms,
 ) -> Vec<u8> {
-    sdp::answer(offer, index, local, origin, &media(terms))
+    let offered = offer.msrp_at(index).map(|media| media.direction);
+    let media = LocalMedia {
+        direction: mirrored(offered.unwrap_or_default()),
+        ..media(terms)
+    };
+    sdp::answer(offer, index, local, origin, &media)
 }
 
 /// The headers of a chat INVITE beside those every request has (CHAT-02, CORR-02 to CORR-04). `juliet`: the XMPP user's
@@ -117,45 +126,74 @@ pub fn report(message_id: String, length: usize, status: u16) -> Report {
     }
 }
 
-/// What a re-INVITE or UPDATE comes to (CHAT-31).
+/// What a re-INVITE, or an UPDATE with an offer, comes to (CHAT-31).
 pub enum Change {
-    /// Nothing: what stands is confirmed.
-    Refreshed(Reply),
+    /// It has no offer and asks for ours.
+    Asks,
+    /// A chat as before, or moved, held or resumed.
+    Offers {
+        /// The offer.
+        description: Box<SessionDescription>,
+        /// Which of its streams is the chat.
+        index: usize,
+        /// What that comes to.
+        media: Media,
+        /// Which certificate the peer shows.
+        fingerprint: Option<Fingerprint>,
+    },
     /// The MSRP stream is taken out: with it the chat ends.
-    Removed(Reply),
-    /// Something that is not done here.
+    Removed(Box<SessionDescription>),
+    /// Something that is not done here: all stays as it was.
     Refused(Reply),
 }
 
-/// Reads a re-INVITE or UPDATE of a session with these two ends.
-pub fn change(
-    request: &Request,
-    local: &MsrpUri,
-    peer: &[MsrpUri],
-    origin: Origin,
-    terms: Terms,
-) -> Change {
-    let confirm = |body: Vec<u8>| {
-        let mut reply = Reply::new(Status::OK);
-        reply.content_type = Some(SDP_TYPE.to_owned());
-        reply.body = body.into();
-        Change::Refreshed(reply)
-    };
+/// Reads a re-INVITE or UPDATE of a session over this scheme, which must stay (SEC-07).
+pub fn change(request: &Request, scheme: Scheme) -> Change {
     if request.body.is_empty() {
-        return match request.method {
-            Method::Invite => confirm(offer(local, origin, terms)),
-            _ => Change::Refreshed(Reply::new(Status::OK)),
-        };
+        return Change::Asks;
     }
     let Ok(description) = SessionDescription::parse(&request.body) else {
         return Change::Refused(Reply::new(Status::BAD_REQUEST));
     };
-    match description.msrp_over(&[local.scheme()]) {
-        Some((index, media)) if media.path == peer => {
-            confirm(answer(&description, index, local, origin, terms))
-        }
-        Some(_) => Change::Refused(Reply::new(Status::NOT_ACCEPTABLE_HERE)),
-        None => Change::Removed(Reply::new(Status::NOT_ACCEPTABLE_HERE)),
+    let Some((index, stream)) = description.msrp_over(&[scheme]) else {
+        let is_removed = description
+            .media_lines()
+            .all(|line| line.kind != "message" || line.port == 0);
+        return match is_removed {
+            true => Change::Removed(Box::new(description)),
+            false => Change::Refused(Reply::new(Status::NOT_ACCEPTABLE_HERE)),
+        };
+    };
+    match media_of(&stream, answer_role(stream.setup)) {
+        Ok(media) => Change::Offers {
+            description: Box::new(description),
+            index,
+            media,
+            fingerprint: stream.fingerprint,
+        },
+        Err(_) => Change::Refused(Reply::new(Status::NOT_ACCEPTABLE_HERE)),
+    }
+}
+
+/// A 200 with a description of ours.
+pub fn description(body: Vec<u8>) -> Reply {
+    let mut reply = Reply::new(Status::OK);
+    reply.content_type = Some(SDP_TYPE.to_owned());
+    reply.body = body.into();
+    reply
+}
+
+/// The answer that takes none of the streams.
+pub fn decline_all(offer: &SessionDescription, local: &MsrpUri, origin: Origin) -> Vec<u8> {
+    sdp::answer(offer, usize::MAX, local, origin, &LocalMedia::default())
+}
+
+/// The direction of an answer to an offer with that one (CHAT-32). RFC 3264 §6.1.
+fn mirrored(offered: Direction) -> Direction {
+    match offered {
+        Direction::SendOnly => Direction::RecvOnly,
+        Direction::RecvOnly => Direction::SendOnly,
+        Direction::SendRecv | Direction::Inactive => offered,
     }
 }
 

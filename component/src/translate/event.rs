@@ -33,6 +33,9 @@ pub struct Settings {
     pub answer_wait: Duration,
     /// How long an accepted session may take to get its MSRP connection.
     pub bind_wait: Duration,
+    /// How long the answer to a re-INVITE may take that makes a lost connection anew; if that is lost as soon again, the
+    /// session is over (MSRP-10, T23).
+    pub renew_wait: Duration,
     /// How long messages may wait for the peer's answer after a session has ended.
     pub drain_wait: Duration,
     /// How long the peer's last words may come in after its BYE, and further errors of the XMPP side after the first.
@@ -60,6 +63,7 @@ impl Default for Settings {
             idle: Duration::from_secs(600),
             answer_wait: Duration::from_secs(180),
             bind_wait: Duration::from_secs(30),
+            renew_wait: Duration::from_secs(30),
             drain_wait: Duration::from_secs(5),
             linger: Duration::from_millis(500),
             error_wait: Duration::from_millis(500),
@@ -245,8 +249,15 @@ pub enum ChatEvent {
     Acknowledged(Option<Result<Media, Unusable>>),
     /// The dialog is over: BYE, or the peer is gone.
     Ended,
+    /// The peer changed the session by a re-INVITE or UPDATE, which is answered already: another path moves it to another
+    /// connection, another direction holds or resumes it (CHAT-31, CHAT-32).
+    Changed(Media),
     /// The peer took the MSRP stream out of the session (CHAT-31).
     StreamRemoved,
+    /// 2xx to our re-INVITE with a fresh path, and what its answer comes to (MSRP-10).
+    Renewed(Result<Media, Unusable>),
+    /// That re-INVITE was refused or not answered.
+    NotRenewed,
     /// The MSRP connection is up and bound.
     Bound,
     /// A complete MSRP message.
@@ -297,10 +308,22 @@ pub enum Action {
     OpenMsrp {
         /// The session.
         chat: ChatId,
+        /// Which of its connections, counted from 1: it takes the place of the one before.
+        leg: u32,
         /// The peer's path.
         path: Vec<MsrpUri>,
         /// Who connects.
         role: Role,
+    },
+    /// Send a re-INVITE that offers a fresh path, because the MSRP connection is gone (MSRP-10).
+    Renew(ChatId),
+    /// Send a message again that the peer had not confirmed when the connection before was lost, under the Message-ID it
+    /// had (MSRP-10).
+    SendAgain {
+        /// The session.
+        chat: ChatId,
+        /// As it was.
+        token: Token,
     },
     /// Send one MSRP message.
     Send {

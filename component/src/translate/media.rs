@@ -17,6 +17,18 @@ pub struct Media {
     pub takes_composing: bool,
     /// Whether it takes disposition notifications, which travel in CPIM (RCPT-11).
     pub takes_imdn: bool,
+    /// Whether it takes messages at present.
+    pub listening: Listening,
+}
+
+/// Whether a peer takes messages at present, as the direction in its description says (CHAT-32). RFC 4975 §8.9.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listening {
+    /// It does.
+    #[default]
+    Listens,
+    /// Not before it says so: messages wait.
+    OnHold,
 }
 
 /// How text travels to a peer (CHAT-12).

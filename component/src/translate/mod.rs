@@ -26,7 +26,7 @@ pub use event::{
     Action, ChatEvent, ChatId, Event, Invitation, Kind, Mark, Page, PageFault, Paged, Reason,
     Rejection, Settings, Token, Wishes, Written,
 };
-pub use media::{Media, Unusable, Wrapping};
+pub use media::{Listening, Media, Unusable, Wrapping};
 use pager::Pager;
 pub use party::Parties;
 
@@ -328,7 +328,9 @@ impl Conversation {
         self.pager.has_msrp();
         let device = self.meet(&invitation.from);
         let (chats, _, mut cx) = self.context(now, out);
-        let accepted = Chat::accept(chat, invitation, device, &mut cx);
+        // Both have called each other: one session will do, and ours is not answered yet (CHAT-27).
+        let yielded = chats.iter_mut().find_map(|chat| chat.give_way(&mut cx));
+        let accepted = Chat::accept(chat, invitation, device, yielded, &mut cx);
         chats.push(accepted);
     }
 

@@ -23,6 +23,8 @@ pub enum Ticket {
     Send {
         /// The session it came by.
         chat: ChatId,
+        /// Which of the session's connections: no other can carry the answer.
+        leg: u32,
         /// The message within the session.
         incoming: IncomingId,
     },

@@ -10,6 +10,7 @@ use crate::body::Text;
 use crate::translate::promise::{Origin, Outcome, Settlement};
 use crate::xmpp::Outgoing;
 
+mod changes;
 mod endings;
 mod fates;
 mod receipts;
@@ -138,6 +139,7 @@ impl Stage {
             max_size: self.max_size,
             takes_composing: self.takes_composing,
             takes_imdn: self.takes_imdn,
+            listening: Listening::Listens,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod script;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -11,12 +11,12 @@ use stox::body::{Content, Text};
 use stox::fault::Fault;
 use stox::translate::promise::{Origin, Outcome, Settlement, Ticket};
 use stox::translate::{
-    Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Mark, Media,
-    PageFault, Paged, Parties, Rejection, Settings, Token, Wishes, Wrapping, Written,
+    Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Listening, Mark,
+    Media, PageFault, Paged, Parties, Rejection, Settings, Token, Wishes, Wrapping, Written,
 };
 use stox::xmpp::{ChatState, MessageType, Outgoing, Receipt};
 use stox_msrp::is_composing::{self, IsComposing};
-use stox_msrp::{ByteRange, FailureReport, Incoming, IncomingId, MsrpUri, Role};
+use stox_msrp::{ByteRange, FailureReport, Incoming, IncomingId, LostCause, MsrpUri, Role};
 use stox_sip::{ServerTransactionId, Status};
 
 const JULIET: &str = "juliet@example.com/balcony";
@@ -48,6 +48,10 @@ struct Stage {
     /// Everything that happened, for a failure's message.
     seen: Vec<String>,
     chat: Option<ChatId>,
+    /// Where romeo's end of the session is, and whether he takes messages.
+    media: Media,
+    /// The texts of SENDs that have no answer yet.
+    sent: HashMap<Token, String>,
     sends: u64,
     /// The SEND of stox that asked for a report last, and the stanza that asked for a receipt last.
     to_report: Option<(ChatId, Token)>,
@@ -64,6 +68,7 @@ enum Pending {
     Invite(ChatId),
     Send(ChatId, Token),
     Message,
+    Renewal(ChatId),
     Bye,
 }
 
@@ -88,6 +93,8 @@ impl Stage {
             to_answer: VecDeque::new(),
             seen: Vec::new(),
             chat: None,
+            media: media(Role::Active),
+            sent: HashMap::new(),
             sends: 0,
             to_report: None,
             to_receipt: None,
@@ -212,6 +219,32 @@ impl Stage {
                     },
                 )
             }
+            (None, "INVITE, no offer") => {
+                let chat = self.core.next_chat();
+                self.chat = Some(chat);
+                Event::Invited(
+                    chat,
+                    Invitation {
+                        call_id: "742507no".to_owned(),
+                        offer: None,
+                        from: "sip:romeo@example.net".parse().expect("a URI"),
+                        to: "juliet@example.com".parse().expect("a JID"),
+                    },
+                )
+            }
+            (None, "ACK, answers MSRP") => Event::Chat(
+                self.chat.ok_or("there is no session")?,
+                ChatEvent::Acknowledged(Some(Ok(media(Role::Active)))),
+            ),
+            (None, "connection lost") => Event::Chat(
+                self.chat.ok_or("there is no session")?,
+                ChatEvent::Disconnected(LostCause::ConnectionEnded),
+            ),
+            (None, what) if let Some(change) = change_of(what) => {
+                self.note(Party::Romeo, "200".to_owned());
+                let chat = self.chat.ok_or("there is no session")?;
+                Event::Chat(chat, self.changed(change)?)
+            }
             (None, "ACK") => Event::Chat(
                 self.chat.ok_or("there is no session")?,
                 ChatEvent::Acknowledged(None),
@@ -232,6 +265,19 @@ impl Stage {
         };
         self.feed(event);
         Ok(())
+    }
+
+    /// A change of romeo's, which the shell has answered.
+    fn changed(&mut self, change: &str) -> Result<ChatEvent, String> {
+        match change {
+            "unchanged" => {}
+            "on hold" => self.media.listening = Listening::OnHold,
+            "resumes" => self.media.listening = Listening::Listens,
+            "moves" => self.media.path = elsewhere(),
+            "without MSRP" => return Ok(ChatEvent::StreamRemoved),
+            _ => return Err("no such change".to_owned()),
+        }
+        Ok(ChatEvent::Changed(self.media.clone()))
     }
 
     /// romeo answers the oldest request that waits for an answer.
@@ -261,6 +307,11 @@ impl Stage {
                 Event::Chat(chat, ChatEvent::Accepted(token))
             }
             Pending::Send(chat, token) => Event::Chat(chat, ChatEvent::Refused(token, status)),
+            Pending::Renewal(chat) if status < 300 => {
+                self.media.path = elsewhere();
+                Event::Chat(chat, ChatEvent::Renewed(Ok(self.media.clone())))
+            }
+            Pending::Renewal(chat) => Event::Chat(chat, ChatEvent::NotRenewed),
             Pending::Message if status < 300 => Event::PageAnswered(Ok(())),
             Pending::Message => Event::PageAnswered(Err(PageFault::Rejected(rejection(status)))),
         };
@@ -363,11 +414,18 @@ impl Stage {
             Action::Send {
                 chat, token, body, ..
             } => {
-                self.to_answer.push_back(Pending::Send(chat, token));
-                self.note(
-                    Party::Romeo,
-                    format!("SEND: {}", String::from_utf8_lossy(&body)),
-                );
+                let text = String::from_utf8_lossy(&body).into_owned();
+                self.sent.insert(token, text);
+                self.send(chat, token);
+            }
+            Action::SendAgain { chat, token } => {
+                self.to_answer
+                    .retain(|pending| !matches!(pending, Pending::Send(_, of) if *of == token));
+                self.send(chat, token);
+            }
+            Action::Renew(chat) => {
+                self.to_answer.push_back(Pending::Renewal(chat));
+                self.note(Party::Romeo, "re-INVITE, offers MSRP".to_owned());
             }
             // What is for the gateway alone is answered at once, and no line asks for that.
             Action::Respond { status, .. } => assert_eq!(status, 200),
@@ -410,6 +468,12 @@ impl Stage {
                 self.note(Party::Romeo, fault.to_msrp().to_string());
             }
         }
+    }
+
+    fn send(&mut self, chat: ChatId, token: Token) {
+        self.to_answer.push_back(Pending::Send(chat, token));
+        let text = self.sent.get(&token).cloned().unwrap_or_default();
+        self.note(Party::Romeo, format!("SEND: {text}"));
     }
 
     fn note(&mut self, to: Party, what: String) {
@@ -470,7 +534,19 @@ fn media(role: Role) -> Media {
         max_size: None,
         takes_composing: true,
         takes_imdn: true,
+        listening: Listening::Listens,
     }
+}
+
+/// What a re-INVITE or UPDATE of romeo's changes.
+fn change_of(what: &str) -> Option<&str> {
+    let change = what.strip_prefix("re-INVITE, ");
+    change.or_else(|| what.strip_prefix("UPDATE, "))
+}
+
+fn elsewhere() -> Vec<MsrpUri> {
+    let path = "msrp://romeo.example.net:7394/another;tcp".parse();
+    vec![path.expect("an MSRP URI")]
 }
 
 fn rejection(status: u16) -> Rejection {

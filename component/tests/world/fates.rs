@@ -87,6 +87,13 @@ impl Fates {
         Ok(())
     }
 
+    /// Whether romeo has read it.
+    pub fn is_read(&self, number: usize) -> bool {
+        self.messages
+            .get(number)
+            .is_some_and(|message| message.read > 0)
+    }
+
     /// romeo's client said so, and the gateway hears it.
     pub fn accepted(&mut self, number: usize) {
         self.messages[number].taken = true;

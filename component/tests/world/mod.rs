@@ -3,7 +3,7 @@
 mod fates;
 mod peer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,8 +17,8 @@ use stox::body::{Content, Text};
 use stox::fault::{Condition, Fault};
 use stox::translate::promise::{Origin, Settlement, Ticket};
 use stox::translate::{
-    Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Media, PageFault,
-    Paged, Parties, Rejection, Settings, Token, Unusable, Wishes, Wrapping, Written,
+    Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Listening, Media,
+    PageFault, Paged, Parties, Rejection, Settings, Token, Unusable, Wishes, Wrapping, Written,
 };
 use stox::xmpp::{ChatState, Outgoing};
 use stox_msrp::{ByteRange, FailureReport, Incoming, IncomingId, LostCause, Role};
@@ -68,6 +68,12 @@ enum Step {
     WireIsMissed,
     HangsUp,
     RemovesStream,
+    /// The answer to juliet's re-INVITE after the connection was lost.
+    Renews,
+    RefusesToRenew,
+    /// He goes on another connection, or holds and resumes this one.
+    Moves,
+    Turns(Listening),
 }
 
 /// Final answers to INVITE.
@@ -110,6 +116,10 @@ pub struct World {
     /// Stanzas that the XMPP server has not taken yet, and when the last of them will be.
     under_way: BTreeMap<u64, Under>,
     server_reaches: Instant,
+    /// What each SEND holds.
+    sent: HashMap<Token, usize>,
+    /// Messages that romeo's client has once lost.
+    passed_over: HashSet<usize>,
     page: Option<usize>,
     history: Option<Vec<String>>,
 }
@@ -147,6 +157,8 @@ impl World {
             under_way: BTreeMap::new(),
             server_reaches: now,
             page: None,
+            sent: HashMap::new(),
+            passed_over: HashSet::new(),
             history: None,
         }
     }
@@ -466,6 +478,15 @@ impl World {
                     let wait = self.rng.random_range(0..self.temper.slowness * 20);
                     self.chat_in(wait, chat, Step::HangsUp);
                 }
+                if self.one_in(6) {
+                    let wait = self.rng.random_range(0..self.temper.slowness * 10);
+                    self.chat_in(wait, chat, Step::Moves);
+                }
+                if self.one_in(6) {
+                    let wait = self.rng.random_range(0..self.temper.slowness * 10);
+                    self.chat_in(wait, chat, Step::Turns(Listening::OnHold));
+                    self.chat_in(wait * 2 + 1, chat, Step::Turns(Listening::Listens));
+                }
                 ChatEvent::Bound
             }
             Step::FailsToConnect => {
@@ -539,6 +560,33 @@ impl World {
                 side.is_forgotten = true;
                 ChatEvent::StreamRemoved
             }
+            Step::Renews | Step::Moves => {
+                if side.dialog != Dialog::Up {
+                    return Ok(());
+                }
+                let role = [Role::Active, Role::Passive][usize::from(self.one_in(2))];
+                let mut media = self.media(role);
+                let number = self.rng.random::<u32>();
+                let path = format!("msrp://romeo.example.net:7394/moved{number};tcp");
+                media.path = vec![path.parse().expect("an MSRP URI")];
+                match step {
+                    Step::Renews => ChatEvent::Renewed(Ok(media)),
+                    _ => ChatEvent::Changed(media),
+                }
+            }
+            Step::RefusesToRenew => ChatEvent::NotRenewed,
+            Step::Turns(listening) => {
+                if side.dialog != Dialog::Up || side.wire != Wire::Up {
+                    return Ok(());
+                }
+                let path = side.path.clone();
+                let mut media = self.media(Role::Active);
+                media.listening = listening;
+                if let Some(path) = path {
+                    media.path = path;
+                }
+                ChatEvent::Changed(media)
+            }
         };
         self.feed(Event::Chat(chat, event))
     }
@@ -557,9 +605,10 @@ impl World {
             return Ok(());
         }
         if self.unlucky(self.temper.refuses) {
+            self.passed_over.insert(message);
             if self.rng.random_bool(0.3) {
                 // Whether it is read or not, nobody is told.
-                if self.rng.random_bool(0.5) {
+                if self.rng.random_bool(0.5) && !self.fates.is_read(message) {
                     self.fates.read(message)?;
                 }
                 self.chat_in(30_000, chat, Step::StaysSilent(token));
@@ -573,8 +622,14 @@ impl World {
             }
             return Ok(());
         }
-        self.side(chat)?.read(message)?;
-        self.fates.read(message)?;
+        // Sent again, under the id it had: his client knows it.
+        if !self.fates.is_read(message) {
+            // What he once passed over comes after what was written later.
+            if !self.passed_over.contains(&message) {
+                self.side(chat)?.read(message)?;
+            }
+            self.fates.read(message)?;
+        }
         self.soon(chat, Step::Accepts(token, message));
         Ok(())
     }
@@ -668,8 +723,29 @@ impl World {
                 side.dialog = Dialog::Up;
             }
             Action::Decline(chat, _) => self.side(chat)?.dialog = Dialog::Over,
-            Action::OpenMsrp { chat, .. } => {
-                self.side(chat)?.wire = Wire::Opening;
+            Action::Renew(chat) => {
+                let side = self.side(chat)?;
+                let knows_it = side.dialog == Dialog::Up && !side.is_forgotten;
+                let renews = knows_it && self.rng.random_bool(0.7);
+                self.soon(
+                    chat,
+                    if renews {
+                        Step::Renews
+                    } else {
+                        Step::RefusesToRenew
+                    },
+                );
+            }
+            Action::SendAgain { chat, token } => {
+                let message = self.sent.get(&token).copied();
+                let message = message.ok_or("a SEND again of what was never sent")?;
+                return self.deliver(chat, token, message);
+            }
+            Action::OpenMsrp { chat, path, .. } => {
+                self.forget_connection(chat);
+                let side = self.side(chat)?;
+                side.wire = Wire::Opening;
+                side.path = Some(path);
                 let fails = self.unlucky(self.temper.breaks);
                 if !(fails && self.one_in(4)) {
                     self.soon(
@@ -722,6 +798,34 @@ impl World {
 
     fn send(&mut self, chat: ChatId, token: Token, body: &Bytes) -> Outcome<Option<Event>> {
         let message = number_in(&String::from_utf8_lossy(body))?;
+        self.sent.insert(token, message);
+        self.deliver(chat, token, message)
+    }
+
+    /// What was under way by the connection before comes no more.
+    fn forget_connection(&mut self, chat: ChatId) {
+        self.agenda.retain(|_, happening| {
+            let Happening::Chat(of, step) = happening else {
+                return true;
+            };
+            let is_carried = matches!(
+                step,
+                Step::Connects
+                    | Step::FailsToConnect
+                    | Step::Says
+                    | Step::Takes(..)
+                    | Step::Accepts(..)
+                    | Step::Refuses(..)
+                    | Step::StaysSilent(_)
+                    | Step::Reports(..)
+                    | Step::WireBreaks
+                    | Step::WireIsMissed
+            );
+            *of != chat || !is_carried
+        });
+    }
+
+    fn deliver(&mut self, chat: ChatId, token: Token, message: usize) -> Outcome<Option<Event>> {
         let congested = self.temper.breaks > 0 && self.one_in(200);
         let wait = self.rng.random_range(0..=self.temper.slowness);
         let soonest = self.now + Duration::from_millis(wait);
@@ -808,6 +912,7 @@ impl World {
             max_size: self.rng.random_bool(0.1).then_some(400),
             takes_composing: false,
             takes_imdn: false,
+            listening: Listening::Listens,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use stox_msrp::MsrpUri;
+
 /// What one session is for romeo.
 #[derive(Debug)]
 pub struct Side {
@@ -14,6 +16,8 @@ pub struct Side {
     pub reaches: Instant,
     /// His client has forgotten the session.
     pub is_forgotten: bool,
+    /// Where his end of the connection is.
+    pub path: Option<Vec<MsrpUri>>,
     last_read: Option<usize>,
     closed: bool,
 }
@@ -61,6 +65,7 @@ impl Side {
             cancelled: false,
             reaches: now,
             is_forgotten: false,
+            path: None,
             last_read: None,
             closed: false,
         }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Chatroom, Fingerprint, HashFunction, SessionDescription, Setup, TCP_MSRP, TLS_MSRP, answer_role,
+    Chatroom, Direction, Fingerprint, HashFunction, SessionDescription, Setup, TCP_MSRP, TLS_MSRP,
+    answer_role,
 };
 use crate::{MsrpUri, Role, uri::Scheme};
 
@@ -38,6 +39,8 @@ pub struct LocalMedia {
     pub chatroom: Option<Chatroom>,
     /// Whether `a=msrp-cema` is said; see [`cema`](super::cema) for when (MSRP-24).
     pub cema: bool,
+    /// Which way messages go; written only where it is not both.
+    pub direction: Direction,
     /// Of the certificate we show; written only beside an `msrps` URI, and only if made with SHA-256.
     pub fingerprint: Option<Fingerprint>,
 }
@@ -111,6 +114,12 @@ fn msrp_media(text: &mut String, local: &MsrpUri, media: &LocalMedia, setup: Set
     };
     put(text, format_args!("m=message {port} {proto} *\r\n"));
     put(text, format_args!("a=path:{local}\r\n"));
+    match media.direction {
+        Direction::SendRecv => {}
+        Direction::SendOnly => put(text, format_args!("a=sendonly\r\n")),
+        Direction::RecvOnly => put(text, format_args!("a=recvonly\r\n")),
+        Direction::Inactive => put(text, format_args!("a=inactive\r\n")),
+    }
     let accept_types = Words(&media.accept_types);
     put(text, format_args!("a=accept-types:{accept_types}\r\n"));
     if !media.accept_wrapped_types.is_empty() {

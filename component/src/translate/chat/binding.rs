@@ -9,7 +9,7 @@ use super::ending::Leaving;
 use super::open::Open;
 use super::{Context, Event, Held, State, Thread, hold, refuse_all, unavailable};
 use crate::fault::Fault;
-use crate::translate::event::{Action, ChatEvent, Reason};
+use crate::translate::event::{ChatEvent, Reason};
 use crate::translate::media::Media;
 
 /// Media agreed, connection awaited; messages still wait here. RFC 7573 §4, Figure 1 (F7, F8).
@@ -34,14 +34,10 @@ impl Binding {
     pub fn begin(
         media: Media,
         held: VecDeque<Held>,
-        thread: &Thread,
+        thread: &mut Thread,
         cx: &mut Context<'_>,
     ) -> State {
-        cx.out.push(Action::OpenMsrp {
-            chat: thread.chat,
-            path: media.path.clone(),
-            role: media.role,
-        });
+        thread.open_msrp(&media, cx);
         State::Binding(Binding {
             media,
             held,
@@ -78,6 +74,14 @@ impl Binding {
                 State::Binding(self)
             }
             Event::ShutDown => self.leave(Reason::ShuttingDown, thread, cx),
+            // Held or resumed before it began; or moved: then the connection is made to where it is now.
+            Event::Peer(ChatEvent::Changed(media)) if media.path == self.media.path => {
+                State::Binding(Binding { media, ..self })
+            }
+            Event::Peer(ChatEvent::Changed(media)) => {
+                thread.open_msrp(&media, cx);
+                State::Binding(Binding { media, ..self })
+            }
             Event::Peer(ChatEvent::StreamRemoved) => self.leave(Reason::MediaLost, thread, cx),
             Event::Peer(ChatEvent::Disconnected(cause)) => self.fail(cause, thread, cx),
             Event::Elapsed => self.fail(LostCause::NobodyCame, thread, cx),
@@ -97,7 +101,9 @@ impl Binding {
                 | ChatEvent::Refused(..)
                 | ChatEvent::Congested(_)
                 | ChatEvent::Unanswered(_)
-                | ChatEvent::Reported(..),
+                | ChatEvent::Reported(..)
+                | ChatEvent::Renewed(_)
+                | ChatEvent::NotRenewed,
             ) => State::Binding(self),
         }
     }

@@ -163,7 +163,12 @@ impl Draining {
 }
 
 /// What these states do alike: fates are noted, nothing new is begun but what the peer had already sent.
-fn settle(transfers: &mut Transfers, event: Event, thread: &mut Thread, cx: &mut Context<'_>) {
+pub(super) fn settle(
+    transfers: &mut Transfers,
+    event: Event,
+    thread: &mut Thread,
+    cx: &mut Context<'_>,
+) {
     match event {
         Event::Peer(ChatEvent::Received(incoming)) => transfers.receive(incoming, thread, cx),
         Event::Peer(ChatEvent::Accepted(token)) => transfers.accepted(token),
@@ -193,6 +198,9 @@ fn settle(transfers: &mut Transfers, event: Event, thread: &mut Thread, cx: &mut
             | ChatEvent::Acknowledged(_)
             | ChatEvent::Ended
             | ChatEvent::StreamRemoved
+            | ChatEvent::Changed(_)
+            | ChatEvent::Renewed(_)
+            | ChatEvent::NotRenewed
             | ChatEvent::Bound,
         ) => {}
     }

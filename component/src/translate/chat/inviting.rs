@@ -97,6 +97,9 @@ impl Inviting {
                 ChatEvent::Cancelled
                 | ChatEvent::Acknowledged(_)
                 | ChatEvent::StreamRemoved
+                | ChatEvent::Changed(_)
+                | ChatEvent::Renewed(_)
+                | ChatEvent::NotRenewed
                 | ChatEvent::Bound
                 | ChatEvent::Received(_)
                 | ChatEvent::Accepted(_)
@@ -107,6 +110,15 @@ impl Inviting {
                 | ChatEvent::Disconnected(_),
             ) => State::Inviting(self),
         }
+    }
+
+    /// The peer calls as well: ours is withdrawn, and what waited is returned (CHAT-27).
+    pub fn give_way(self, thread: &Thread, cx: &mut Context<'_>) -> (VecDeque<Held>, State) {
+        cx.out.push(Action::Cancel(thread.chat));
+        let cancelling = State::Cancelling(Cancelling {
+            until: cx.now + cx.settings.bind_wait,
+        });
+        (self.held, cancelling)
     }
 
     /// The peer said no: by MESSAGE if it only lacks MSRP, else the sender hears why (CHAT-09, CHAT-11).
@@ -171,6 +183,9 @@ impl Cancelling {
                 ChatEvent::Cancelled
                 | ChatEvent::Acknowledged(_)
                 | ChatEvent::StreamRemoved
+                | ChatEvent::Changed(_)
+                | ChatEvent::Renewed(_)
+                | ChatEvent::NotRenewed
                 | ChatEvent::Bound
                 | ChatEvent::Received(_)
                 | ChatEvent::Accepted(_)

@@ -3,7 +3,8 @@
 //! ```text
 //! opened by the XMPP user: Inviting ──► Binding ──► Open ──► Leaving ──► Draining ──► Over
 //!                             └► Cancelling           ├────► Failing ───────▲
-//! opened by the SIP user:  Offering ──► Binding       └────► Parting ───────┘
+//! opened by the SIP user:  Offering ──► Binding       ├────► Parting ───────┘
+//!                                                     ◄────► Renewing
 //! ```
 //!
 //! Each state is a file. `Thread` is what stays true from the first state to the last.
@@ -15,6 +16,7 @@ mod inviting;
 mod offering;
 mod open;
 mod receipts;
+mod renewing;
 mod transfers;
 
 use std::collections::VecDeque;
@@ -28,9 +30,11 @@ use ending::{Draining, Failing, Leaving, Parting};
 use inviting::{Cancelling, Inviting};
 use offering::Offering;
 use open::Open;
+use renewing::Renewing;
 
 use super::context::Context;
 use super::event::{Action, ChatEvent, ChatId, Invitation, Mark, Reason, Settings, Token, Written};
+use super::media::Media;
 use super::stanza;
 use super::typing::Typing;
 use crate::address::Jid;
@@ -62,6 +66,10 @@ struct Thread {
     last_active: Instant,
     content: Content,
     typing: Typing,
+    /// The MSRP connection it has, counted from 1; 0 before the first.
+    leg: u32,
+    /// When the SIP user's side was last asked to make a lost connection anew (MSRP-10).
+    renewed: Option<Instant>,
 }
 
 /// Who opened the session, and whether the other has joined in (CHAT-22).
@@ -87,6 +95,7 @@ enum State {
     Offering(Offering),
     Binding(Binding),
     Open(Open),
+    Renewing(Renewing),
     Cancelling(Cancelling),
     Leaving(Leaving),
     Failing(Failing),
@@ -100,6 +109,14 @@ enum State {
 struct Held {
     written: Written,
     promise: Promise,
+}
+
+/// What a session leaves to the one that takes its place (CHAT-27).
+#[derive(Debug)]
+pub(super) struct Yielded {
+    names: Vec<String>,
+    reply_to: Jid,
+    held: VecDeque<Held>,
 }
 
 /// What the conversation has for one session, beside [`ChatEvent`].
@@ -148,6 +165,8 @@ impl Chat {
             last_active: cx.now,
             content: Content::None,
             typing,
+            leg: 0,
+            renewed: None,
         };
         let state = Inviting::begin(Held { written, promise }, &thread, cx);
         Chat { thread, state }
@@ -158,36 +177,66 @@ impl Chat {
         chat: ChatId,
         invitation: Invitation,
         device: Option<String>,
+        yielded: Option<Yielded>,
         cx: &mut Context<'_>,
     ) -> Chat {
-        let thread = Thread {
+        let mut names = vec![invitation.call_id];
+        let (reply_to, opening, held) = match yielded {
+            Some(yielded) => {
+                names.extend(yielded.names);
+                (yielded.reply_to, Opening::SipAnswered, yielded.held)
+            }
+            None => (invitation.to, Opening::Sip, VecDeque::new()),
+        };
+        let mut thread = Thread {
             chat,
-            names: vec![invitation.call_id],
-            reply_to: invitation.to,
+            names,
+            reply_to,
             device,
-            opening: Opening::Sip,
+            opening,
             since: cx.now,
             last_active: cx.now,
             content: Content::None,
             typing: Typing::default(),
+            leg: 0,
+            renewed: None,
         };
         let state = match invitation.offer {
             // Who is connected to must be there before the peer can know of it.
             Some(media) if media.role == Role::Passive => {
-                let binding = Binding::begin(media, VecDeque::new(), &thread, cx);
+                let binding = Binding::begin(media, held, &mut thread, cx);
                 cx.out.push(Action::Accept(chat));
                 binding
             }
             Some(media) => {
                 cx.out.push(Action::Accept(chat));
-                Binding::begin(media, VecDeque::new(), &thread, cx)
+                Binding::begin(media, held, &mut thread, cx)
             }
             None => {
                 cx.out.push(Action::Accept(chat));
-                Offering::begin(cx)
+                Offering::begin(held, cx)
             }
         };
         Chat { thread, state }
+    }
+
+    /// Withdraws an INVITE of ours that has no answer yet, for one of the peer's: what waited goes by that (CHAT-27).
+    pub fn give_way(&mut self, cx: &mut Context<'_>) -> Option<Yielded> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Inviting(inviting) => {
+                let (held, state) = inviting.give_way(&self.thread, cx);
+                self.state = state;
+                Some(Yielded {
+                    names: std::mem::take(&mut self.thread.names),
+                    reply_to: self.thread.reply_to.clone(),
+                    held,
+                })
+            }
+            state => {
+                self.state = state;
+                None
+            }
+        }
     }
 
     /// One event in one state.
@@ -206,6 +255,7 @@ impl Chat {
             State::Offering(state) => state.on(event, thread, cx),
             State::Binding(state) => state.on(event, thread, cx),
             State::Open(state) => state.on(event, thread, cx),
+            State::Renewing(state) => state.on(event, thread, cx),
             State::Cancelling(state) => state.on(event),
             State::Leaving(state) => state.on(event, thread, cx),
             State::Failing(state) => state.on(event, thread, cx),
@@ -244,6 +294,7 @@ impl Chat {
                 let due = typing.into_iter().chain(state.transfers.deadline());
                 due.chain([idle]).min()
             }
+            State::Renewing(state) => Some(state.until),
             State::Cancelling(state) => Some(state.until),
             State::Leaving(state) => Some(state.until),
             State::Failing(state) => Some(state.until),
@@ -256,7 +307,11 @@ impl Chat {
     /// Whether what the XMPP user writes now can go by this session.
     pub fn takes_messages(&self) -> bool {
         match self.state {
-            State::Inviting(_) | State::Offering(_) | State::Binding(_) | State::Open(_) => true,
+            State::Inviting(_)
+            | State::Offering(_)
+            | State::Binding(_)
+            | State::Open(_)
+            | State::Renewing(_) => true,
             State::Cancelling(_)
             | State::Leaving(_)
             | State::Failing(_)
@@ -302,6 +357,7 @@ impl Chat {
     pub fn wrote(&self, id: &str) -> bool {
         match &self.state {
             State::Open(state) => state.transfers.wrote(id),
+            State::Renewing(state) => state.transfers.wrote(id),
             State::Leaving(state) => state.transfers.wrote(id),
             State::Failing(state) => state.transfers.wrote(id),
             State::Parting(state) => state.transfers.wrote(id),
@@ -331,6 +387,10 @@ impl Chat {
                 refuse_all(state.held, &unavailable());
             }
             State::Open(state) => {
+                thread.bye(Reason::ShuttingDown, cx);
+                state.transfers.abandon();
+            }
+            State::Renewing(state) => {
                 thread.bye(Reason::ShuttingDown, cx);
                 state.transfers.abandon();
             }
@@ -367,6 +427,7 @@ impl Thread {
     fn promise_of(&self, incoming: &Incoming, cx: &Context<'_>) -> Promise {
         cx.ledger.promise(Ticket::Send {
             chat: self.chat,
+            leg: self.leg,
             incoming: incoming.id,
         })
     }
@@ -399,6 +460,17 @@ impl Thread {
         }
     }
 
+    /// Asks for a connection in place of the one before.
+    fn open_msrp(&mut self, media: &Media, cx: &mut Context<'_>) {
+        self.leg += 1;
+        cx.out.push(Action::OpenMsrp {
+            chat: self.chat,
+            leg: self.leg,
+            path: media.path.clone(),
+            role: media.role,
+        });
+    }
+
     fn bye(&self, reason: Reason, cx: &mut Context<'_>) {
         cx.out.push(Action::Bye(self.chat, reason));
     }
@@ -411,6 +483,7 @@ impl State {
             State::Offering(_) => "offering",
             State::Binding(_) => "binding",
             State::Open(_) => "open",
+            State::Renewing(_) => "renewing",
             State::Cancelling(_) => "cancelling",
             State::Leaving(_) => "leaving",
             State::Failing(_) => "failing",

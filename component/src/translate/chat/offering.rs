@@ -15,9 +15,9 @@ pub(super) struct Offering {
 }
 
 impl Offering {
-    pub fn begin(cx: &Context<'_>) -> State {
+    pub fn begin(held: VecDeque<Held>, cx: &Context<'_>) -> State {
         State::Offering(Offering {
-            held: VecDeque::new(),
+            held,
             until: cx.now + cx.settings.bind_wait,
         })
     }
@@ -61,6 +61,9 @@ impl Offering {
                 ChatEvent::Answered { .. }
                 | ChatEvent::Rejected(_)
                 | ChatEvent::StreamRemoved
+                | ChatEvent::Changed(_)
+                | ChatEvent::Renewed(_)
+                | ChatEvent::NotRenewed
                 | ChatEvent::Bound
                 | ChatEvent::Received(_)
                 | ChatEvent::Accepted(_)

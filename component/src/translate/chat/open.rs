@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 
 use super::ending::{Draining, Failing, Leaving, Parting};
+use super::renewing::{Cause, Renewing};
 use super::transfers::{Bounce, Transfers};
 use super::{Context, Event, Held, State, Thread};
 use crate::translate::event::{ChatEvent, Reason};
 use crate::translate::media::Media;
 
 /// The peer does not know the session any more. RFC 4975 §10.
-const NO_SESSION: u16 = 481;
+pub(super) const NO_SESSION: u16 = 481;
 /// So many messages in a row without any answer mean the same (T10).
 const UNANSWERED: u32 = 3;
 
@@ -42,6 +43,14 @@ impl Open {
         }
     }
 
+    /// The connection was made anew.
+    pub fn again(transfers: Transfers) -> Open {
+        Open {
+            transfers,
+            unanswered: 0,
+        }
+    }
+
     pub fn on(mut self, event: Event, thread: &mut Thread, cx: &mut Context<'_>) -> State {
         match event {
             Event::Written(written, promise) => {
@@ -67,18 +76,18 @@ impl Open {
             }
             Event::Peer(ChatEvent::Refused(token, status)) => {
                 self.unanswered = 0;
-                self.transfers.refused(token, status);
-                if status == NO_SESSION {
-                    self.fail(thread, cx)
-                } else {
-                    State::Open(self)
+                if status != NO_SESSION {
+                    self.transfers.refused(token, status);
+                    return State::Open(self);
                 }
+                // Once on a new session, then it is the sender's to know (T10).
+                Renewing::begin(self.transfers, Cause::Unknown(token), thread, cx)
             }
             Event::Peer(ChatEvent::Unanswered(token)) => {
                 self.unanswered += 1;
                 self.transfers.unanswered(token);
                 if self.unanswered >= UNANSWERED {
-                    self.fail(thread, cx)
+                    fail(self.transfers, thread, cx)
                 } else {
                     State::Open(self)
                 }
@@ -138,22 +147,39 @@ impl Open {
             Event::Peer(ChatEvent::Ended | ChatEvent::Cancelled) => {
                 Parting::begin(self.transfers, cx)
             }
-            Event::Peer(ChatEvent::Disconnected(_)) => self.fail(thread, cx),
+            Event::Peer(ChatEvent::Disconnected(_)) => {
+                Renewing::begin(self.transfers, Cause::Ended, thread, cx)
+            }
+            Event::Peer(ChatEvent::Changed(media) | ChatEvent::Acknowledged(Some(Ok(media))))
+                if media.path == self.transfers.path() =>
+            {
+                self.transfers.adjust(media, thread, cx);
+                State::Open(self)
+            }
+            Event::Peer(ChatEvent::Changed(media) | ChatEvent::Renewed(Ok(media))) => {
+                Renewing::connect(self.transfers, Cause::Ended, media, thread, cx)
+            }
+            // The peer moved in answer to an offer that has our old path: both need a fresh one.
+            Event::Peer(ChatEvent::Acknowledged(Some(_))) => {
+                Renewing::begin(self.transfers, Cause::Ended, thread, cx)
+            }
             Event::Peer(
                 ChatEvent::Bound
-                | ChatEvent::Acknowledged(_)
+                | ChatEvent::Acknowledged(None)
+                | ChatEvent::Renewed(Err(_))
+                | ChatEvent::NotRenewed
                 | ChatEvent::Answered { .. }
                 | ChatEvent::Rejected(_)
                 | ChatEvent::Failed(_),
             ) => State::Open(self),
         }
     }
+}
 
-    /// The MSRP session is no more: what has no answer gets none (CHAT-29).
-    fn fail(mut self, thread: &mut Thread, cx: &mut Context<'_>) -> State {
-        thread.say_gone(cx);
-        thread.bye(Reason::MediaLost, cx);
-        self.transfers.disconnected();
-        Draining::begin(self.transfers, cx)
-    }
+/// The MSRP session is no more: what has no answer gets none (CHAT-29).
+pub(super) fn fail(mut transfers: Transfers, thread: &mut Thread, cx: &mut Context<'_>) -> State {
+    thread.say_gone(cx);
+    thread.bye(Reason::MediaLost, cx);
+    transfers.disconnected();
+    Draining::begin(transfers, cx)
 }

@@ -1,21 +1,21 @@
 //! The messages of one session that are under way, in both directions, and those whose fate may still change.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
 use stox_msrp::imdn::{self, Display, Imdn, Notification};
 use stox_msrp::is_composing::{self, IsComposing};
-use stox_msrp::{ByteRange, FailureReport, Ident, Incoming, cpim};
+use stox_msrp::{ByteRange, FailureReport, Ident, Incoming, MsrpUri, cpim};
 
 use super::deliveries::Deliveries;
 use super::receipts::{Receipt, Receipts};
-use super::{Context, Thread, unavailable};
+use super::{Context, Held, Thread, hold, refuse_all, unavailable};
 use crate::body::{self, Content};
 use crate::fault::{Condition, Fault};
 use crate::stamp;
 use crate::translate::event::{Action, Mark, Token, Written};
-use crate::translate::media::{Media, Wrapping};
+use crate::translate::media::{Listening, Media, Wrapping};
 use crate::translate::promise::{Origin, Outcome, Promise, Settlement, Ticket};
 
 /// Messages that were told a fate and may yet be told another: as many of each kind are remembered.
@@ -33,8 +33,11 @@ pub(super) enum Bounce {
 #[derive(Debug)]
 pub(super) struct Transfers {
     media: Media,
-    /// Sent to the peer, no response yet.
-    unanswered: HashMap<Token, Promise>,
+    link: Link,
+    /// Written while the peer does not take messages, in order (CHAT-32, MSRP-10).
+    waiting: VecDeque<Held>,
+    /// Sent to the peer, no response yet; in the order they were sent.
+    unanswered: BTreeMap<Token, Promise>,
     /// Answered 200; a REPORT may still say otherwise (RCPT-08).
     answered: VecDeque<(Token, Box<Origin>)>,
     /// Sent to the peer for a REPORT, and no response.
@@ -45,12 +48,22 @@ pub(super) struct Transfers {
     deliveries: Deliveries,
 }
 
+/// Whether there is a connection to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Up,
+    /// It is being made anew.
+    Down,
+}
+
 /// Towards the SIP user.
 impl Transfers {
     pub fn new(media: Media) -> Transfers {
         Transfers {
             media,
-            unanswered: HashMap::new(),
+            link: Link::Up,
+            waiting: VecDeque::new(),
+            unanswered: BTreeMap::new(),
             answered: VecDeque::new(),
             receipts: Receipts::default(),
             marked: VecDeque::new(),
@@ -58,7 +71,62 @@ impl Transfers {
         }
     }
 
+    /// Sends a message, or lets it wait until the peer takes it.
     pub fn send(
+        &mut self,
+        written: Written,
+        promise: Promise,
+        thread: &mut Thread,
+        cx: &mut Context<'_>,
+    ) {
+        match (self.link, self.media.listening) {
+            (Link::Up, Listening::Listens) => self.send_now(written, promise, thread, cx),
+            (Link::Down, _) | (_, Listening::OnHold) => {
+                hold(&mut self.waiting, Held { written, promise }, cx.settings);
+            }
+        }
+    }
+
+    /// Where the peer is reached.
+    pub fn path(&self) -> &[MsrpUri] {
+        &self.media.path
+    }
+
+    /// The peer describes itself anew, at the same path: what waited goes if it may (CHAT-32).
+    pub fn adjust(&mut self, media: Media, thread: &mut Thread, cx: &mut Context<'_>) {
+        self.media = media;
+        self.send_waiting(thread, cx);
+    }
+
+    /// There is no connection for now: what is written waits.
+    pub fn pause(&mut self) {
+        self.link = Link::Down;
+    }
+
+    /// Likewise, because it is lost; and with it what no answer was asked for.
+    pub fn lose(&mut self) {
+        self.pause();
+        self.receipts.broke(&unavailable());
+    }
+
+    /// There is a connection again: what has no answer goes once more, then what waited (MSRP-10).
+    pub fn resume(&mut self, media: Media, thread: &mut Thread, cx: &mut Context<'_>) {
+        self.link = Link::Up;
+        let again = self.unanswered.keys().map(|token| Action::SendAgain {
+            chat: thread.chat,
+            token: *token,
+        });
+        cx.out.extend(again);
+        self.adjust(media, thread, cx);
+    }
+
+    fn send_waiting(&mut self, thread: &mut Thread, cx: &mut Context<'_>) {
+        for Held { written, promise } in std::mem::take(&mut self.waiting) {
+            self.send(written, promise, thread, cx);
+        }
+    }
+
+    fn send_now(
         &mut self,
         written: Written,
         promise: Promise,
@@ -138,7 +206,7 @@ impl Transfers {
 
     /// Tells the peer whether the XMPP user writes, if it takes such documents (COMP-02). Nobody waits for an answer.
     pub fn tell(&self, status: &IsComposing, thread: &Thread, cx: &mut Context<'_>) {
-        if !self.media.takes_composing {
+        if !self.media.takes_composing || self.link == Link::Down {
             return;
         }
         let document = status.to_xml();
@@ -236,9 +304,10 @@ impl Transfers {
 
     /// The connection is gone: what has no response will get none (CHAT-29).
     pub fn disconnected(&mut self) {
-        for (_, promise) in self.unanswered.drain() {
+        for (_, promise) in std::mem::take(&mut self.unanswered) {
             promise.refused(unavailable());
         }
+        refuse_all(std::mem::take(&mut self.waiting), &unavailable());
         self.receipts.broke(&unavailable());
     }
 
@@ -248,7 +317,7 @@ impl Transfers {
     }
 
     pub fn all_answered(&self) -> bool {
-        self.unanswered.is_empty()
+        self.unanswered.is_empty() && self.waiting.is_empty()
     }
 
     /// Whether what was sent may not have got there yet, and only a REPORT will tell.
@@ -337,7 +406,7 @@ impl Transfers {
 
     /// Sends a notification, if the peer takes any (MSRP-21).
     fn notify(&self, mut message: cpim::Message, thread: &Thread, cx: &mut Context<'_>) {
-        if self.media.takes_imdn {
+        if self.media.takes_imdn && self.link == Link::Up {
             message.date_time = Some(stamp::format(cx.clock.time(cx.now)));
             send_document(body::CPIM, message.wrap(), thread, cx);
         }
@@ -348,9 +417,10 @@ impl Transfers {
     /// Nobody will wait any longer: whatever has no fate yet goes back.
     pub fn abandon(mut self) {
         self.end();
-        for (_, promise) in self.unanswered.drain() {
+        for (_, promise) in std::mem::take(&mut self.unanswered) {
             promise.refused(unavailable());
         }
+        refuse_all(std::mem::take(&mut self.waiting), &unavailable());
         self.deliveries.abandon();
     }
 }

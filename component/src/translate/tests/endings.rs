@@ -82,28 +82,6 @@ fn leaving_waits_for_what_was_sent() {
 }
 
 #[test]
-fn a_lost_connection_gives_back_what_has_no_answer() {
-    // CHAT-29
-    let mut stage = Stage::new();
-    let chat = stage.open(THREAD);
-    stage.feed(message("m2", Some(THREAD), "two"));
-    let actions = stage.feed(Event::Chat(
-        chat,
-        ChatEvent::Disconnected(LostCause::ConnectionEnded),
-    ));
-    assert_eq!(
-        refusals(&actions),
-        [("m2", Condition::RecipientUnavailable)]
-    );
-    assert!(
-        actions
-            .iter()
-            .any(|action| matches!(action, Action::Bye(_, Reason::MediaLost)))
-    );
-    assert!(stage.core.is_quiet());
-}
-
-#[test]
 fn last_words_before_bye_are_read() {
     // CHAT-23: BYE comes another way than MSRP and may overtake it
     let mut stage = Stage::new();
@@ -152,30 +130,6 @@ fn leaving_early_sends_what_was_written() {
         matches!(actions.first(), Some(Action::Bye(_, Reason::Left))),
         "{actions:?}"
     );
-}
-
-#[test]
-fn a_peer_that_forgot_the_session_ends_it() {
-    // T10: 481, or three messages without any answer
-    let mut stage = Stage::new();
-    let chat = stage.open(THREAD);
-    let token = token_of(&stage.feed(message("m2", Some(THREAD), "two")));
-    let actions = stage.feed(Event::Chat(chat, ChatEvent::Refused(token, 481)));
-    assert_eq!(refusals(&actions), [("m2", Condition::ItemNotFound)]);
-    assert!(stage.core.is_quiet());
-
-    let mut stage = Stage::new();
-    let chat = stage.open(THREAD);
-    for (number, id) in ["m2", "m3", "m4"].into_iter().enumerate() {
-        assert!(
-            !stage.core.is_quiet(),
-            "{number} unanswered messages are not enough"
-        );
-        let token = token_of(&stage.feed(message(id, Some(THREAD), "hello?")));
-        let actions = stage.feed(Event::Chat(chat, ChatEvent::Unanswered(token)));
-        assert_eq!(refusals(&actions), [(id, Condition::RemoteServerTimeout)]);
-    }
-    assert!(stage.core.is_quiet());
 }
 
 #[test]

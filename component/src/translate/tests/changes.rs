@@ -1,0 +1,204 @@
+//! What becomes of a session that is changed, held, lost and made anew.
+
+use super::*;
+
+fn lost(chat: ChatId) -> Event {
+    Event::Chat(chat, ChatEvent::Disconnected(LostCause::ConnectionEnded))
+}
+
+impl Stage {
+    /// The connection is lost, and juliet's side asks for another.
+    fn lose(&mut self, chat: ChatId) {
+        assert!(self.feed(lost(chat)).is_empty());
+        let actions = self.elapse();
+        assert!(
+            matches!(actions.as_slice(), [Action::Renew(_)]),
+            "{actions:?}"
+        );
+    }
+
+    fn elsewhere(&self, role: Role) -> Media {
+        Media {
+            path: vec!["msrp://romeo.example.net:7394/another;tcp".parse().unwrap()],
+            ..self.media(role)
+        }
+    }
+
+    fn on_hold(&self) -> ChatEvent {
+        ChatEvent::Changed(Media {
+            listening: Listening::OnHold,
+            ..self.media(Role::Active)
+        })
+    }
+}
+
+#[test]
+fn a_lost_connection_is_made_anew_and_what_had_no_answer_goes_again() {
+    // MSRP-10
+    let mut stage = Stage::new();
+    let chat = stage.open(THREAD);
+    let sent = stage.feed(message("m2", Some(THREAD), "two"));
+    let second = token_of(&sent);
+    stage.lose(chat);
+    assert!(stage.feed(message("m3", Some(THREAD), "three")).is_empty());
+    let answer = ChatEvent::Renewed(Ok(stage.elsewhere(Role::Active)));
+    let opened = stage.feed(Event::Chat(chat, answer));
+    assert!(
+        matches!(opened.as_slice(), [Action::OpenMsrp { leg: 2, .. }]),
+        "{opened:?}"
+    );
+    let actions = stage.feed(Event::Chat(chat, ChatEvent::Bound));
+    let [
+        Action::SendAgain { token: again, .. },
+        Action::Send { token: third, .. },
+    ] = actions.as_slice()
+    else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(*again, second);
+    for token in [again, third] {
+        let settled = stage.feed(Event::Chat(chat, ChatEvent::Accepted(*token)));
+        assert!(refusals(&settled).is_empty());
+    }
+    assert!(!stage.core.is_quiet(), "the session goes on");
+}
+
+#[test]
+fn a_connection_that_is_not_made_anew_gives_back_what_has_no_answer() {
+    // CHAT-29, MSRP-10: refused, and lost again at once
+    for lost_again in [true, false] {
+        let mut stage = Stage::new();
+        let chat = stage.open(THREAD);
+        stage.feed(message("m2", Some(THREAD), "two"));
+        stage.lose(chat);
+        let actions = match lost_again {
+            true => {
+                let answer = ChatEvent::Renewed(Ok(stage.elsewhere(Role::Passive)));
+                stage.feed(Event::Chat(chat, answer));
+                stage.feed(Event::Chat(chat, ChatEvent::Bound));
+                stage.feed(lost(chat))
+            }
+            false => stage.feed(Event::Chat(chat, ChatEvent::NotRenewed)),
+        };
+        assert_eq!(
+            refusals(&actions),
+            [("m2", Condition::RecipientUnavailable)]
+        );
+        let mut byes = actions.iter();
+        assert!(byes.any(|action| matches!(action, Action::Bye(_, Reason::MediaLost))));
+        assert!(stage.core.is_quiet());
+    }
+}
+
+#[test]
+fn who_hangs_up_is_not_asked_for_another_connection() {
+    // CHAT-23: the end of the connection may come before the BYE that belongs to it
+    let mut stage = Stage::new();
+    let chat = stage.open(THREAD);
+    assert!(stage.feed(lost(chat)).is_empty());
+    assert!(stage.feed(Event::Chat(chat, ChatEvent::Ended)).is_empty());
+    let actions = stage.elapse();
+    assert!(
+        matches!(actions.as_slice(), [Action::Stanza(..), Action::Close(_)]),
+        "gone, and nothing else: {actions:?}"
+    );
+}
+
+#[test]
+fn a_session_the_peer_does_not_know_is_tried_once_more() {
+    // T10: 481, then on a new session, then it is the sender's to know
+    let mut stage = Stage::new();
+    let chat = stage.open(THREAD);
+    let sent = stage.feed(message("m2", Some(THREAD), "two"));
+    let token = token_of(&sent);
+    let refused = || Event::Chat(chat, ChatEvent::Refused(token, 481));
+    assert!(stage.feed(refused()).is_empty());
+    assert!(matches!(stage.elapse().as_slice(), [Action::Renew(_)]));
+    let answer = ChatEvent::Renewed(Ok(stage.elsewhere(Role::Active)));
+    stage.feed(Event::Chat(chat, answer));
+    let actions = stage.feed(Event::Chat(chat, ChatEvent::Bound));
+    assert!(
+        matches!(actions.as_slice(), [Action::SendAgain { .. }]),
+        "{actions:?}"
+    );
+    let actions = stage.feed(refused());
+    assert_eq!(refusals(&actions), [("m2", Condition::ItemNotFound)]);
+    assert!(stage.core.is_quiet());
+}
+
+#[test]
+fn what_came_by_a_connection_is_answered_by_that_one_only() {
+    // MSRP-10: ids of messages begin anew with each connection
+    let mut stage = Stage::new();
+    let chat = stage.open(THREAD);
+    let written = stage.feed(received(chat, 1, "text/plain", "one"));
+    let [Action::Stanza(_, Some(token))] = written.as_slice() else {
+        panic!("{written:?}");
+    };
+    stage.feed(Event::Chat(
+        chat,
+        ChatEvent::Changed(stage.elsewhere(Role::Passive)),
+    ));
+    stage.feed(Event::Chat(chat, ChatEvent::Bound));
+    let settled = stage.feed(Event::Handed(*token));
+    assert!(
+        matches!(
+            settled.as_slice(),
+            [Action::Settle(Settlement {
+                ticket: Ticket::Send { leg: 1, .. },
+                outcome: Outcome::Delivered
+            })]
+        ),
+        "{settled:?}"
+    );
+}
+
+#[test]
+fn what_waits_for_a_held_peer_is_bounded_and_given_back_at_the_end() {
+    // CHAT-32 CHAT-08
+    let mut stage = Stage::new();
+    stage.settings(|settings| settings.held = 2);
+    let chat = stage.open(THREAD);
+    stage.feed(Event::Chat(chat, stage.on_hold()));
+    for id in ["m2", "m3"] {
+        assert!(stage.feed(message(id, Some(THREAD), id)).is_empty());
+    }
+    let refused = stage.feed(message("m4", Some(THREAD), "too many"));
+    assert_eq!(refusals(&refused), [("m4", Condition::ResourceConstraint)]);
+    stage.feed(Event::Chat(chat, ChatEvent::Ended));
+    stage.elapse();
+    let actions = stage.elapse();
+    assert_eq!(
+        refusals(&actions),
+        [
+            ("m2", Condition::RecipientUnavailable),
+            ("m3", Condition::RecipientUnavailable)
+        ]
+    );
+    assert!(stage.core.is_quiet());
+}
+
+#[test]
+fn the_invite_that_gives_way_leaves_its_messages_and_its_thread() {
+    // CHAT-27
+    let mut stage = Stage::new();
+    stage.feed(message("m1", Some(THREAD), "one"));
+    stage.feed(message("m2", Some(THREAD), "two"));
+    let theirs = stage.core.next_chat();
+    let invitation = stage.invitation();
+    let actions = stage.feed(Event::Invited(theirs, invitation));
+    let mut cancels = actions.iter();
+    assert!(cancels.any(|action| matches!(action, Action::Cancel(ours) if *ours != theirs)));
+    let sent = stage.feed(Event::Chat(theirs, ChatEvent::Bound));
+    let sent: Vec<_> = sent
+        .iter()
+        .map(|action| match action {
+            Action::Send { chat, body, .. } => (*chat, body.as_ref()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(sent, [(theirs, &b"one"[..]), (theirs, b"two")]);
+    // The thread is the session's now.
+    let sent = stage.feed(message("m3", Some(THREAD), "three"));
+    assert!(matches!(sent.as_slice(), [Action::Send { chat, .. }] if *chat == theirs));
+}
