@@ -9,11 +9,13 @@ from pathlib import Path
 
 from ..errors import FlowFailed, equal, require
 from ..gateway import ROOT
+from ..peers import sdp
 from ..peers import stanza as write
 from ..peers.msrp.session import Received, Sent
 from ..peers.sip.call import Call
 from ..peers.sip.incoming import IncomingInvite, IncomingMessage
 from ..peers.sip.message import SipMessage
+from ..peers.sip.transaction import ServerTransaction
 from ..peers.sip.user import SipUser
 from ..peers.stanza import Stanza, new_id
 from ..peers.xmpp_user import XmppUser
@@ -71,7 +73,7 @@ class Player:
         self.romeo = romeo
         self.thread = f"thread-{new_id()}"
         self.romeo_jid = ROMEO
-        self.unanswered: list[IncomingInvite | IncomingMessage | Received | SipMessage] = []
+        self.unanswered: list[IncomingInvite | IncomingMessage | Received | ServerTransaction | SipMessage] = []
         """Requests of stox without an answer of romeo, oldest first."""
         self.awaiting: list[Sent | asyncio.Task[SipMessage] | asyncio.Task[None]] = []
         """Requests of romeo without an answer of stox, oldest first."""
@@ -85,6 +87,10 @@ class Player:
         """Romeo's last message that asked for a report."""
         self.reporting: Received | None = None
         """The last message of stox that asked romeo for one."""
+        self.version = 1
+        """Of romeo's last description."""
+        self.origin: str | None = None
+        """The o= line of stox in its last answer to a change."""
         self.call: Call | None = None
         self.joining: asyncio.Task[Call] | None = None
         self.refusing: asyncio.Task[None] | None = None
@@ -132,10 +138,15 @@ class Player:
         await asyncio.sleep(0.05)
 
     async def _romeo_does(self, step: Step) -> None:
-        if step.what == "INVITE, offers MSRP":
-            self.dialling = asyncio.create_task(self._dial())
+        if step.what in ("INVITE, offers MSRP", "INVITE, no offer"):
+            self.dialling = asyncio.create_task(self._dial(offers="no" not in step.what))
             self.awaiting.append(asyncio.create_task(self._answer_to_dial()))
-        elif step.what == "ACK":
+        elif step.what.startswith(("re-INVITE, ", "UPDATE, ")):
+            method, _, change = step.what.removeprefix("re-").partition(", ")
+            self.awaiting.append(asyncio.create_task(self._change(method, change)))
+        elif step.what == "connection lost":
+            self._open_call().session.drop_connection()
+        elif step.what in ("ACK", "ACK, answers MSRP"):
             assert self.dialling is not None
             _, self.call = await self.dialling
         elif step.what == "SEND":
@@ -168,7 +179,11 @@ class Player:
             await asyncio.sleep(0.15)
             return
         self.unanswered.pop(0)
-        if isinstance(request, IncomingInvite) and status < 300:
+        if isinstance(request, ServerTransaction):
+            call = self._open_call()
+            body = call.move(self.romeo).description(setup="passive") if status < 300 else b""
+            await call.answer(request, status, body)
+        elif isinstance(request, IncomingInvite) and status < 300:
             self.joining = asyncio.create_task(request.accept())
             self.joining.add_done_callback(self._joined)
         elif isinstance(request, IncomingInvite):
@@ -214,6 +229,10 @@ class Player:
             invite.answers_cancel = False
             self.ringing = invite
             self.unanswered.append(invite)
+        elif step.what == "re-INVITE, offers MSRP":
+            change = await self._open_call().expect_change("INVITE")
+            self._open_call().session_peer = sdp.read(change.request.body, "offer").path
+            self.unanswered.append(change)
         elif step.what == "ACK":
             await self._ack()
         elif step.what == "SEND":
@@ -258,8 +277,40 @@ class Player:
         answer = await request
         equal(answer.status if answer else 200, status, "answer of stox")
 
-    async def _dial(self) -> tuple[SipMessage, Call | None]:
-        return await self.romeo.dial(JULIET_URI, call_id=self.thread)
+    async def _dial(self, *, offers: bool) -> tuple[SipMessage, Call | None]:
+        call_id = self.thread if self.ringing is None else new_id()
+        answer, call = await self.romeo.dial(JULIET_URI, call_id=call_id, offers=offers)
+        if call is not None:
+            call.takes_changes = True
+        return answer, call
+
+    async def _change(self, method: str, change: str) -> SipMessage:
+        """re-INVITE or UPDATE of romeo's; where it moves, the new connection is made."""
+        call = self._open_call()
+        if change == "moves":
+            call.move(self.romeo)
+        more = {"on hold": ["a=sendonly"], "resumes": ["a=sendrecv"]}.get(change, [])
+        if change != "unchanged":
+            self.version += 1
+        offer = call.description(setup="actpass", version=self.version, more=more)
+        if change == "without MSRP":
+            offer = re.sub(rb"m=message \d+", b"m=message 0", offer)
+        response = await call.change(method, offer)
+        equal(response.status, 200, f"answer to the {method}")
+        if change == "without MSRP":
+            require(b"m=message 0 " in response.body, f"RFC 3264 §6: the line is declined\n{response}")
+            return response
+        answer = sdp.read(response.body, "answer")
+        origin = next(line for line in response.body.decode().splitlines() if line.startswith("o="))
+        if change == "unchanged":
+            require(origin in (self.origin, self.origin or origin), "CHAT-31: o= of an answer that changes nothing")
+        if change == "on hold":
+            require(b"a=recvonly" in response.body, f"RFC 3264 §6.1: sendonly is answered with recvonly\n{response}")
+        self.origin = origin
+        if change == "moves":
+            call.session.peer_path = answer.path
+            await self.romeo.msrp.connect(call.session)
+        return response
 
     async def _answer_to_dial(self) -> SipMessage:
         assert self.dialling is not None
@@ -268,6 +319,7 @@ class Player:
     def _joined(self, joining: asyncio.Task[Call]) -> None:
         if not joining.cancelled() and joining.exception() is None:
             self.call = joining.result()
+            self.call.takes_changes = True
 
     def _open_call(self) -> Call:
         require(self.call is not None, "there is no call")

@@ -45,6 +45,8 @@ class Call:
         self.invite: ServerTransaction | None = None
         self.changes: Mailbox[ServerTransaction] = Mailbox(user.name)
         """re-INVITEs and UPDATEs of the gateway that wait for the answer of the flow."""
+        self.session_peer: str | None = None
+        """The gateway's path, where a re-INVITE of its own has another."""
         self.takes_changes = False
         """Whether they are left to the flow; otherwise they are refused at once."""
 
@@ -89,10 +91,20 @@ class Call:
             self.user.acknowledge(self)
         return response
 
-    def description(self, *, setup: str, version: int = 1) -> bytes:
+    def description(self, *, setup: str, version: int = 1, more: Sequence[str] = ()) -> bytes:
         """The session as it stands, as an offer or answer of ours."""
         session = self.session
-        return sdp.write(session.path, setup=setup, version=version, fingerprint=session.fingerprint)
+        return sdp.write(session.path, setup=setup, version=version, fingerprint=session.fingerprint, more=more)
+
+    def move(self, user: SipUser) -> Call:
+        """From now on the session has a fresh path of ours; what waits to be read stays."""
+        old, self.session = self.session, user.msrp.open()
+        self.session.inbox = old.inbox
+        self.session.peer_path = self.session_peer or old.peer_path
+        self.session.statuses = old.statuses
+        self.session.expects_cpim = old.expects_cpim
+        user.msrp.forget(old)
+        return self
 
     async def expect_change(self, method: str, timeout: float = PATIENCE) -> ServerTransaction:
         """re-INVITE or UPDATE of the gateway, to be answered by `answer`."""

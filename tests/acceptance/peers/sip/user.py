@@ -126,9 +126,10 @@ class SipUser:
 
     async def dial(
         self, target: str, *, call_id: str | None = None, subject: str | None = None, body: bytes | None = None,
-        setup: str = "actpass", accept_types: str = sdp.PLAIN_TYPES, headers: Headers = (),
+        setup: str = "actpass", accept_types: str = sdp.PLAIN_TYPES, headers: Headers = (), offers: bool = True,
     ) -> tuple[SipMessage, Call | None]:  # fmt: skip
-        """INVITE; the final response, and the call if it was accepted (ACK sent, MSRP bound)."""
+        """INVITE; the final response, and the call if it was accepted (ACK sent, MSRP bound). Without `offers` the offer is
+        the gateway's, and the answer is in the ACK."""
         await self.connect()
         session = self.msrp.open()
         tag = new_tag()
@@ -136,15 +137,16 @@ class SipUser:
         request.headers += [("Contact", self.contact), ("Allow", self.allow), ("Supported", self.supported), *headers]
         if subject:
             request.headers.append(("Subject", subject))
-        request.headers.append(("Content-Type", "application/sdp"))
-        request.body = body or sdp.write(
-            session.path, setup=setup, accept_types=accept_types, fingerprint=session.fingerprint
-        )
+        if offers:
+            request.headers.append(("Content-Type", "application/sdp"))
+            request.body = body or sdp.write(
+                session.path, setup=setup, accept_types=accept_types, fingerprint=session.fingerprint
+            )
         response = await self.transact(request).answered()
         if response.status >= 300:
             return response, None
-        answer = sdp.read(response.body, "answer")
-        expected = "active" if setup == "passive" else "passive"
+        answer = sdp.read(response.body, "answer" if offers else "offer")
+        expected = ("active" if setup == "passive" else "passive") if offers else "actpass"
         equal(answer.setup, expected, "MSRP-06: a=setup of the answer")
         session.peer_path = answer.path
         session.peer_fingerprint = answer.fingerprint
@@ -160,7 +162,7 @@ class SipUser:
             session=session,
         )
         self.add(call)
-        self.acknowledge(call)
+        self.acknowledge(call, b"" if offers else call.description(setup="passive"))
         if answer.setup == "passive":
             await self.msrp.connect(session)
         else:
@@ -233,9 +235,12 @@ class SipUser:
         branch = f"z9hG4bK{secrets.token_hex(8)}"
         return f"SIP/2.0/{self.transport.upper()} 127.0.0.1:{self.port};branch={branch};rport"
 
-    def acknowledge(self, call: Call) -> None:
+    def acknowledge(self, call: Call, body: bytes = b"") -> None:
         """The ACK of the 2xx to our last INVITE in the call."""
         ack = call.send("ACK")
+        if body:
+            ack.headers.append(("Content-Type", "application/sdp"))
+            ack.body = body
         self._acks[call.call_id] = ack
         self._transmit(ack, self._channel())
 
