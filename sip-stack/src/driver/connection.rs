@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::queue::{Queue, Unwritten, WeakQueue};
 use super::run::Report;
 use super::tls::TlsSettings;
 use super::unfinished::Unfinished;
@@ -20,7 +21,7 @@ use crate::{Frame, KeepAlive, Message, PONG, ParseError, StreamFramer, Transport
 
 /// Most bytes read at a time.
 const READ: usize = 16 * 1024;
-/// Most messages written, or reported, at a time.
+/// Most messages reported at a time.
 const BATCH: usize = 64;
 /// How long the answer to a peer that lost its framing may take to get out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -29,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// connection after what is in it is written.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) queue: mpsc::Sender<Bytes>,
+    pub(super) queue: Queue,
     pub(super) task: JoinHandle<()>,
 }
 
@@ -102,7 +103,7 @@ pub(super) fn spawn(
     tls: Option<TlsSettings>,
     common: Common,
 ) -> Connection {
-    let (queue, messages) = mpsc::channel(common.limits.write_queue.max(1));
+    let (queue, messages) = Queue::new(&common.limits);
     let pongs = queue.downgrade();
     let task = tokio::spawn(async move {
         let ended = run(id, origin, tls, messages, pongs, &common).await;
@@ -123,8 +124,8 @@ async fn run(
     id: ConnectionId,
     origin: Origin,
     tls: Option<TlsSettings>,
-    messages: mpsc::Receiver<Bytes>,
-    pongs: mpsc::WeakSender<Bytes>,
+    messages: Unwritten,
+    pongs: WeakQueue,
     common: &Common,
 ) -> Result<(), Broken> {
     let limits = &common.limits;
@@ -177,7 +178,7 @@ async fn read(
     mut stream: impl AsyncRead + Unpin,
     source: Source,
     mut awaited: Awaited,
-    pongs: mpsc::WeakSender<Bytes>,
+    pongs: WeakQueue,
     common: &Common,
 ) -> Result<(), Broken> {
     let (limits, reports) = (&common.limits, &common.reports);
@@ -205,10 +206,8 @@ async fn read(
             match frame {
                 Ok(Frame::Message(message)) => messages.push(Ok(*message)),
                 Ok(Frame::KeepAlive(KeepAlive::Ping)) => {
-                    if let Some(queue) = pongs.upgrade() {
-                        // A full queue says more than a pong would.
-                        let _ = queue.try_send(Bytes::from_static(PONG));
-                    }
+                    // A full queue says more than a pong would.
+                    let _ = pongs.push(Bytes::from_static(PONG));
                 }
                 Ok(Frame::KeepAlive(KeepAlive::Pong)) => ponged = true,
                 Err(error) => {
@@ -258,12 +257,12 @@ async fn send(reports: &mpsc::Sender<Report>, report: Report) -> io::Result<()> 
 
 async fn write(
     mut stream: impl AsyncWrite + Unpin,
-    mut messages: mpsc::Receiver<Bytes>,
+    mut messages: Unwritten,
     stalled: Duration,
 ) -> Result<(), Broken> {
     let mut batch = Vec::with_capacity(4);
     loop {
-        if messages.recv_many(&mut batch, BATCH).await == 0 {
+        if messages.next(&mut batch).await == 0 {
             stream.shutdown().await?;
             return Ok(());
         }
@@ -281,5 +280,6 @@ async fn write(
         timeout(stalled, stream.write_all(&bytes)).await??;
         // What TLS has not handed to the socket yet.
         timeout(stalled, stream.flush()).await??;
+        messages.note_written(bytes.len());
     }
 }

@@ -21,6 +21,7 @@ use crate::{Method, Name, Status, Transport, Uri};
 
 mod connection;
 mod identity;
+mod queue;
 mod run;
 mod sockets;
 mod subscriptions;

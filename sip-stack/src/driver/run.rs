@@ -1,18 +1,16 @@
 //! Shell: the driver's task. Carries what happens to the endpoint and what it wants to the sockets.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Sleep;
 
@@ -33,8 +31,6 @@ use crate::{Message, ParseError, Transport};
 const BATCH: usize = 128;
 /// Most reports of tasks that wait for the driver; at the bound the tasks wait.
 const REPORTS: usize = 1024;
-/// Most questions asked of the DNS at a time; others wait for their turn.
-const QUESTIONS: usize = 256;
 /// The largest datagram there is.
 const DATAGRAM: usize = 65_536;
 /// How long connections may take to write what is left when the driver ends.
@@ -116,7 +112,6 @@ pub(super) async fn start(
         handler,
         tls: config.tls,
         dns,
-        asking: Arc::new(Semaphore::new(QUESTIONS)),
         datagrams: sockets.datagrams,
         buffer: vec![0; DATAGRAM].into_boxed_slice(),
         connections: HashMap::new(),
@@ -180,7 +175,6 @@ struct Driver {
     handler: Box<dyn Handler>,
     tls: Option<TlsSettings>,
     dns: Dns,
-    asking: Arc<Semaphore>,
     datagrams: Vec<(SocketAddr, Arc<UdpSocket>)>,
     buffer: Box<[u8]>,
     connections: HashMap<ConnectionId, (Connection, Option<IpAddr>)>,
@@ -228,7 +222,7 @@ impl Driver {
                         self.report(report, now);
                     }
                 }
-                () = readable(&self.datagrams) => self.receive(Instant::now()),
+                () = sockets::readable(&self.datagrams) => self.receive(Instant::now()),
                 () = timer.as_mut(), if has_timer => self.endpoint.handle_timeout(Instant::now()),
                 () = given_up(&mut closing), if closing.is_some() => break,
             }
@@ -389,15 +383,8 @@ impl Driver {
             } else if let Some(transmit) = self.endpoint.poll_transmit() {
                 self.transmit(transmit, now);
             } else if let Some((id, question)) = self.endpoint.poll_question() {
-                let (dns, asking, reports) = (
-                    self.dns.clone(),
-                    self.asking.clone(),
-                    self.common.reports.clone(),
-                );
+                let (dns, reports) = (self.dns.clone(), self.common.reports.clone());
                 tokio::spawn(async move {
-                    let Ok(_turn) = asking.acquire().await else {
-                        return;
-                    };
                     let answer = dns.answer(&question).await;
                     let _ = reports.send(Report::Resolved(id, answer)).await;
                 });
@@ -421,12 +408,7 @@ impl Driver {
                 else {
                     return;
                 };
-                let mut sent = socket.try_send_to(&transmit.payload, remote);
-                // Said of a datagram before this one, and heard elsewhere.
-                if matches!(&sent, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused) {
-                    sent = socket.try_send_to(&transmit.payload, remote);
-                }
-                match sent {
+                match sockets::send(socket, &transmit.payload, remote) {
                     Ok(_) => {}
                     // As good as lost on the way: timers bring it again.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -440,7 +422,7 @@ impl Driver {
             }
             Destination::Connection(id) => match self.connections.get(&id) {
                 Some((connection, _)) => {
-                    if connection.queue.try_send(transmit.payload).is_err() {
+                    if connection.queue.push(transmit.payload).is_err() {
                         tracing::debug!(?id, "the peer does not read, its connection is closed");
                         connection.task.abort();
                         self.disconnected(id, now);
@@ -482,19 +464,6 @@ fn set(timer: &mut Pin<Box<Sleep>>, deadline: Option<Instant>) -> bool {
         timer.as_mut().reset(deadline);
     }
     deadline.is_some()
-}
-
-/// Waits until one of the sockets has something.
-async fn readable(sockets: &[(SocketAddr, Arc<UdpSocket>)]) {
-    poll_fn(|context| {
-        let is_ready =
-            |(_, socket): &(SocketAddr, Arc<UdpSocket>)| socket.poll_recv_ready(context).is_ready();
-        match sockets.iter().any(is_ready) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    })
-    .await;
 }
 
 /// Waits until nobody waits for the end any more.

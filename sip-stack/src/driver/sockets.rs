@@ -1,8 +1,10 @@
-//! Shell: binds the listening sockets.
+//! Shell: binds the listening sockets, and sends from those for datagrams.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::task::Poll;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
@@ -15,6 +17,8 @@ use crate::endpoint::Listener;
 const DATAGRAM_BUFFER: usize = 4 * 1024 * 1024;
 /// Connections the system keeps until they are accepted.
 const BACKLOG: i32 = 4096;
+/// Most failures of others' datagrams that may stand before one of ours.
+const COMPLAINTS: usize = 8;
 
 /// What is listened on.
 #[derive(Debug, Default)]
@@ -56,6 +60,33 @@ pub(super) fn bind(listen: &[(Transport, SocketAddr)]) -> Result<Sockets, BindEr
         });
     }
     Ok(sockets)
+}
+
+/// Sends a datagram at once or not at all.
+pub(super) fn send(socket: &UdpSocket, payload: &[u8], remote: SocketAddr) -> io::Result<usize> {
+    let mut left = COMPLAINTS;
+    loop {
+        match socket.try_send_to(payload, remote) {
+            // Said, perhaps, of datagrams to others before this one, and heard elsewhere.
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock && left > 0 => {
+                left = left.saturating_sub(1);
+            }
+            sent => return sent,
+        }
+    }
+}
+
+/// Waits until one of the sockets has something.
+pub(super) async fn readable(sockets: &[(SocketAddr, Arc<UdpSocket>)]) {
+    poll_fn(|context| {
+        let is_ready =
+            |(_, socket): &(SocketAddr, Arc<UdpSocket>)| socket.poll_recv_ready(context).is_ready();
+        match sockets.iter().any(is_ready) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
 }
 
 fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {

@@ -30,6 +30,15 @@ pub(crate) struct ClientKey {
 }
 
 impl ClientKey {
+    pub(super) const FIRST: Self = Self {
+        branch: 0,
+        is_cancel: false,
+    };
+    pub(super) const LAST: Self = Self {
+        branch: u64::MAX,
+        is_cancel: true,
+    };
+
     pub(super) fn of(response: &Response) -> Option<Self> {
         let via = response.top_via().ok()?;
         let digits = via.branch()?.strip_prefix(COOKIE)?;

@@ -81,6 +81,8 @@ pub struct Limits {
     pub connections_per_source: usize,
     /// Messages waiting to be written to one connection; at the bound the connection is given up.
     pub write_queue: usize,
+    /// Bytes waiting to be written to one connection; at the bound the connection is given up.
+    pub unwritten: usize,
     /// Commands waiting for the driver; at the bound the callers wait.
     pub commands: usize,
     /// How long a connection may take to be made.
@@ -106,7 +108,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 100,000 requests of ours, 100,000 of peers and twice as many answered ones, 100,000 sessions and as many
     /// subscriptions and nonces; 10,000 connections, 1,000 of one source, with 64 MiB of unfinished messages;
-    /// 4,096 messages to be written to each, and 4,096 commands. 5 s to connect, 10 s for what a peer owes, 10 minutes
+    /// 4,096 messages or 8 MiB to be written to each, and 4,096 commands. 5 s to connect, 10 s for what a peer owes, 10 minutes
     /// of silence, 3 minutes of ringing, 5 minutes for a nonce, 1 minute for Retry-After.
     fn default() -> Self {
         Self {
@@ -120,6 +122,7 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_source: 1_000,
             write_queue: 4_096,
+            unwritten: 8 * 1024 * 1024,
             commands: 4_096,
             connect: Duration::from_secs(5),
             stalled: Duration::from_secs(10),

@@ -1,7 +1,7 @@
 //! Flows: which socket or connection a message leaves by, and under which address we name ourselves
 //! on it. RFC 3261 §18.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -101,6 +101,8 @@ impl PeerName {
 pub(super) struct Connections {
     by_id: HashMap<ConnectionId, Connection>,
     id_by_name: HashMap<PeerName, ConnectionId>,
+    /// Requests of ours that wait for an answer to a datagram, by where that went.
+    waiting_at: BTreeSet<(SocketAddr, ClientKey)>,
     last_id: u64,
 }
 
@@ -247,19 +249,35 @@ impl Connections {
     }
 
     pub(super) fn wait(&mut self, destination: Destination, key: ClientKey) {
-        if let Destination::Connection(id) = destination
-            && let Some(connection) = self.by_id.get_mut(&id)
-        {
-            connection.waiting.insert(key);
+        match destination {
+            Destination::Datagram { remote, .. } => {
+                self.waiting_at.insert((remote, key));
+            }
+            Destination::Connection(id) => {
+                if let Some(connection) = self.by_id.get_mut(&id) {
+                    connection.waiting.insert(key);
+                }
+            }
         }
     }
 
     pub(super) fn wait_no_more(&mut self, destination: Destination, key: &ClientKey) {
-        if let Destination::Connection(id) = destination
-            && let Some(connection) = self.by_id.get_mut(&id)
-        {
-            connection.waiting.remove(key);
+        match destination {
+            Destination::Datagram { remote, .. } => {
+                self.waiting_at.remove(&(remote, *key));
+            }
+            Destination::Connection(id) => {
+                if let Some(connection) = self.by_id.get_mut(&id) {
+                    connection.waiting.remove(key);
+                }
+            }
         }
+    }
+
+    /// The requests that wait for an answer to a datagram which went there.
+    pub(super) fn waiting_at(&self, remote: SocketAddr) -> Vec<ClientKey> {
+        let range = (remote, ClientKey::FIRST)..=(remote, ClientKey::LAST);
+        self.waiting_at.range(range).map(|(_, key)| *key).collect()
     }
 }
 

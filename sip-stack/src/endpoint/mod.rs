@@ -225,12 +225,10 @@ impl Endpoint {
     /// A host says that nobody takes datagrams at this address: what waits for an answer from there fails.
     /// RFC 3261 §18.4.
     pub fn handle_unreachable(&mut self, remote: SocketAddr, now: Instant) {
-        let is_there = |client: &Client| matches!(client.destination, Destination::Datagram { remote: at, .. } if at == remote);
-        let waiting = self.clients.iter();
-        let waiting = waiting.filter(|(_, client)| client.is_pending() && is_there(client));
-        let mut keys: Vec<ClientKey> = waiting.map(|(key, _)| *key).collect();
-        keys.sort_unstable();
-        for key in keys {
+        for key in self.connections.waiting_at(remote) {
+            if !self.clients.get(&key).is_some_and(Client::is_pending) {
+                continue;
+            }
             self.handle_client_transport_failed(key, now);
         }
     }

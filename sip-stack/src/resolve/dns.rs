@@ -1,6 +1,7 @@
 //! Shell: asks the DNS. It decides nothing; the order of questions is `plan`'s.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -8,6 +9,8 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfi
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::plan::{Answer, Naptr, Question, Srv};
 
@@ -16,6 +19,11 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const ATTEMPTS: usize = 2;
 /// How long one question may take in all, whatever the servers do.
 const DEADLINE: Duration = Duration::from_secs(6);
+
+/// Most questions asked at a time; others wait for their turn.
+const QUESTIONS: usize = 256;
+/// How long they wait: names whose servers are silent must not hold up the rest for longer than a request may take.
+const PATIENCE: Duration = Duration::from_secs(32);
 
 /// Why the resolver cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +37,7 @@ pub enum ResolverError {
 #[derive(Clone)]
 pub(crate) struct Dns {
     resolver: TokioResolver,
+    turns: Arc<Semaphore>,
 }
 
 impl Dns {
@@ -50,10 +59,15 @@ impl Dns {
         options.attempts = ATTEMPTS;
         Ok(Self {
             resolver: builder.build().map_err(ResolverError::Configuration)?,
+            turns: Arc::new(Semaphore::new(QUESTIONS)),
         })
     }
 
     pub(crate) async fn answer(&self, question: &Question) -> Answer {
+        let Ok(Ok(_turn)) = timeout(PATIENCE, self.turns.acquire()).await else {
+            tracing::debug!(?question, "too many questions to the DNS before this one");
+            return Answer::Failed;
+        };
         let asked = async {
             match question {
                 Question::Naptr(name) => self.naptr(name).await,
@@ -61,7 +75,7 @@ impl Dns {
                 Question::Addresses(name) => self.addresses(name).await,
             }
         };
-        let answer = match tokio::time::timeout(DEADLINE, asked).await {
+        let answer = match timeout(DEADLINE, asked).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) if error.is_no_records_found() || error.is_nx_domain() => {
                 Answer::NoRecords
@@ -132,4 +146,23 @@ fn absolute(name: &str) -> Result<Name, NetError> {
 
 fn relative(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SIP-14, SEC-14. Behind questions that nobody answers others wait for so long and no longer.
+    #[tokio::test(start_paused = true)]
+    async fn questions_do_not_wait_for_ever() {
+        let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let dns = Dns::new(nobody.local_addr().ok()).unwrap();
+        let others = dns.turns.acquire_many(QUESTIONS as u32).await.unwrap();
+        let question = Question::Addresses("example.net".to_owned());
+        let began = tokio::time::Instant::now();
+        assert_eq!(dns.answer(&question).await, Answer::Failed);
+        assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
+        drop(others);
+        assert_eq!(dns.turns.available_permits(), QUESTIONS);
+    }
 }
