@@ -5,9 +5,25 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from .servers.base import COMPONENT
+
+
+_MESSAGE = re.compile(rb"<message\b[^>]*>(?:(?!</message>).)*<body>.*?</message>", re.S)
+_ERROR = re.compile(rb"<message\b(?=[^>]*\btype=['\"]error['\"])[^>]*\bid=['\"]([^'\"]+)['\"]")
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """A message with a body that reached the gateway completely."""
+
+    id: str
+    at: float
+    """In monotonic seconds."""
+    ended: float | None
+    """When the connection that it came by ended."""
 
 
 @dataclass
@@ -16,6 +32,20 @@ class Carried:
 
     to_gateway: bytearray = field(default_factory=bytearray)
     to_server: bytearray = field(default_factory=bytearray)
+    arrivals: list[tuple[int, float]] = field(default_factory=list)
+    """How many bytes had been given to the gateway by when, in monotonic seconds."""
+    ended: float | None = None
+    """When one of the two sides had closed it."""
+
+    def handed_over(self) -> list[HandedOver]:
+        found = []
+        ends = [end for end, _ in self.arrivals]
+        for match in _MESSAGE.finditer(bytes(self.to_gateway)):
+            id = re.search(rb"""\bid=['"]([^'"]+)['"]""", match[0].split(b">", 1)[0])
+            if id:
+                at = self.arrivals[bisect_left(ends, match.end())][1]
+                found.append(HandedOver(id[1].decode(), at, self.ended))
+        return found
 
     def server_took(self, body: str) -> bool:
         """Whether a stanza that the gateway wrote to itself after this message came back: servers keep the order."""
@@ -56,10 +86,25 @@ class Tap:
 
     def message_ids_handed_over(self) -> list[str]:
         """The ids of the complete messages with a body that reached the gateway."""
-        received = b"".join(carried.to_gateway for carried in self.carried)
-        stanzas = re.findall(rb"<message\b[^>]*>(?:(?!</message>).)*<body>.*?</message>", received, re.S)
-        ids = [re.search(rb"""\bid=['"]([^'"]+)['"]""", stanza.split(b">", 1)[0]) for stanza in stanzas]
-        return [match[1].decode() for match in ids if match]
+        return [message.id for message in self.handed_over()]
+
+    def handed_over(self) -> list[HandedOver]:
+        """The same with their times."""
+        return [message for carried in self.carried for message in carried.handed_over()]
+
+    def ids_given_back(self) -> set[str]:
+        """The ids of the error messages that the gateway wrote."""
+        written = (match[1].decode() for carried in self.carried for match in _ERROR.finditer(bytes(carried.to_server)))
+        return set(written)
+
+    def cut(self, *, harshly: bool) -> None:
+        """Ends every connection; `harshly`: what is on its way in the proxy is lost."""
+        for writer in list(self._writers):
+            if harshly:
+                writer.transport.abort()
+            else:
+                writer.close()
+        self._writers.clear()
 
     def server_took(self, body: str) -> bool:
         """Whether the server has provably been given the message with this body, whatever became of it then."""
@@ -77,18 +122,25 @@ class Tap:
         carried = Carried()
         self.carried.append(carried)
         for source, sink, seen in ((reader, far_writer, carried.to_server), (far_reader, writer, carried.to_gateway)):
-            task = asyncio.create_task(_pump(source, sink, seen))
+            task = asyncio.create_task(_pump(source, sink, seen, carried))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, seen: bytearray) -> None:
+async def _pump(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, seen: bytearray, carried: Carried
+) -> None:
     try:
         while data := await source.read(65_536):
+            if sink.is_closing():
+                break
             sink.write(data)
             await sink.drain()
             seen += data
+            if seen is carried.to_gateway:
+                carried.arrivals.append((len(seen), time.monotonic()))
     except OSError:
         pass
     finally:
+        carried.ended = carried.ended or time.monotonic()
         sink.close()

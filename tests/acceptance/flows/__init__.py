@@ -57,6 +57,7 @@ _SUBJECTS = (
     "volume",
     "restart",
     "crash",
+    "schedule",
     "sipp",
     "configuration",
 )

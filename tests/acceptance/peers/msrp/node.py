@@ -144,8 +144,10 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
-    def close(self) -> None:
-        if self._transport is not None:
+    def close(self, *, harshly: bool = False) -> None:
+        if self._transport is not None and harshly:
+            self._transport.abort()
+        elif self._transport is not None:
             self._transport.close()
 
 

@@ -105,6 +105,13 @@ class MsrpSession:
         if self._connection is not None:
             self._connection.close()
 
+    def cut_connection(self, *, harshly: bool) -> set[str]:
+        """Ends the connection, `harshly` without sending what still waits; the paths of all sessions that used it."""
+        if self._connection is None:
+            return set()
+        self._connection.close(harshly=harshly)
+        return {session.path for session in self._connection.sessions}
+
     def say(self, text: str, *, wrapped_from: str | None = None, wrapped_to: str = "") -> Sent:
         """A text as text/plain, or in CPIM when `wrapped_from` names the sender's URI."""
         if wrapped_from is None:
@@ -127,9 +134,10 @@ class MsrpSession:
         text: str = "",
         chunks: list[int] | None = None,
         headers: Sequence[tuple[str, str]] = (),
+        message_id: str | None = None,
     ) -> Sent:
         """SENDs a body, cut into chunks of the given sizes (the last takes the rest)."""
-        message_id = secrets.token_hex(8)
+        message_id = message_id or secrets.token_hex(8)
         pieces = _cut(body, chunks or [])
         sent = Sent(text or repr(body[:40]), message_id, [], [], [len(piece) for piece in pieces])
         start = 1
