@@ -1,4 +1,5 @@
-//! Times as XMPP and CPIM write them: `2002-09-10T23:08:25Z`. XEP-0082 §3.2, RFC 3339.
+//! Times as XMPP and CPIM write them: `2002-09-10T23:08:25Z`. XEP-0082 §3.2, RFC 3339. And as SIP does:
+//! `Tue, 10 Sep 2002 23:08:25 GMT`. RFC 3261 §20.17.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,6 +48,52 @@ pub fn parse(text: &str) -> Option<SystemTime> {
     let seconds = days_to(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset;
     UNIX_EPOCH.checked_add(Duration::new(u64::try_from(seconds).ok()?, fraction))
 }
+
+/// The time in UTC, to the second, for a Date header.
+pub fn format_date(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let days = seconds.div_euclid(DAY);
+    let (year, month, day) = date_of(days);
+    let second = seconds.rem_euclid(DAY);
+    // 1970-01-01 was a Thursday.
+    let weekday = usize::try_from((days + 3).rem_euclid(7)).unwrap_or_default();
+    let month = usize::try_from(month - 1).unwrap_or_default();
+    format!(
+        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+        WEEKDAYS.get(weekday).unwrap_or(&"Mon"),
+        MONTHS.get(month).unwrap_or(&"Jan"),
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+    )
+}
+
+/// The time that a Date header names; `None` for one that is none or lies before 1970.
+pub fn parse_date(text: &str) -> Option<SystemTime> {
+    let (_, date) = text.split_once(',')?;
+    let mut words = date.split_ascii_whitespace();
+    let (day, month, year) = (
+        number(words.next()?)?,
+        words.next()?,
+        number(words.next()?)?,
+    );
+    let mut clock = words.next()?.splitn(3, ':').map(number);
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    let month = MONTHS.iter().position(|name| *name == month)?;
+    let month = i64::try_from(month + 1).ok()?;
+    let is_time = (1..=31).contains(&day) && hour <= 23 && minute <= 59 && second <= 60;
+    if !is_time || words.next() != Some("GMT") {
+        return None;
+    }
+    let seconds = days_to(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
+    UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+}
+
+const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 fn number(digits: &str) -> Option<i64> {
     let plain = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
@@ -142,6 +189,30 @@ mod tests {
             "é-é-éTé+é",
         ] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    // IM-15
+    #[test]
+    fn dates_of_sip() {
+        let time = UNIX_EPOCH + Duration::from_secs(1_289_690_940);
+        assert_eq!(parse_date("Sat, 13 Nov 2010 23:29:00 GMT"), Some(time));
+        assert_eq!(format_date(time), "Sat, 13 Nov 2010 23:29:00 GMT");
+        for seconds in (0..4_000_000_000u64).step_by(86_399 * 97) {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(parse_date(&format_date(time)), Some(time));
+        }
+        for text in [
+            "",
+            "Sat",
+            "Sat, 13 Nov 2010",
+            "Sat, 13 Nov 2010 23:29:00",
+            "Sat, 13 Nov 2010 23:29:00 CET",
+            "Sat, 13 XXX 2010 23:29:00 GMT",
+            "Sat, 32 Nov 2010 23:29:00 GMT",
+            "Fri, 13 Nov 1960 23:29:00 GMT",
+        ] {
+            assert_eq!(parse_date(text), None, "{text}");
         }
     }
 

@@ -210,7 +210,8 @@ impl Task {
         request.call_id = Some(page.call_id);
         request.from_tag = Some(page.from_tag);
         request.cseq = Some(page.cseq);
-        request.headers = sip::page_headers(page.subject.as_deref(), page.lang.as_deref());
+        request.headers =
+            sip::page_headers(page.subject.as_deref(), page.lang.as_deref(), page.sent);
         request.content_type = page.content_type.to_owned();
         request.body = page.body.into();
         self.ports.registry.expect_request(id, self.door.clone());

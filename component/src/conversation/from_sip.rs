@@ -1,5 +1,7 @@
 //! Shell: SIP events in the core's terms. What no core needs to know of is answered here.
 
+use std::time::SystemTime;
+
 use stox_msrp::uri::Scheme;
 use stox_sip::{EndCause, InviteId, Request, ServerTransactionId, Uri};
 use tracing::{debug, info};
@@ -148,13 +150,14 @@ impl Task {
         from: &Uri,
     ) -> Option<Event> {
         let chat = invite.and_then(|invite| self.wires.chat_by_invite.get(&invite).copied());
-        match sip::page(transaction, request, from, chat, self.ports.max_size) {
+        let now = SystemTime::now();
+        match sip::page(transaction, request, from, chat, self.ports.max_size, now) {
             Ok(paged) => Some(Event::Paged(paged)),
             Err(reply) => {
                 info!(
                     status = reply.status.code(),
                     bytes = request.body.len(),
-                    "a MESSAGE is refused: it is no text that can be handed on"
+                    "a MESSAGE is not handed on: it is no text that can be, or has expired"
                 );
                 self.ports.sip.respond(transaction, *reply).await;
                 None

@@ -1,5 +1,7 @@
 //! What SIP peers sent, in the core's terms.
 
+use std::time::{Duration, SystemTime};
+
 use stox_msrp::sdp::{
     Direction, Fingerprint, MsrpMedia, SessionDescription, answer_role, offerer_role,
 };
@@ -13,6 +15,7 @@ use stox_sip::{
 use crate::address::{self, Addresses, Jid};
 use crate::body::{self, Content};
 use crate::fault::Fault;
+use crate::stamp;
 use crate::text;
 use crate::translate::{
     ChatEvent, ChatId, Invitation, Listening, Media, Paged, Rejection, Token, Unusable, Wrapping,
@@ -68,19 +71,32 @@ pub fn invitation(
 /// A MESSAGE of this sender's for an XMPP user, if it is text of at most `max_size` bytes. `chat`: the session in whose dialog it came.
 ///
 /// # Errors
-/// The answer that refuses it: 400, 413 or 415.
+/// The answer that refuses it: 400, 413 or 415; and 200 where it is not worth reading any more at `now` (IM-15).
 pub fn page(
     transaction: ServerTransactionId,
     request: &Request,
     from: &Uri,
     chat: Option<ChatId>,
     max_size: u64,
+    now: SystemTime,
 ) -> Result<Paged, Box<Reply>> {
     let bad = |_| refuse(Status::BAD_REQUEST);
     let call_id = request.call_id().map_err(bad)?.to_owned();
     let from = with_device(from, request);
     if request.body.len() as u64 > max_size {
         return Err(refuse(Status::REQUEST_ENTITY_TOO_LARGE));
+    }
+    let sent = request.headers.first(&Name::Date);
+    let sent = sent.and_then(stamp::parse_date);
+    let expires = request.headers.first(&Name::Expires);
+    let expires: Option<u32> = expires.and_then(|seconds| seconds.trim().parse().ok());
+    if let Some(seconds) = expires
+        && sent
+            .unwrap_or(now)
+            .checked_add(Duration::from_secs(u64::from(seconds)))
+            .is_some_and(|end| end <= now)
+    {
+        return Err(refuse(Status::OK));
     }
     let content_type = request.headers.first(&Name::ContentType);
     let mut content = body::read(content_type, &request.body).map_err(|_| {
@@ -91,6 +107,7 @@ pub fn page(
         reply
     })?;
     if let Content::Text(text) = &mut content {
+        text.sent = text.sent.or(sent);
         let subject = request.headers.first(&Name::Subject);
         text.subject = text.subject.take().or(subject.map(str::to_owned));
         let lang = request.headers.all(&Name::ContentLanguage).next();
@@ -298,6 +315,55 @@ mod tests {
                 answer_media(body.as_bytes(), Scheme::Msrp).is_ok(),
                 !is_secure
             );
+        }
+    }
+
+    // IM-15
+    #[test]
+    fn an_old_message_says_so_and_an_expired_one_is_dropped() {
+        let sent = SystemTime::UNIX_EPOCH + Duration::from_secs(1_289_690_940);
+        for (headers, after, is_shown) in [
+            ("", 0, true),
+            ("Expires: 60\r\n", 1000, true),
+            ("Expires: 0\r\n", 0, false),
+            ("Date: Sat, 13 Nov 2010 23:29:00 GMT\r\n", 1000, true),
+            (
+                "Date: Sat, 13 Nov 2010 23:29:00 GMT\r\nExpires: 60\r\n",
+                59,
+                true,
+            ),
+            (
+                "Date: Sat, 13 Nov 2010 23:29:00 GMT\r\nExpires: 60\r\n",
+                60,
+                false,
+            ),
+            ("Expires: soon\r\n", 0, true),
+        ] {
+            let text = format!(
+                "MESSAGE sip:juliet@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK1\r\n\
+                 From: <sip:romeo@example.net>;tag=1\r\nTo: <sip:juliet@example.com>\r\nCall-ID: 1\r\n\
+                 CSeq: 1 MESSAGE\r\n{headers}Content-Type: text/plain\r\nContent-Length: 4\r\n\r\ntext"
+            );
+            let request = match Message::parse_datagram(text.into()) {
+                Ok(Message::Request(request)) => request,
+                other => panic!("{other:?}"),
+            };
+            let romeo = "sip:romeo@example.net".parse().unwrap();
+            let transaction = ServerTransactionId::from_number(1);
+            let now = sent + Duration::from_secs(after);
+            match page(transaction, &request, &romeo, None, 9000, now) {
+                Ok(Paged {
+                    content: Content::Text(text),
+                    ..
+                }) => {
+                    assert!(is_shown, "{headers}");
+                    assert_eq!(text.sent.is_some(), headers.contains("Date"));
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(reply) => {
+                    assert_eq!((is_shown, reply.status), (false, Status::OK), "{headers}");
+                }
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! What SIP peers are sent: headers, bodies and refusals.
 
+use std::time::SystemTime;
+
 use stox_msrp::sdp::{
     self, Direction, Fingerprint, LocalMedia, Origin, SessionDescription, answer_role,
 };
@@ -11,6 +13,7 @@ use super::read::media_of;
 use crate::address::{Addresses, Jid, xmpp_uri};
 use crate::body;
 use crate::fault::{Addressee, Fault};
+use crate::stamp;
 use crate::text;
 use crate::translate::{Media, Reason};
 
@@ -71,12 +74,17 @@ pub fn chat_headers(
 }
 
 /// The headers of a MESSAGE beside those every request has (T3).
-pub fn page_headers(subject: Option<&str>, lang: Option<&str>) -> Vec<(Name, String)> {
+pub fn page_headers(
+    subject: Option<&str>,
+    lang: Option<&str>,
+    sent: Option<SystemTime>,
+) -> Vec<(Name, String)> {
     let subject = subject.map(|subject| (Name::Subject, subject_of(subject)));
     let lang = lang
         .filter(|lang| text::is_token(lang))
         .map(|lang| (Name::ContentLanguage, lang.to_owned()));
-    subject.into_iter().chain(lang).collect()
+    let date = sent.map(|sent| (Name::Date, stamp::format_date(sent)));
+    subject.into_iter().chain(lang).chain(date).collect()
 }
 
 /// The Reason header of a BYE (RFC 3326).

@@ -391,6 +391,8 @@ pub struct Page {
     pub subject: Option<String>,
     /// Content-Language.
     pub lang: Option<String>,
+    /// When it was written, if it was held on its way, for Date (IM-15).
+    pub sent: Option<SystemTime>,
     /// Content-Type.
     pub content_type: &'static str,
     /// The text, or a document.

@@ -136,6 +136,7 @@ impl Pager {
             device: written.origin.to.resource().map(str::to_owned),
             subject: written.subject,
             lang: written.lang,
+            sent: written.sent,
             content_type: body::PAGE,
             body: written.body,
         });
@@ -182,6 +183,7 @@ impl Pager {
             device,
             subject: None,
             lang: None,
+            sent: None,
             content_type: is_composing::MEDIA_TYPE,
             body: status.to_xml(),
         });
@@ -320,6 +322,7 @@ impl Pager {
             device: None,
             subject: None,
             lang: None,
+            sent: None,
             content_type: body::CPIM,
             body: String::from_utf8_lossy(&notice.wrap()).into_owned(),
         });

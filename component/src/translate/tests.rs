@@ -13,6 +13,7 @@ use crate::xmpp::Outgoing;
 mod changes;
 mod endings;
 mod fates;
+mod pages;
 mod receipts;
 mod threads;
 mod typing;

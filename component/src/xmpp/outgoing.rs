@@ -159,6 +159,11 @@ impl OutgoingMessage {
         self.chat_state
     }
 
+    /// The thread it belongs to, if it says so.
+    pub fn of_thread(&self) -> Option<&str> {
+        self.thread.as_deref()
+    }
+
     /// Its id, if it has one.
     pub fn name(&self) -> Option<&str> {
         self.id.as_deref()

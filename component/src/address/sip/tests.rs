@@ -394,3 +394,25 @@ proptest! {
         prop_assert_eq!(percent().xmpp_target(&uri).unwrap(), jid);
     }
 }
+
+// CORE-07
+#[test]
+fn dots_of_im_uris_are_read_in_both_forms() {
+    for uri in ["im:first.last@example.net", "im:first%2Elast@example.net"] {
+        let romeo = percent().jid_of(&uri.parse().unwrap()).unwrap();
+        assert_eq!(romeo.as_str(), "first.last%example.net@sip.example.com");
+    }
+}
+
+// CORE-14
+#[test]
+fn domains_are_a_labels_in_sip() {
+    let contact = percent()
+        .sip_of(&jid("x%bücher.example@sip.example.com"))
+        .unwrap();
+    assert_eq!(contact.aor.uri().to_string(), "sip:x@xn--bcher-kva.example");
+    let juliet = percent()
+        .sip_of_xmpp(&jid("juliet@bücher.example"))
+        .unwrap();
+    assert_eq!(juliet.to_string(), "sip:juliet@xn--bcher-kva.example");
+}

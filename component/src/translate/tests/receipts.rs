@@ -309,6 +309,11 @@ fn a_report_or_a_failure_but_not_both() {
         [Action::Report { status: 403, .. }]
     ));
     assert!(stage.feed(receipted("tid2", Mark::Received)).is_empty());
+    // RCPT-06: that her server took one is no news of her client.
+    assert!(matches!(
+        stage.hand_over(message(4)).as_slice(),
+        [Action::Settle(_)]
+    ));
     // Nobody asked for a report of this one.
     stage.hand_over(received(chat, 3, "text/plain", "text"));
     assert!(stage.feed(receipted("tid3", Mark::Received)).is_empty());
