@@ -49,6 +49,7 @@ pub mod gateway;
 pub mod logging;
 pub mod mailbox;
 pub mod metrics;
+mod rates;
 pub mod registry;
 pub mod route;
 pub mod sip;

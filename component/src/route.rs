@@ -3,23 +3,26 @@
 //! Both routers run in the task that read the wire and never wait. What finds no conversation, or none with room, is
 //! answered here.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use stox_sip::{
     Event as SipEvent, Handler as SipHandler, InviteId, Method, Name, Originator, Reply, Request,
-    ServerTransactionId, Status, Uri,
+    ServerTransactionId, Source, Status, Uri,
 };
 use tokio::sync::watch;
 use tracing::{debug, info};
 
-use crate::address::{AddressError, Addresses, Aor, Jid};
+use crate::address::{AddressError, Addresses, Aor, BareJid, Jid};
 use crate::body;
 use crate::conversation::{self, Ports, Receipt};
 use crate::fault::{Condition, Fault};
 use crate::from_xmpp;
 use crate::mailbox::Input;
 use crate::metrics;
+use crate::rates::Rates;
 use crate::registry::{Key, Registry};
 use crate::sip;
 use crate::store::{EntryId, LeftBehind};
@@ -42,6 +45,8 @@ pub struct XmppRouter {
     left_behind: Vec<LeftBehind>,
     /// Whether the XMPP server has accepted the component.
     up: watch::Sender<bool>,
+    /// What each XMPP user writes.
+    messages: Rates<BareJid>,
 }
 
 /// How a message came.
@@ -53,6 +58,12 @@ enum Arrival<'a> {
     LeftBehind(EntryId),
 }
 
+/// New sessions from one address in a second, and how many at once (SEC-13).
+const INVITES: (u32, u32) = (5_000, 20_000);
+
+/// Messages from one address, or of one XMPP user, in a second, and how many at once.
+const MESSAGES: (u32, u32) = (50_000, 100_000);
+
 /// Processes that may have died of a message before it goes back.
 const TRIES: u32 = 3;
 
@@ -61,6 +72,9 @@ pub struct SipRouter {
     registry: Arc<Registry>,
     addresses: Arc<Addresses>,
     ports: SharedPorts,
+    /// What each address sends.
+    invites: Rates<IpAddr>,
+    messages: Rates<IpAddr>,
 }
 
 impl XmppRouter {
@@ -78,6 +92,7 @@ impl XmppRouter {
             domain,
             left_behind,
             up,
+            messages: Rates::new(MESSAGES.0, MESSAGES.1),
         }
     }
 
@@ -85,7 +100,7 @@ impl XmppRouter {
         self.ports.wait()
     }
 
-    fn message(&self, message: Message, arrival: Arrival<'_>) {
+    fn message(&mut self, message: Message, arrival: Arrival<'_>) {
         let mut event = match from_xmpp::event_of(&message) {
             Ok(Some(event)) => event,
             Ok(None) => {
@@ -103,6 +118,11 @@ impl XmppRouter {
             }
         };
         let starts = matches!(event, Event::Written(_));
+        let is_counted = starts && matches!(arrival, Arrival::Fresh(_));
+        if is_counted && !self.messages.take(&message.from.bare(), Instant::now()) {
+            let fault = Fault::new(Condition::ResourceConstraint).with_text("too many messages");
+            return self.give_back(&message, &fault, None);
+        }
         let mut entry = None;
         if let Event::Written(written) = &mut event {
             entry = match arrival {
@@ -145,7 +165,7 @@ impl XmppRouter {
     }
 
     /// What an earlier process took and did not hand on.
-    fn take_up(&self, left: LeftBehind) {
+    fn take_up(&mut self, left: LeftBehind) {
         let LeftBehind {
             entry,
             received,
@@ -274,6 +294,8 @@ impl SipRouter {
             registry,
             addresses,
             ports,
+            invites: Rates::new(INVITES.0, INVITES.1),
+            messages: Rates::new(MESSAGES.0, MESSAGES.1),
         }
     }
 }
@@ -285,8 +307,10 @@ impl SipHandler for SipRouter {
                 invite,
                 request,
                 originator,
-                ..
+                source,
             } => {
+                let is_taken = self.invites.take(&source.remote.ip(), Instant::now());
+                within(is_taken, &source)?;
                 let from = sender(&request, &originator)?;
                 let (key, parties, to) = self.parties(&from, &request.uri)?;
                 let ports = self.ports()?;
@@ -302,8 +326,14 @@ impl SipHandler for SipRouter {
                 invite,
                 request,
                 originator,
-                ..
-            } => self.requested(transaction, invite, request, &originator),
+                source,
+            } => {
+                if request.method == Method::Message {
+                    let is_taken = self.messages.take(&source.remote.ip(), Instant::now());
+                    within(is_taken, &source)?;
+                }
+                self.requested(transaction, invite, request, &originator)
+            }
             SipEvent::Responded { request, .. } | SipEvent::RequestFailed { request, .. } => {
                 if let Some(door) = self.registry.take_request(request) {
                     door.complete(Input::Sip(Box::new(event)));
@@ -410,6 +440,15 @@ impl SipRouter {
         self.registry.note_spelling(&key, &parties.romeo_uri);
         Ok((key, parties, to))
     }
+}
+
+/// More than one source may bring gets 503 with Retry-After (SEC-13).
+fn within(is_taken: bool, source: &Source) -> Result<(), Status> {
+    if is_taken {
+        return Ok(());
+    }
+    debug!(remote = %source.remote, "a SIP request is refused: there are too many from there");
+    Err(Status::SERVICE_UNAVAILABLE)
 }
 
 /// Who sent a request, if the sender is who From says (CORE-12).

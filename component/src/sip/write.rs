@@ -226,3 +226,93 @@ pub fn origin() -> Origin {
         version: 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stox_sip::Message;
+
+    use super::*;
+    use crate::translate::Listening;
+
+    fn request(method: &str, lines: &str) -> Request {
+        let body = match lines {
+            "" => String::new(),
+            lines => format!(
+                "v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{lines}"
+            ),
+        };
+        let text = format!(
+            "{method} sip:juliet@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK1\r\n\
+             From: <sip:romeo@example.net>;tag=1\r\nTo: <sip:juliet@example.com>;tag=2\r\nCall-ID: 1\r\n\
+             CSeq: 2 {method}\r\nContact: <sip:romeo@192.0.2.1>\r\nContent-Type: application/sdp\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        match Message::parse_datagram(text.into()) {
+            Ok(Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const CHAT: &str = "m=message 2855 TCP/MSRP *\r\na=path:msrp://192.0.2.1:2855/abcd;tcp\r\n\
+                        a=accept-types:text/plain\r\n";
+
+    // CHAT-31 CHAT-32 CHAT-36 SEC-07
+    #[test]
+    fn changes_of_the_peer() {
+        let change_of = |method: &str, lines: &str| change(&request(method, lines), Scheme::Msrp);
+        assert!(matches!(change_of("INVITE", ""), Change::Asks));
+        for (direction, listening) in [
+            ("", Listening::Listens),
+            ("a=sendrecv\r\n", Listening::Listens),
+            ("a=recvonly\r\n", Listening::Listens),
+            ("a=sendonly\r\n", Listening::OnHold),
+            ("a=inactive\r\n", Listening::OnHold),
+        ] {
+            let Change::Offers { media, .. } = change_of("UPDATE", &format!("{CHAT}{direction}"))
+            else {
+                panic!("{direction}");
+            };
+            assert_eq!(media.listening, listening, "{direction}");
+        }
+        let removed = CHAT.replace("2855 TCP", "0 TCP");
+        assert!(matches!(change_of("INVITE", &removed), Change::Removed(_)));
+        for refused in [
+            format!("{CHAT}a=file-selector:name:\"a.txt\"\r\n"),
+            CHAT.replace("TCP/MSRP", "TCP/TLS/MSRP")
+                .replace("msrp:", "msrps:"),
+            CHAT.replace("text/plain", "image/png"),
+        ] {
+            let change = change_of("INVITE", &refused);
+            assert!(matches!(change, Change::Refused(_)), "{refused}");
+        }
+    }
+
+    // CHAT-31: what is added beside the chat is declined, in its place, and what is asked of us is mirrored (CHAT-32)
+    #[test]
+    fn answers_keep_the_lines_of_the_offer() {
+        let offer = format!("m=audio 4000 RTP/AVP 0\r\n{CHAT}a=sendonly\r\n");
+        let Change::Offers {
+            description, index, ..
+        } = change(&request("INVITE", &offer), Scheme::Msrp)
+        else {
+            panic!();
+        };
+        let local = "msrp://192.0.2.2:2855/wxyz;tcp".parse().unwrap();
+        let origin = Origin { id: 1, version: 1 };
+        let terms = Terms {
+            max_size: 9000,
+            fingerprint: None,
+        };
+        let answer = String::from_utf8(answer(&description, index, &local, origin, terms)).unwrap();
+        let lines: Vec<_> = answer
+            .lines()
+            .filter(|line| line.starts_with("m="))
+            .collect();
+        assert_eq!(lines, ["m=audio 0 RTP/AVP 0", "m=message 2855 TCP/MSRP *"]);
+        assert!(answer.contains("a=recvonly\r\n"), "{answer}");
+        let declined = decline_all(&description, &local, origin);
+        let declined = String::from_utf8(declined).unwrap();
+        assert!(declined.contains("m=message 0 TCP/MSRP *"), "{declined}");
+    }
+}
