@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import equal, require
-from ..peers.stanza import Stanza
+from ..peers.stanza import Stanza, new_id
 from ..servers.base import COMPONENT
 from ..world import ROMEO, World
 from . import flow
@@ -44,3 +44,33 @@ async def discovery(world: World) -> None:
 def _result(answer: Stanza) -> Stanza:
     equal(answer.type, "result", f"type of {answer}")
     return answer
+
+
+@flow("discovery: addresses of SIP users, last activity, vCards, the gateway as a contact")
+async def addresses(world: World) -> None:
+    """DISCO-06, DISCO-07, DISCO-08, DISCO-10."""
+    juliet, _ = await world.start()
+    gateway = "jabber:iq:gateway"
+    prompt = _result(await juliet.ask(COMPONENT, f"<query xmlns='{gateway}'/>"))
+    require(prompt.xml.findtext(f".//{{{gateway}}}prompt"), f"DISCO-07: a prompt: {prompt}")
+    entered = f"<query xmlns='{gateway}'><prompt>sip:romeo@example.net</prompt></query>"
+    answer = _result(await juliet.ask(COMPONENT, entered, "set"))
+    equal(answer.xml.findtext(f".//{{{gateway}}}jid"), ROMEO, f"DISCO-07: {answer}")
+    entered = f"<query xmlns='{gateway}'><prompt>http://example.net</prompt></query>"
+    refused = await juliet.ask(COMPONENT, entered, "set")
+    equal(refused.error.condition if refused.error else None, "not-acceptable", f"DISCO-07: {refused}")
+    last = _result(await juliet.ask(COMPONENT, "<query xmlns='jabber:iq:last'/>"))
+    query = last.xml.find("{jabber:iq:last}query")
+    require(query is not None and query.get("seconds", "").isdigit(), f"DISCO-06: seconds: {last}")
+    card = _result(await juliet.ask(ROMEO, "<vCard xmlns='vcard-temp'/>"))
+    equal(card.xml.findtext(".//{vcard-temp}URL"), "sip:romeo@example.net", f"DISCO-10: {card}")
+    juliet.send(f"<presence to='{COMPONENT}' type='subscribe'/>")
+    seen: set[tuple[str | None, str]] = set()
+    while not seen >= {("subscribe", COMPONENT), (None, COMPONENT)}:
+        got = await juliet.inbox.take("the presence of the gateway")
+        if got.kind == "presence":
+            seen.add((got.type, got.sender))
+    # Nothing of it is left for later flows.
+    item = f"<item jid='{COMPONENT}' subscription='remove'/>"
+    juliet.send(f"<iq type='set' id='{new_id()}'><query xmlns='jabber:iq:roster'>{item}</query></iq>")
+    await juliet.ask(COMPONENT, "<ping xmlns='urn:xmpp:ping'/>")

@@ -54,7 +54,7 @@ impl Renewing {
         if since.is_some_and(|since| since < cx.settings.renew_wait) {
             return give_up(transfers, cause, thread, cx);
         }
-        transfers.lose();
+        transfers.pause();
         State::Renewing(Renewing {
             transfers,
             cause,

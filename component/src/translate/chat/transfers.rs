@@ -103,15 +103,11 @@ impl Transfers {
         self.link = Link::Down;
     }
 
-    /// Likewise, because it is lost; and with it what no answer was asked for.
-    pub fn lose(&mut self) {
-        self.pause();
-        self.receipts.broke(&unavailable());
-    }
-
-    /// There is a connection again: what has no answer goes once more, then what waited (MSRP-10).
+    /// There is a connection again: what has no answer goes once more, then what waited (MSRP-10). What no answer was
+    /// asked for may have been lost with the old one.
     pub fn resume(&mut self, media: Media, thread: &mut Thread, cx: &mut Context<'_>) {
         self.link = Link::Up;
+        self.receipts.broke(&unavailable());
         let again = self.unanswered.keys().map(|token| Action::SendAgain {
             chat: thread.chat,
             token: *token,

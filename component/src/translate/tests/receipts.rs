@@ -155,12 +155,22 @@ fn the_end_of_a_session_brings_no_receipts() {
     let mut stage = Stage::new();
     let chat = stage.open(THREAD);
     stage.feed(asking("m2", RECEIPT));
-    let lost = ChatEvent::Disconnected(LostCause::ConnectionEnded);
-    let actions = stage.feed(Event::Chat(chat, lost));
+    let lost = || Event::Chat(chat, ChatEvent::Disconnected(LostCause::ConnectionEnded));
+    assert!(stage.feed(lost()).is_empty());
+    stage.elapse();
+    let actions = stage.feed(Event::Chat(chat, ChatEvent::NotRenewed));
     assert_eq!(
         refusals(&actions),
         [("m2", Condition::RecipientUnavailable)]
     );
+
+    // One that ends just before BYE has not.
+    let mut stage = Stage::new();
+    stage.open(THREAD);
+    stage.feed(asking("m2", RECEIPT));
+    assert!(stage.feed(lost()).is_empty());
+    let actions = stage.feed(Event::Chat(chat, ChatEvent::Ended));
+    assert!(refusals(&actions).is_empty());
 }
 
 // CHAT-24 RCPT-07
