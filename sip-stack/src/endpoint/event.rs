@@ -235,6 +235,20 @@ pub enum EndCause {
     CancelCrossed,
 }
 
+impl EndCause {
+    /// A word for the log; the request that ended a session may hold what is nobody else's.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            EndCause::Bye(_) => "bye",
+            EndCause::OurBye => "our bye",
+            EndCause::Unacknowledged => "no acknowledgement",
+            EndCause::PeerGone => "peer gone",
+            EndCause::Expired => "expired",
+            EndCause::CancelCrossed => "crossed our cancel",
+        }
+    }
+}
+
 impl Event {
     /// What must be answered when nobody has room for this event.
     pub fn pending(&self) -> Option<Pending> {

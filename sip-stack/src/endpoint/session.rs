@@ -327,7 +327,7 @@ impl Endpoint {
         let mut session = self.sessions.remove(id)?;
         self.leave_dialog(&session);
         self.give_up_change(&mut session);
-        tracing::debug!(?id, ?cause, "session ended");
+        tracing::debug!(?id, cause = cause.name(), "session ended");
         self.events.push_back(Event::Ended { invite: id, cause });
         // What the peer still waits for in this session is over too. RFC 3261 §15.1.2.
         let pending = match &session {
