@@ -8,7 +8,7 @@ use stox_msrp::{
     },
 };
 
-// T11
+// T11, MSRP-22: what is preferred stands first and is read so, message/cpim before all others.
 #[test]
 fn our_offer() {
     let text = offer(&local(), ORIGIN, &media());

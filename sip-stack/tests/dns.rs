@@ -3,6 +3,8 @@
 #![cfg(feature = "tokio")]
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
@@ -47,6 +49,33 @@ async fn naptr_and_srv_lead_to_a_target_that_answers() {
     assert_eq!(source.transport, Transport::Tcp);
     romeo.respond(transaction, Reply::new(Status::OK)).await;
     assert!(matches!(next(&mut answers).await, Event::Responded { .. }));
+}
+
+/// SIP-13, RFC 3263. What the DNS said holds for its time to live: the second request gets nothing new.
+#[tokio::test]
+async fn answers_are_kept_for_their_time() {
+    let (romeo, mut requests) = agent(None).await;
+    let zone = vec![
+        (
+            "_sip._tcp.example.net",
+            srv(1, port_of(&romeo), "a.example.net"),
+        ),
+        ("a.example.net", RData::A(A(Ipv4Addr::LOCALHOST))),
+    ];
+    let (address, given) = serve_and_count(zone).await;
+    let (juliet, mut answers) = agent(Some(address)).await;
+    let mut given_by_then = Vec::new();
+    for _ in 0..2 {
+        let request = message("sip:romeo@example.net;transport=tcp");
+        juliet.request(juliet.reserve_request(), request).await;
+        let Event::Requested { transaction, .. } = next(&mut requests).await else {
+            panic!()
+        };
+        romeo.respond(transaction, Reply::new(Status::OK)).await;
+        assert!(matches!(next(&mut answers).await, Event::Responded { .. }));
+        given_by_then.push(given.load(Ordering::Relaxed));
+    }
+    assert_eq!(given_by_then, [2, 2]);
 }
 
 /// CORE-17. RFC 3861 §4: `im` and `pres` have services of their own, without which they are the SIP address with the same
@@ -190,6 +219,13 @@ fn name(text: &str) -> Name {
 
 /// Answers from a zone until the test ends.
 async fn serve(zone: Vec<(&'static str, RData)>) -> SocketAddr {
+    serve_and_count(zone).await.0
+}
+
+/// As `serve`; how many records were given is told.
+async fn serve_and_count(zone: Vec<(&'static str, RData)>) -> (SocketAddr, Arc<AtomicUsize>) {
+    let given = Arc::new(AtomicUsize::new(0));
+    let counter = given.clone();
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
@@ -199,10 +235,11 @@ async fn serve(zone: Vec<(&'static str, RData)>) -> SocketAddr {
                 continue;
             };
             let reply = answer(&query, &zone);
+            counter.fetch_add(reply.answers.len(), Ordering::Relaxed);
             let _ = socket.send_to(&reply.to_vec().unwrap(), client).await;
         }
     });
-    address
+    (address, given)
 }
 
 fn answer(query: &Message, zone: &[(&str, RData)]) -> Message {

@@ -11,6 +11,8 @@ use crate::Transport;
 const BACK_OFF: Duration = Duration::from_secs(30);
 /// Most targets remembered; at the bound what has passed is forgotten, or else the new one is not noted.
 const MOST: usize = 10_000;
+/// Not looked through for that more often, whatever comes.
+const TIDYING: Duration = Duration::from_secs(1);
 
 /// Whether a target may be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub(super) enum Standing {
 #[derive(Debug, Default)]
 pub(super) struct Blocklist {
     until_by_target: HashMap<(Transport, SocketAddr), (Standing, Instant)>,
+    tidied: Option<Instant>,
 }
 
 impl Blocklist {
@@ -65,10 +68,12 @@ impl Blocklist {
     }
 
     fn note(&mut self, target: (Transport, SocketAddr), entry: (Standing, Instant), now: Instant) {
-        if self.until_by_target.len() >= MOST {
+        let is_tidy = |tidied| now.saturating_duration_since(tidied) < TIDYING;
+        if self.until_by_target.len() >= MOST && !self.tidied.is_some_and(is_tidy) {
+            self.tidied = Some(now);
             self.until_by_target.retain(|_, (_, until)| now < *until);
         }
-        if self.until_by_target.len() < MOST {
+        if self.until_by_target.len() < MOST || self.until_by_target.contains_key(&target) {
             self.until_by_target.insert(target, entry);
         }
     }
@@ -101,6 +106,7 @@ mod tests {
         assert_eq!(list.standing(target, later), Standing::Good);
     }
 
+    /// SIP-13, SEC-14
     #[test]
     fn the_list_is_bounded() {
         let (mut list, now) = (Blocklist::default(), Instant::now());
@@ -111,5 +117,10 @@ mod tests {
             );
         }
         assert_eq!(list.until_by_target.len(), MOST);
+        let (later, target) = (now + BACK_OFF, "198.51.100.1:5060".parse().unwrap());
+        list.mistrust((Transport::Udp, target), later);
+        let standing = list.standing((Transport::Udp, target), later);
+        assert_eq!(standing, Standing::Shaky);
+        assert_eq!(list.until_by_target.len(), 1);
     }
 }

@@ -10,6 +10,8 @@ use super::config::network_of;
 const SILENCE: Duration = Duration::from_secs(60);
 /// So many sources are kept apart in each matter; beyond that nothing is said of further ones.
 const SOURCES: usize = 1024;
+/// Those of whom nothing has been said lately are not looked for more often, whoever comes.
+const TIDYING: Duration = Duration::from_secs(1);
 
 /// What a source has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,13 +38,22 @@ pub(crate) enum Matter {
 /// When each source was last complained of.
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {
-    by_matter: HashMap<Matter, HashMap<IpAddr, Instant>>,
+    by_matter: HashMap<Matter, Sources>,
+}
+
+#[derive(Debug, Default)]
+struct Sources {
+    last_by_source: HashMap<IpAddr, Instant>,
+    tidied: Option<Instant>,
 }
 
 impl Complaints {
     /// Whether a complaint about the source is to be logged now.
     pub(crate) fn is_due(&mut self, matter: Matter, source: IpAddr, now: Instant) -> bool {
-        let last_by_source = self.by_matter.entry(matter).or_default();
+        let Sources {
+            last_by_source,
+            tidied,
+        } = self.by_matter.entry(matter).or_default();
         let source = network_of(source);
         let is_old = |last: &Instant| now.saturating_duration_since(*last) >= SILENCE;
         if let Some(last) = last_by_source.get_mut(&source) {
@@ -52,7 +63,9 @@ impl Complaints {
             }
             return due;
         }
-        if last_by_source.len() >= SOURCES {
+        let is_tidy = |tidied| now.saturating_duration_since(tidied) < TIDYING;
+        if last_by_source.len() >= SOURCES && !tidied.is_some_and(is_tidy) {
+            *tidied = Some(now);
             last_by_source.retain(|_, last| !is_old(last));
         }
         let due = last_by_source.len() < SOURCES;
@@ -104,7 +117,12 @@ mod tests {
         for number in 0..3 * SOURCES as u32 {
             complaints.is_due(Matter::Malformed, IpAddr::from(number.to_be_bytes()), now);
         }
-        assert_eq!(complaints.by_matter[&Matter::Malformed].len(), SOURCES);
+        assert_eq!(
+            complaints.by_matter[&Matter::Malformed]
+                .last_by_source
+                .len(),
+            SOURCES
+        );
         let other = IpAddr::from([192, 0, 2, 1]);
         assert!(complaints.is_due(Matter::Malformed, other, now + SILENCE));
     }

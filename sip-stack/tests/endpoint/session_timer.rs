@@ -112,7 +112,7 @@ fn only_one_side_knows_of_timers() {
     }
 }
 
-/// CHAT-30. 422 both ways.
+/// CHAT-30, SIP-18. 422 both ways; what is sent again has the next CSeq, the same Call-ID and From.
 #[test]
 fn intervals_that_are_too_small() {
     let mut net = Net::supporting(&["timer"], &["timer"]);
@@ -138,6 +138,7 @@ fn intervals_that_are_too_small() {
     assert_eq!(again.headers.first(&Name::SessionExpires), Some("3600"));
     assert_eq!(again.min_se(), Ok(3600));
     assert_eq!(again.call_id(), first.call_id());
+    assert_eq!(again.from(), first.from());
     assert_eq!(again.body, first.body);
     let refused = Response::to_request(&again, status).with_header(Name::MinSe, "3601");
     net.juliet_hears(refused);
