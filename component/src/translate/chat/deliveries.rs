@@ -7,7 +7,7 @@ use stox_msrp::imdn::{self, Delivery as Fate, Display, Notification};
 use stox_msrp::{FailureReport, Incoming, cpim};
 
 use super::transfers::remember;
-use super::{Context, Thread};
+use super::{Context, Thread, unavailable};
 use crate::body::Text;
 use crate::fault::{Condition, Fault};
 use crate::translate::event::{Action, Mark, Token, Wishes};
@@ -61,6 +61,14 @@ impl Deliveries {
         cx: &mut Context<'_>,
     ) {
         let promise = thread.promise_of(&incoming, cx);
+        // Of one connection the MSRP session knows that itself.
+        let promise = match thread.leg {
+            0 | 1 => promise,
+            _ => match self.recognize(&incoming.message_id, promise) {
+                Some(new) => new,
+                None => return,
+            },
+        };
         if self.unhanded.len() >= cx.settings.window {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
         }
@@ -84,6 +92,25 @@ impl Deliveries {
             asked,
         };
         self.unhanded.insert(token, Inbound { promise, delivery });
+    }
+
+    /// A message that came by an earlier connection, too, gets the answer that it got or will get there, and is not
+    /// written again (MSRP-11). Gives the promise of any other back.
+    fn recognize(&mut self, message_id: &str, promise: Promise) -> Option<Promise> {
+        let mut open = self.unhanded.values_mut();
+        if let Some(inbound) = open.find(|inbound| inbound.delivery.message_id == message_id) {
+            // Nobody hears the answer that was to go by the connection that is gone.
+            let before = std::mem::replace(&mut inbound.promise, promise);
+            before.refused(unavailable());
+            return None;
+        }
+        let handed = self.handed.iter().map(|(_, delivery)| delivery);
+        let mut told = handed.chain(&self.awaited);
+        if told.any(|delivery| delivery.message_id == message_id) {
+            promise.delivered();
+            return None;
+        }
+        Some(promise)
     }
 
     pub fn handed(&mut self, token: Token, now: Instant) {
@@ -151,8 +178,10 @@ impl Deliveries {
         };
         let imdn = asked.imdn.as_mut();
         let answer = imdn.and_then(|imdn| imdn.answer(notification, cx.tokens.ident()));
-        if asked.is_over() {
-            self.awaited.remove(at);
+        if asked.is_over()
+            && let Some(told) = self.awaited.remove(at)
+        {
+            remember(&mut self.handed, (cx.now, told));
         }
         answer
     }

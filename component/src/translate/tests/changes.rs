@@ -154,6 +154,47 @@ fn what_came_by_a_connection_is_answered_by_that_one_only() {
 }
 
 #[test]
+fn what_the_peer_sends_again_by_another_connection_is_not_shown_again() {
+    // MSRP-11: the one the server has, and the one whose fate is open: both are answered where they came last
+    let mut stage = Stage::new();
+    let chat = stage.open(THREAD);
+    let mut tokens = Vec::new();
+    for (number, text) in [(1, "one"), (2, "two")] {
+        let written = stage.feed(received(chat, number, "text/plain", text));
+        let [Action::Stanza(_, Some(token))] = written.as_slice() else {
+            panic!("{written:?}");
+        };
+        tokens.push(*token);
+    }
+    stage.feed(Event::Handed(tokens[0]));
+    let moved = ChatEvent::Changed(stage.elsewhere(Role::Passive));
+    stage.feed(Event::Chat(chat, moved));
+    stage.feed(Event::Chat(chat, ChatEvent::Bound));
+    let mut answers = Vec::new();
+    for event in [
+        received(chat, 1, "text/plain", "one"),
+        received(chat, 2, "text/plain", "two"),
+        Event::Handed(tokens[1]),
+    ] {
+        for action in stage.feed(event) {
+            match action {
+                Action::Settle(Settlement {
+                    ticket: Ticket::Send { leg, incoming, .. },
+                    outcome,
+                }) => answers.push((leg, incoming, outcome == Outcome::Delivered)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let [one, two] = [1, 2].map(IncomingId::from_number);
+    assert_eq!(
+        answers,
+        [(2, one, true), (1, two, false), (2, two, true)],
+        "what the first connection would have answered reaches nobody"
+    );
+}
+
+#[test]
 fn what_waits_for_a_held_peer_is_bounded_and_given_back_at_the_end() {
     // CHAT-32 CHAT-08
     let mut stage = Stage::new();

@@ -153,6 +153,7 @@ class _Schedule:
         harshly = self._rng.random() < 0.5
         self._broke("link", f"link to the XMPP server cut{' harshly' if harshly else ''}")
         self.tap.cut(harshly=harshly)
+        await asyncio.sleep(self._rng.uniform(0.0, 2.0))
 
     async def _kill_gateway(self) -> None:
         self._broke("gateway", "kill -9 of the gateway")

@@ -142,7 +142,9 @@ class Fates:
                 faults.append(f"{said}, and juliet never read it")
             if said.status not in (200, None) and times and not {"link", "gateway"} & set(outstanding):
                 faults.append(f"{said}, and juliet read it")
-            if times > 1 and "gateway" not in outstanding:
+            # He sent again what the gateway could not know to be taken.
+            by_himself = times <= len(said.sends) and "link" in outstanding
+            if times > 1 and "gateway" not in outstanding and not by_himself:
                 faults.append(f"{said}, and juliet read it {times} times")
             if said.status is None and not self._may_stay_unanswered(said):
                 faults.append(str(said))
