@@ -100,3 +100,36 @@ fn connections_fail_and_are_made_again() {
     net.elapse_ms(60_000);
     net.ends_with_nothing_left();
 }
+
+/// SIP-03, RFC 3261 §18.4. A host says that nobody takes datagrams at a port: what waits for an answer from there fails, and
+/// nothing else.
+#[test]
+fn what_waits_at_a_closed_port_fails() {
+    let mut net = Net::new();
+    for (id, host) in [(1, "192.0.2.2"), (2, "192.0.2.3"), (3, "192.0.2.2")] {
+        let mut request = message("x");
+        request.target = format!("sip:romeo@{host}").parse().unwrap();
+        net.juliet.request(RequestId::ours(id), request, net.now);
+    }
+    assert_eq!(net.juliet_sends().len(), 3);
+    let mut failed_of = |address: &str| {
+        net.juliet
+            .handle_unreachable(address.parse().unwrap(), net.now);
+        let mut failed = Vec::new();
+        while let Some(event) = net.juliet.poll_event() {
+            match event {
+                Event::RequestFailed { request, cause } => failed.push((request, cause)),
+                other => panic!("{other:?}"),
+            }
+        }
+        failed.sort_unstable_by_key(|(request, _)| format!("{request:?}"));
+        failed
+    };
+    let gone = |id| (RequestId::ours(id), Failure::Unreachable);
+    assert_eq!(failed_of("192.0.2.2:5061"), []);
+    assert_eq!(failed_of("192.0.2.2:5060"), [gone(1), gone(3)]);
+    assert_eq!(failed_of("192.0.2.2:5060"), []);
+    assert_eq!(failed_of("192.0.2.3:5060"), [gone(2)]);
+    net.elapse_ms(60_000);
+    net.ends_with_nothing_left();
+}
