@@ -139,7 +139,7 @@ impl Load {
     pub fn await_sessions(&mut self, count: usize) -> io::Result<bool> {
         let deadline = Instant::now() + PATIENCE * 4;
         while self.connected() < count && Instant::now() < deadline {
-            self.turn(Duration::from_millis(50))?;
+            self.listen(Duration::from_millis(50))?;
         }
         Ok(self.connected() >= count)
     }
@@ -210,7 +210,7 @@ impl Load {
                     .saturating_duration_since(Instant::now()),
                 _ => Duration::from_millis(100),
             };
-            self.turn(wait)?;
+            self.listen(wait)?;
             if self.flights.accounted() > accounted {
                 accounted = self.flights.accounted();
                 heard = Instant::now();
@@ -249,8 +249,8 @@ impl Load {
         }
     }
 
-    /// Writes what waits, waits for what comes, takes it.
-    fn turn(&mut self, wait: Duration) -> io::Result<()> {
+    /// Writes what waits, waits for what comes for so long at most, takes it.
+    pub fn listen(&mut self, wait: Duration) -> io::Result<()> {
         self.flush()?;
         let mut events = Events::with_capacity(1024);
         match self.poll.poll(&mut events, Some(wait)) {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::load::Direction;
 use crate::servers::Kind;
 
 const USAGE: &str = "\
-usage: stox-benches --stox PROGRAM [--counted PROGRAM] [--server prosody|ejabberd]... [--only WORD]...
+usage: stox-benches --stox PROGRAM [--counted PROGRAM] [--server prosody|ejabberd]... [--only WORD]... [--way WORD]...
                     [--messages N] [--calm N] [--sessions N] [--rounds N] [--cores SERVER,GATEWAY | --any-core] [--json FILE] [--keep]
 
   --stox      the gateway, built with `cargo build --release -p stox`
@@ -13,6 +14,7 @@ usage: stox-benches --stox PROGRAM [--counted PROGRAM] [--server prosody|ejabber
               `cargo build --release -p stox-benches --features count`
   --only      of: echo, raw, stox, kamailio, set-ups, memory, allocations (needs --counted), million;
               all but the last without it
+  --way       of: to-msrp, from-msrp, to-message, from-message; all without it
   --messages  in each saturated measurement (50,000)
   --calm      in each measurement at 500 a second (3,000)
   --sessions  idle ones, for their memory (10,000)
@@ -26,6 +28,7 @@ pub struct Options {
     pub counted: Option<PathBuf>,
     pub servers: Vec<Kind>,
     pub only: Vec<String>,
+    pub ways: Vec<Direction>,
     pub messages: u32,
     pub calm: u32,
     pub sessions: u32,
@@ -44,6 +47,7 @@ impl Options {
             counted: None,
             servers: Vec::new(),
             only: Vec::new(),
+            ways: Vec::new(),
             messages: 50_000,
             calm: 3_000,
             sessions: 10_000,
@@ -64,6 +68,13 @@ impl Options {
                     _ => return Err(USAGE),
                 }),
                 "--only" => options.only.push(value()?.to_owned()),
+                "--way" => options.ways.push(match value()? {
+                    "to-msrp" => Direction::XmppToMsrp,
+                    "from-msrp" => Direction::MsrpToXmpp,
+                    "to-message" => Direction::XmppToMessage,
+                    "from-message" => Direction::MessageToXmpp,
+                    _ => return Err(USAGE),
+                }),
                 "--messages" => options.messages = number(value()?)?,
                 "--calm" => options.calm = number(value()?)?,
                 "--sessions" => options.sessions = number(value()?)?,

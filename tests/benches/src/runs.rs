@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::child::Process;
 use crate::flights::Outcome;
@@ -21,6 +21,8 @@ const UNDER_WAY: usize = 1000;
 const CALM: u32 = 500;
 /// MSRP sessions that the messages go by.
 const SESSIONS: usize = 100;
+/// A gateway that takes longer to end is killed.
+const GOODBYE: Duration = Duration::from_secs(20);
 /// Users that the MESSAGEs are between.
 const PAIRS: usize = 1000;
 
@@ -125,6 +127,12 @@ impl Bench<'_> {
         server: Kind,
         directions: &[Direction],
     ) -> io::Result<()> {
+        let ways = &self.options.ways;
+        let wanted = |way: &&Direction| ways.is_empty() || ways.contains(way);
+        let directions: Vec<Direction> = directions.iter().filter(wanted).copied().collect();
+        if directions.is_empty() {
+            return Ok(());
+        }
         let mut rounds: Vec<Vec<Row>> = directions.iter().map(|_| Vec::new()).collect();
         for _ in 0..self.options.rounds {
             let mut world = self.world(gateway, server)?;
@@ -344,6 +352,18 @@ impl Bench<'_> {
         };
         world.await_gateway()?;
         Ok(world)
+    }
+}
+
+/// The gateway says goodbye to every session, and somebody must answer.
+impl Drop for World {
+    fn drop(&mut self) {
+        self.gateway.signal("TERM");
+        let deadline = Instant::now() + GOODBYE;
+        while self.gateway.is_running()
+            && Instant::now() < deadline
+            && self.load.listen(Duration::from_millis(20)).is_ok()
+        {}
     }
 }
 
