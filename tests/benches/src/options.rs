@@ -1,13 +1,14 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::load::Direction;
 use crate::servers::Kind;
 
 const USAGE: &str = "\
 usage: stox-benches --stox PROGRAM [--counted PROGRAM] [--server prosody|ejabberd]... [--only WORD]... [--way WORD]...
-                    [--messages N] [--calm N] [--sessions N] [--rounds N] [--cores SERVER,GATEWAY | --any-core] [--json FILE] [--keep]
+                    [--messages N] [--calm N] [--sessions N] [--settle S] [--rounds N] [--cores SERVER,GATEWAY | --any-core] [--json FILE] [--keep]
 
   --stox      the gateway, built with `cargo build --release -p stox`
   --counted   the gateway with a counting allocator, built with
@@ -18,6 +19,7 @@ usage: stox-benches --stox PROGRAM [--counted PROGRAM] [--server prosody|ejabber
   --messages  in each saturated measurement (50,000)
   --calm      in each measurement at 500 a second (3,000)
   --sessions  idle ones, for their memory (10,000)
+  --settle    seconds until they are looked at, since SIP transactions linger for 32 (40)
   --rounds    of everything; each figure is the median (1)
   --cores     the core of the XMPP server, and that of gateway and generator together (0,1)
   --keep      leaves configurations and logs where they are, and says where";
@@ -32,6 +34,7 @@ pub struct Options {
     pub messages: u32,
     pub calm: u32,
     pub sessions: u32,
+    pub settle: Duration,
     pub rounds: usize,
     /// Of the server, and of gateway and generator.
     pub cores: Option<(usize, usize)>,
@@ -51,6 +54,7 @@ impl Options {
             messages: 50_000,
             calm: 3_000,
             sessions: 10_000,
+            settle: Duration::from_secs(40),
             rounds: 1,
             cores: Some((0, 1)),
             json: None,
@@ -78,6 +82,7 @@ impl Options {
                 "--messages" => options.messages = number(value()?)?,
                 "--calm" => options.calm = number(value()?)?,
                 "--sessions" => options.sessions = number(value()?)?,
+                "--settle" => options.settle = Duration::from_secs(number(value()?)?),
                 "--rounds" => options.rounds = number(value()?)?,
                 "--cores" => {
                     let (server, gateway) = value()?.split_once(',').ok_or(USAGE)?;

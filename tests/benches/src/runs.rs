@@ -215,7 +215,7 @@ impl Bench<'_> {
             Pace::Saturated(UNDER_WAY / 10),
             Then::Keep,
         )?;
-        sleep(Duration::from_secs(3));
+        sleep(self.options.settle);
         let grown = world.gateway.resident().saturating_sub(before);
         let each = grown as f64 / 1024.0 / outcome.delivered.max(1) as f64;
         let remark = format!(
@@ -370,7 +370,7 @@ impl Drop for World {
 impl World {
     /// Until the component is there nothing can arrive, and the server says so.
     fn await_gateway(&mut self) -> io::Result<()> {
-        for _ in 0..200 {
+        for _ in 0..1200 {
             if !self.gateway.is_running() {
                 return Err(io::Error::other("the gateway ended by itself"));
             }
