@@ -4,6 +4,7 @@ mod cseq;
 mod features;
 mod name;
 mod name_addr;
+mod once;
 mod rack;
 mod replaces;
 mod session_expires;
@@ -26,6 +27,7 @@ use std::fmt;
 
 use crate::grammar::{self, CommaSeparated};
 use crate::text::Text;
+use once::Once;
 
 /// Why a header field could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,32 +61,42 @@ impl HeaderError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     fields: Vec<(Name, Text)>,
+    from: Once,
+    to: Once,
 }
 
 impl Headers {
     /// No fields.
     pub const fn new() -> Self {
-        Headers { fields: Vec::new() }
+        Headers {
+            fields: Vec::new(),
+            from: Once::new(),
+            to: Once::new(),
+        }
     }
 
     pub(crate) fn with_capacity(fields: usize) -> Self {
         Headers {
             fields: Vec::with_capacity(fields),
+            ..Headers::new()
         }
     }
 
     /// Appends a field.
     pub fn push(&mut self, name: Name, value: impl Into<Text>) {
+        self.forget(&name);
         self.fields.push((name, one_line(value.into())));
     }
 
     /// Puts a field before all others, as a proxy or client does with its Via.
     pub fn push_front(&mut self, name: Name, value: impl Into<Text>) {
+        self.forget(&name);
         self.fields.insert(0, (name, one_line(value.into())));
     }
 
     /// Sets a field: the first of that name gets the value, others of that name go.
     pub fn set(&mut self, name: Name, value: impl Into<Text>) {
+        self.forget(&name);
         let value = one_line(value.into());
         match self.fields.iter().position(|(n, _)| *n == name) {
             Some(at) => {
@@ -104,6 +116,7 @@ impl Headers {
 
     /// Takes all fields of that name away.
     pub fn remove(&mut self, name: &Name) {
+        self.forget(name);
         self.fields.retain(|(n, _)| n != name);
     }
 
@@ -177,6 +190,32 @@ impl Headers {
                 Text::from(text)
             }
         };
+    }
+
+    /// The first From or To, read; `None` for other names, and for one that is missing or malformed.
+    pub(crate) fn read_address(&self, name: &Name) -> Option<&NameAddr> {
+        let read = || {
+            let (source, value) = self.all_texts(name).next()?;
+            NameAddr::cut(source, value)
+        };
+        self.once(name)?.get_or_read(read)
+    }
+
+    fn once(&self, name: &Name) -> Option<&Once> {
+        match name {
+            Name::From => Some(&self.from),
+            Name::To => Some(&self.to),
+            _ => None,
+        }
+    }
+
+    /// The field is about to change.
+    fn forget(&mut self, name: &Name) {
+        match name {
+            Name::From => self.from = Once::new(),
+            Name::To => self.to = Once::new(),
+            _ => {}
+        }
     }
 
     /// All fields in their order, each whole.

@@ -124,7 +124,10 @@ fn text(headers: &Headers, name: Name) -> Result<&str, HeaderError> {
 }
 
 fn address(headers: &Headers, name: Name) -> Result<NameAddr, HeaderError> {
-    first(headers, name, NameAddr::cut)
+    match headers.read_address(&name) {
+        Some(address) => Ok(address.clone()),
+        None => first(headers, name, NameAddr::cut),
+    }
 }
 
 fn addresses(headers: &Headers, name: Name) -> Result<Vec<NameAddr>, HeaderError> {

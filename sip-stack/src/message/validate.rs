@@ -11,8 +11,8 @@ pub(super) fn validate(method: Option<&Method>, headers: &Headers) -> Result<(),
         (0_u32, 0_u32, 0_u32, 0_u32, 0_u32, 0_u32);
     for (name, value) in headers.iter() {
         match name {
-            Name::From => once(&mut from, name, NameAddr::cut(value, value).is_some())?,
-            Name::To => once(&mut to, name, NameAddr::cut(value, value).is_some())?,
+            Name::From => once(&mut from, name, headers.read_address(name).is_some())?,
+            Name::To => once(&mut to, name, headers.read_address(name).is_some())?,
             Name::CallId => once(&mut call_id, name, !value.is_empty())?,
             Name::CSeq => check_cseq(&mut cseq, method, value)?,
             Name::Via => check_vias(&mut via, value)?,
