@@ -7,7 +7,7 @@
 //!
 //! - `login` opens the stream and says which of the possible refusals happened; `backoff` tells when to try again.
 //! - `framing` cuts the bytes into stanzas and leaves out what is too deep or too large; `read` makes types of them
-//!   (`payload` of what has none), or a `refusal`. Nothing a server lets through ends the link.
+//!   (`plain` of the many simple messages, `payload` of what has no type), or a `refusal`. Nothing a server lets through ends the link.
 //! - `iq` answers requests to the gateway and its addresses, a file per extension.
 //! - `outbox` keeps what waits, and says what the server has provably taken.
 //! - `link` is the handle, `task` the shell around all of them: with `trial`, the only files with sockets and timers.
@@ -21,6 +21,7 @@ mod ns;
 mod outbox;
 mod outgoing;
 mod payload;
+mod plain;
 mod read;
 mod refusal;
 mod stanza;

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::framing::{self, Excess};
 use super::ns;
 use super::payload::Payloads;
+use super::plain;
 use super::refusal::{Envelope, Reason, Unreadable};
 use super::stanza::{
     ChatState, Delay, Hints, Iq, IqType, Join, Marker, Message, MessageType, Presence,
@@ -58,6 +59,8 @@ pub fn reread(domain: &str, stanza: &[u8]) -> Option<Stanza> {
 #[derive(Debug)]
 pub(super) struct Reader {
     domain: Jid,
+    /// Whether a tag without a prefix is one of a component's stream.
+    is_default: bool,
     /// An opening tag with the namespaces that the stream's own opening tag declares.
     opening: String,
     document: String,
@@ -69,17 +72,22 @@ impl Reader {
         domain: &Jid,
         namespaces: impl IntoIterator<Item = (Option<&'a str>, &'a str)>,
     ) -> Reader {
+        let mut is_default = false;
         let mut opening = bytes::BytesMut::from(&b"<stream"[..]);
         for (prefix, name) in namespaces {
             let attribute = match prefix {
                 Some("xml") => continue,
                 Some(prefix) => format!("xmlns:{prefix}"),
-                None => "xmlns".to_owned(),
+                None => {
+                    is_default = name == ns::COMPONENT;
+                    "xmlns".to_owned()
+                }
             };
             super::write::attribute(&mut opening, &attribute, name);
         }
         Reader {
             domain: domain.clone(),
+            is_default,
             opening: String::from_utf8_lossy(&opening).into_owned() + ">",
             document: String::new(),
         }
@@ -87,10 +95,6 @@ impl Reader {
 
     /// Reads one whole element.
     pub(super) fn read(&mut self, element: &[u8]) -> Result<Element, Unreadable> {
-        let failed = |reason: Reason| Unreadable {
-            reason,
-            envelope: None,
-        };
         let text = match std::str::from_utf8(element) {
             Ok(text) => text,
             Err(error) => {
@@ -98,6 +102,20 @@ impl Reader {
                     self.unreadable(Some(element), Reason::NotWellFormed(error.to_string()))
                 );
             }
+        };
+        if self.is_default
+            && let Some(message) = plain::read(text, &self.domain)
+        {
+            return Ok(Element::Stanza(Stanza::Message(Box::new(message))));
+        }
+        self.read_any(text)
+    }
+
+    /// Reads whatever it is, by way of a tree.
+    fn read_any(&mut self, text: &str) -> Result<Element, Unreadable> {
+        let failed = |reason: Reason| Unreadable {
+            reason,
+            envelope: None,
         };
         let mut whole = std::mem::take(&mut self.document);
         whole.clear();
@@ -116,7 +134,7 @@ impl Reader {
             Err(Unreadable {
                 reason,
                 envelope: None,
-            }) => Err(self.unreadable(Some(element), reason)),
+            }) => Err(self.unreadable(Some(text.as_bytes()), reason)),
             read => read,
         }
     }

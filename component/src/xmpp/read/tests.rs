@@ -3,6 +3,7 @@ use crate::xmpp::framing::{Frame, FrameLimits, Framer};
 use crate::xmpp::outgoing::Outgoing;
 use crate::xmpp::stanza::Payload;
 use bytes::BytesMut;
+use proptest::prelude::*;
 use std::time::{Duration, UNIX_EPOCH};
 
 const H: &str = "sip.example.com";
@@ -146,8 +147,7 @@ fn errors_of_messages() {
         address: Some("xmpp:a@b".into()),
         text: Some("moved".into()),
     };
-    assert_eq!(message.error, Some(error.clone()));
-    assert_eq!(Outgoing::refusal(&message, error), None);
+    assert_eq!(message.error, Some(error));
     let bare = super::tests::message("type='error'><error/>");
     assert_eq!(bare.error.unwrap().condition, "undefined-condition");
 }
@@ -395,3 +395,132 @@ fn what_is_declared_once_is_not_copied_without_bound() {
     };
     assert_eq!((message.lang, message.bodies.len()), (None, 10_000));
 }
+
+/// What the reader of plain messages makes of it, which must be what the other one makes of it too.
+fn plainly(text: &str) -> Option<Message> {
+    let plain = plain::read(text, &Jid::parse(H).unwrap())?;
+    let full = reader().read_any(text);
+    assert_eq!(
+        full,
+        Ok(Element::Stanza(Stanza::Message(Box::new(plain.clone())))),
+        "{text}"
+    );
+    Some(plain)
+}
+
+const OPENING: &str = "<message from='juliet@example.com/balcony' to='romeo%example.net@sip.example.com' type='chat' id='m1'>";
+
+#[test]
+fn plain_messages_take_the_short_way() {
+    let message = plainly(&format!(
+        "{OPENING}<thread>t1</thread><body>&lt;3 &amp; &quot;Здравствуй&apos;\n</body>\
+         <active xmlns='http://jabber.org/protocol/chatstates'/><request xmlns='urn:xmpp:receipts'/></message>"
+    ))
+    .unwrap();
+    assert_eq!(message.body().unwrap().text, "<3 & \"Здравствуй'\n");
+    assert_eq!(message.thread.unwrap().id, "t1");
+    for plain in [
+        "<message from='j@example.com' xml:lang=\"it\"><body/><subject></subject><thread/></message>",
+        "<message xmlns='jabber:component:accept' from='j@e'><body xmlns='jabber:component:accept'>a</body><body>b</body></message>",
+        "<message from='j@e' ><body >a > b</body></message>",
+    ] {
+        assert!(plainly(plain).is_some(), "{plain}");
+    }
+}
+
+/// Whatever might mean something else, or nothing that XML allows, is left to the full reader.
+#[test]
+fn anything_else_takes_the_long_way() {
+    for inner in [
+        "<body>&#33;</body>",
+        "<body>&nbsp;</body>",
+        "<body>a<!-- b --></body>",
+        "<body><![CDATA[a]]></body>",
+        "<body>]]></body>",
+        "<body>a\rb</body>",
+        "<body>\u{1}</body>",
+        "<body>\u{fffe}</body>",
+        "<body>a<b/>c</body>",
+        "<body>a</bodyx>",
+        "<body xml:lang='it'>a</body>",
+        "<body xmlns=''>a</body>",
+        "<body xmlns='jabber:component:accept' xmlns='jabber:component:accept'>a</body>",
+        "<x:body xmlns:x='jabber:component:accept'>a</x:body>",
+        "<thread parent='t0'>t1</thread>",
+        "<delay xmlns='urn:xmpp:delay' stamp='2026-11-20T00:00:00Z'/>",
+        "<nick xmlns='http://jabber.org/protocol/nick'>a</nick>",
+        "<active xmlns='http://jabber.org/protocol/chatstates'>a</active>",
+        " ",
+        "a",
+    ] {
+        let text = format!("{OPENING}{inner}</message>");
+        assert_eq!(plainly(&text), None, "{text}");
+    }
+    for text in [
+        "<message to='a@b'><body>a</body></message>",
+        "<message from='j@e' from='j@e'><body>a</body></message>",
+        "<message from='j@e'to='a@b'><body>a</body></message>",
+        "<message from='j@e' foo='a'><body>a</body></message>",
+        "<message from='j@e' id='a\tb'><body>a</body></message>",
+        "<message from='j@e' id='<'><body>a</body></message>",
+        "<message from='j@e' xmlns='jabber:client'><body>a</body></message>",
+        "<message from='j@e' type='error'><body>a</body></message>",
+        "<message from='j@e' type='foo'><body>a</body></message>",
+        "<message from='@'><body>a</body></message>",
+        "<message from='j@e'><body>a</body></message >",
+        "<message from='j@e'><body>a</body></message>a",
+        "<message from='j@e'/>",
+        "<messages from='j@e'></messages>",
+        "<presence from='j@e'/>",
+    ] {
+        assert_eq!(plainly(text), None, "{text}");
+    }
+}
+
+proptest! {
+    /// Whatever is put together, the two readers do not differ where the short one reads at all.
+    #[test]
+    fn the_two_readers_agree(
+        pieces in proptest::collection::vec(0..PIECES.len(), 0..12),
+        words in "[ -~é&<>'\"\\]]{0,12}",
+    ) {
+        let inner: String = pieces.iter().filter_map(|at| PIECES.get(*at).copied()).collect();
+        for text in [
+            format!("{OPENING}{inner}</message>"),
+            format!("{OPENING}<body>{words}</body>{inner}</message>"),
+            format!("<message from='j@e' id='{words}' {inner}</message>"),
+            format!("<message from='j@e' {words}><body>a</body></message>"),
+        ] {
+            plainly(&text);
+        }
+    }
+}
+
+const PIECES: &[&str] = &[
+    "<body>",
+    "</body>",
+    "<body/>",
+    "<body>a</body>",
+    "<thread>t</thread>",
+    "<thread/>",
+    "<subject>s</subject>",
+    "<active xmlns='http://jabber.org/protocol/chatstates'/>",
+    "<gone xmlns='http://jabber.org/protocol/chatstates'/>",
+    "<request xmlns='urn:xmpp:receipts'/>",
+    "<markable xmlns='urn:xmpp:chat-markers:0'/>",
+    "<x xmlns='a'/>",
+    " ",
+    ">",
+    "/>",
+    "&lt;",
+    "&",
+    "]]>",
+    "<",
+    "type='chat'",
+    " xml:lang='it'",
+    " xmlns='jabber:component:accept'",
+    "\n",
+    "a",
+    "'",
+    "</message>",
+];
