@@ -49,6 +49,7 @@ pub mod gateway;
 pub mod logging;
 pub mod mailbox;
 pub mod metrics;
+mod pairs;
 mod rates;
 pub mod registry;
 pub mod route;

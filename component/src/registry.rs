@@ -95,7 +95,7 @@ impl Registry {
         &self,
         key: &Key,
         input: Input,
-        begin: impl FnOnce(&Key) -> Door,
+        begin: impl FnOnce(&Key) -> Option<Door>,
     ) -> Result<(), Full> {
         self.with_door(key, begin, |door| match door {
             Some(door) => door.deliver(input),
@@ -112,7 +112,7 @@ impl Registry {
         key: &Key,
         invite: InviteId,
         input: Input,
-        begin: impl FnOnce(&Key) -> Door,
+        begin: impl FnOnce(&Key) -> Option<Door>,
     ) -> Result<(), Full> {
         self.with_door(key, begin, |door| {
             let Some(door) = door else {
@@ -124,11 +124,11 @@ impl Registry {
         })
     }
 
-    /// `None`: there are too many conversations for another one, or the gateway says goodbye.
+    /// `None`: there are too many conversations for another one, or the gateway says goodbye, or `begin` has none.
     fn with_door<T>(
         &self,
         key: &Key,
-        begin: impl FnOnce(&Key) -> Door,
+        begin: impl FnOnce(&Key) -> Option<Door>,
         use_it: impl FnOnce(Option<&Door>) -> T,
     ) -> T {
         if let Some(door) = self.conversation_by_key.get(key)
@@ -138,16 +138,22 @@ impl Registry {
         }
         match self.conversation_by_key.entry(key.clone()) {
             // Its task has failed: the next one begins anew.
-            Entry::Occupied(mut entry) if entry.get().is_closed() => {
-                entry.insert(begin(key));
-                use_it(Some(entry.get()))
-            }
+            Entry::Occupied(mut entry) if entry.get().is_closed() => match begin(key) {
+                Some(door) => {
+                    entry.insert(door);
+                    use_it(Some(entry.get()))
+                }
+                None => use_it(None),
+            },
             Entry::Occupied(entry) => use_it(Some(entry.get())),
             Entry::Vacant(_) if self.len() >= CONVERSATIONS || self.is_closing() => use_it(None),
-            Entry::Vacant(entry) => {
-                self.conversations.fetch_add(1, Ordering::Relaxed);
-                use_it(Some(&entry.insert(begin(key))))
-            }
+            Entry::Vacant(entry) => match begin(key) {
+                Some(door) => {
+                    self.conversations.fetch_add(1, Ordering::Relaxed);
+                    use_it(Some(&entry.insert(door)))
+                }
+                None => use_it(None),
+            },
         }
     }
 

@@ -22,6 +22,7 @@ use crate::fault::{Condition, Fault};
 use crate::from_xmpp;
 use crate::mailbox::Input;
 use crate::metrics;
+use crate::pairs::Pairs;
 use crate::rates::Rates;
 use crate::registry::{Key, Registry};
 use crate::sip;
@@ -39,6 +40,7 @@ pub type SharedPorts = Arc<OnceLock<Arc<Ports>>>;
 pub struct XmppRouter {
     ports: SharedPorts,
     addresses: Arc<Addresses>,
+    pairs: Pairs,
     /// The component's own.
     domain: String,
     /// What an earlier process left behind, until the XMPP server can be told what becomes of it.
@@ -89,6 +91,7 @@ impl XmppRouter {
         XmppRouter {
             ports,
             addresses,
+            pairs: Pairs::default(),
             domain,
             left_behind,
             up,
@@ -131,13 +134,20 @@ impl XmppRouter {
             };
             written.origin.entry = entry;
         }
-        let fault = match self.parties(&message) {
+        let (from, to) = (&message.from, &message.to);
+        let fault = match self.key(from, to) {
             Err(fault) => fault,
             Ok((key, parties)) => {
                 let input = Input::Xmpp(Box::new(event));
                 let delivered = if starts {
                     self.ports().registry.deliver(&key, input, |key| {
-                        conversation::begin(self.ports().clone(), key.clone(), parties)
+                        let parties = match parties {
+                            Some(parties) => parties,
+                            // Known from an earlier conversation.
+                            None => self.parties(from, to).ok()?.1,
+                        };
+                        let ports = self.ports().clone();
+                        Some(conversation::begin(ports, key.clone(), parties))
                     })
                 } else {
                     self.ports()
@@ -246,13 +256,24 @@ impl XmppRouter {
         }
     }
 
-    fn parties(&self, message: &Message) -> Result<(Key, Parties), Fault> {
-        let juliet = message.from.bare().into_jid();
+    /// Whose conversation it is; with the parties to it if they had to be mapped.
+    fn key(&mut self, from: &Jid, to: &Jid) -> Result<(Key, Option<Parties>), Fault> {
+        let pair = self.pairs.pair(from, to);
+        if let Some(key) = self.pairs.key(pair) {
+            return Ok((key.clone(), None));
+        }
+        let (key, parties) = self.parties(from, to)?;
+        self.pairs.note(pair, key.clone());
+        Ok((key, Some(parties)))
+    }
+
+    fn parties(&self, from: &Jid, to: &Jid) -> Result<(Key, Parties), Fault> {
+        let juliet = from.bare().into_jid();
         let parties = Parties {
             juliet_uri: self.addresses.sip_of_xmpp(&juliet)?,
             juliet,
-            romeo: message.to.bare().into_jid(),
-            romeo_uri: self.addresses.sip_of(&message.to)?.aor.uri(),
+            romeo: to.bare().into_jid(),
+            romeo_uri: self.addresses.sip_of(to)?.aor.uri(),
         };
         Ok((Key::of(&parties), parties))
     }
@@ -317,7 +338,7 @@ impl SipHandler for SipRouter {
                 let input = Input::Invited(Box::new((invite, request, from, to)));
                 self.registry
                     .deliver_invite(&key, invite, input, |key| {
-                        conversation::begin(ports.clone(), key.clone(), parties)
+                        Some(conversation::begin(ports.clone(), key.clone(), parties))
                     })
                     .map_err(|_| Status::SERVICE_UNAVAILABLE)
             }
@@ -384,7 +405,7 @@ impl SipRouter {
                 let input = Input::Paged(Box::new((transaction, request, from)));
                 self.registry
                     .deliver(&key, input, |key| {
-                        conversation::begin(ports.clone(), key.clone(), parties)
+                        Some(conversation::begin(ports.clone(), key.clone(), parties))
                     })
                     .map_err(|_| Status::SERVICE_UNAVAILABLE)
             }

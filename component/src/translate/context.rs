@@ -1,6 +1,7 @@
 //! What the parts of a conversation may use while they handle one event.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Instant, SystemTime};
 
 use rand::rngs::SmallRng;
@@ -64,8 +65,9 @@ pub(super) struct Stranded {
 /// Ids of stanzas written lately, so that an error names one message only (CHAT-14).
 #[derive(Debug, Default)]
 pub(super) struct StanzaIds {
-    known: HashSet<String>,
-    oldest_first: VecDeque<String>,
+    /// By hash: whoever makes two ids meet here gets a fresh one.
+    known: BTreeSet<u64>,
+    oldest_first: VecDeque<u64>,
 }
 
 impl StanzaIds {
@@ -74,13 +76,11 @@ impl StanzaIds {
 
     /// The wished id, or a fresh one if a stanza had it lately.
     pub fn claim(&mut self, wish: String, tokens: &mut Tokens) -> String {
-        let id = if self.known.contains(&wish) {
-            tokens.text()
-        } else {
-            wish
-        };
-        self.known.insert(id.clone());
-        self.oldest_first.push_back(id.clone());
+        let is_free = self.known.insert(hash(&wish));
+        let id = if is_free { wish } else { tokens.text() };
+        let hash = hash(&id);
+        self.known.insert(hash);
+        self.oldest_first.push_back(hash);
         if self.oldest_first.len() > Self::REMEMBERED
             && let Some(oldest) = self.oldest_first.pop_front()
         {
@@ -88,6 +88,12 @@ impl StanzaIds {
         }
         id
     }
+}
+
+fn hash(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Where tokens and random ids come from.

@@ -201,6 +201,8 @@ impl Conversation {
             };
             let (chats, _, mut cx) = self.context(now, out);
             let opened = Chat::open(chat, thread, written, promise, &mut cx);
+            // Most conversations never have a second one.
+            chats.reserve_exact(1);
             chats.push(opened);
         }
     }
@@ -360,7 +362,9 @@ impl Conversation {
 
     /// Notes how the SIP user is spelt (CORE-06); the device is returned (CORE-08).
     fn meet(&mut self, uri: &stox_sip::Uri) -> Option<String> {
-        if let Ok(aor) = Aor::of(uri) {
+        let known = &self.parties.romeo_uri;
+        let is_known = (known.user(), known.host()) == (uri.user(), uri.host());
+        if !is_known && let Ok(aor) = Aor::of(uri) {
             self.parties.romeo_uri = aor.uri();
         }
         device_of(uri)
