@@ -14,6 +14,9 @@ use super::wires::Wire;
 use crate::sip::{self, Change};
 use crate::translate::{ChatEvent, ChatId, Event, Token};
 
+/// MSRP status of what was not answered in time (T10).
+const TIMEOUT: u16 = 408;
+
 impl Task {
     /// Answers a change of the peer's; what the core must know of it is returned (CHAT-31).
     pub(super) async fn reinvited(
@@ -111,7 +114,7 @@ impl Task {
     }
 
     /// Sends what was given back under the Message-ID it had. What was not given back may have been read: its sender
-    /// hears that nobody answered.
+    /// hears that nobody answered, which says nothing of the peer on the new connection.
     pub(super) fn send_again(&mut self, chat: ChatId, token: Token) -> Option<Event> {
         let wire = self.wires.by_chat.get_mut(&chat)?;
         let unconfirmed = wire.unconfirmed.remove(&token);
@@ -121,7 +124,7 @@ impl Task {
                 Err(SendError::Full) => ChatEvent::Congested(token),
                 Err(_) => ChatEvent::Disconnected(LostCause::Closed),
             },
-            (None, _) | (_, None) => ChatEvent::Unanswered(token),
+            (None, _) | (_, None) => ChatEvent::Refused(token, TIMEOUT),
         };
         Some(Event::Chat(chat, event))
     }
