@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::Task;
 use super::wires::{ChatInbox, Receipt, Wire};
 use crate::translate::promise::{Outcome, Settlement, Ticket};
-use crate::translate::{Action, ChatEvent, ChatId, Event, Page, Parties, Token};
+use crate::translate::{Action, ChatEvent, ChatId, Event, Page, Parties, Precedent, Token};
 use crate::xmpp::Outgoing;
 use crate::{address, metrics, sip};
 
@@ -137,7 +137,7 @@ impl Task {
                     }
                 }
             }
-            Action::Page(page) => self.page(*page).await,
+            Action::Page(page) => return self.page(*page).await,
             Action::Stanza(stanza, token) => return self.write(stanza, token),
             Action::Settle(settlement) => self.settle(settlement).await,
         }
@@ -165,7 +165,7 @@ impl Task {
         );
         let call_id = call_id
             .filter(|call_id| self.ports.registry.claim_call_id(call_id))
-            .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+            .unwrap_or_else(fresh_call_id);
         let juliet = parties.juliet_jid(resource.as_deref());
         request.headers = sip::chat_headers(&subject, thread, &juliet, &call_id);
         request.content_type = sip::SDP_TYPE.to_owned();
@@ -196,7 +196,14 @@ impl Task {
         self.ports.sip.answer(wire.invite, reply).await;
     }
 
-    async fn page(&mut self, page: Page) {
+    async fn page(&mut self, mut page: Page) -> Option<Event> {
+        let taken = page.precedent == Precedent::Possible
+            && !self.ports.registry.claim_call_id(&page.call_id);
+        let renamed = taken.then(|| {
+            let instead = fresh_call_id();
+            let call_id = std::mem::replace(&mut page.call_id, instead.clone());
+            Event::CallIdTaken { call_id, instead }
+        });
         let parties = self.core.parties();
         let id = self.ports.sip.reserve_request();
         let from = address::with_device(&parties.juliet_uri, page.resource.as_deref());
@@ -216,6 +223,7 @@ impl Task {
         request.body = page.body.into();
         self.ports.registry.expect_request(id, self.door.clone());
         self.ports.sip.request(id, request).await;
+        renamed
     }
 
     fn write(&self, stanza: Outgoing, token: Option<Token>) -> Option<Event> {
@@ -307,4 +315,8 @@ fn contact_of(parties: &Parties, resource: Option<&str>) -> LocalContact {
             .collect(),
         params: Vec::new(),
     }
+}
+
+fn fresh_call_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }

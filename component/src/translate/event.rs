@@ -72,7 +72,7 @@ impl Default for Settings {
             held: 50,
             held_bytes: 64 * 1024,
             window: 1024,
-            // 1300 bytes for the whole request, of which the headers of ours take fewer than 600.
+            // 1300 bytes for the whole request, of which our headers with usual addresses take fewer than 600.
             page_bytes: 700,
         }
     }
@@ -199,6 +199,14 @@ pub enum Event {
     Paged(Paged),
     /// A MESSAGE of ours got its final answer.
     PageAnswered(Result<(), PageFault>),
+    /// A dialog has had the Call-ID of a MESSAGE of ours already: that one went by another, and the rest of its thread
+    /// does so too (CHAT-03).
+    CallIdTaken {
+        /// What was asked for.
+        call_id: String,
+        /// What took its place.
+        instead: String,
+    },
     /// The XMPP server has taken the stanza.
     Handed(Token),
     /// The stanza cannot be known to have reached the XMPP server.
@@ -379,6 +387,8 @@ pub enum Action {
 pub struct Page {
     /// Call-ID.
     pub call_id: String,
+    /// Who may have had it before.
+    pub precedent: Precedent,
     /// From tag: one for all messages of a Call-ID.
     pub from_tag: String,
     /// Rises with each message of a Call-ID.
@@ -397,6 +407,15 @@ pub struct Page {
     pub content_type: &'static str,
     /// The text, or a document.
     pub body: String,
+}
+
+/// Who may have had the Call-ID of a MESSAGE before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedent {
+    /// It is a thread, not used by MESSAGEs yet: any dialog, in which case another is to be taken (IM-09).
+    Possible,
+    /// Nobody but earlier MESSAGEs of its thread.
+    Own,
 }
 
 /// Why the gateway ends a dialog, for the Reason header of its BYE (RFC 3326).

@@ -87,6 +87,16 @@ impl Lane {
         None
     }
 
+    /// What waits with that Call-ID goes by the other one.
+    pub fn rename(&mut self, call_id: &str, instead: &str) {
+        if let Lane::Waiting { next, .. } = self {
+            let pages = next.iter_mut().map(|(page, _)| page);
+            for page in pages.filter(|page| page.call_id == call_id) {
+                page.call_id = instead.to_owned();
+            }
+        }
+    }
+
     /// Gives back what was not sent; what was sent is still waited for.
     pub fn shut_down(&mut self) {
         if let Lane::Waiting { next, .. } = self {

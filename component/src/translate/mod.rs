@@ -23,8 +23,8 @@ use chat::{Chat, Event as ChatInput};
 pub use context::Clock;
 use context::{Context, StanzaIds, Stranded, Tokens};
 pub use event::{
-    Action, ChatEvent, ChatId, Event, Invitation, Kind, Mark, Page, PageFault, Paged, Reason,
-    Rejection, Settings, Token, Wishes, Written,
+    Action, ChatEvent, ChatId, Event, Invitation, Kind, Mark, Page, PageFault, Paged, Precedent,
+    Reason, Rejection, Settings, Token, Wishes, Written,
 };
 pub use media::{Listening, Media, Unusable, Wrapping};
 use pager::Pager;
@@ -118,6 +118,7 @@ impl Conversation {
                 }
                 self.pager.answered(answer, out);
             }
+            Event::CallIdTaken { call_id, instead } => self.pager.rename(&call_id, instead),
             Event::Handed(token) => {
                 self.pager.handed(token, &self.settings, now);
                 self.tell_all(|| ChatInput::Handed(token), now, out);
@@ -227,7 +228,7 @@ impl Conversation {
             (ChatMode::Msrp, _) => false,
             (ChatMode::Auto, Kind::Chat) => self.pager.lacks_msrp(now),
             (ChatMode::Auto, Kind::Single) => {
-                self.pager.lacks_msrp(now) || written.size() <= self.settings.page_bytes
+                self.pager.lacks_msrp(now) || pager::fits(written, &self.parties, &self.settings)
             }
         }
     }

@@ -8,12 +8,13 @@ use stox_msrp::is_composing::{self, IsComposing};
 use stox_sip::ServerTransactionId;
 
 use super::context::{Context, Tokens};
-use super::event::{Action, Mark, Page, PageFault, Settings, Token, Written};
+use super::event::{Action, Mark, Page, PageFault, Precedent, Settings, Token, Written};
 use super::lane::{Lane, Sent};
 use super::notices::Notices;
+use super::party::Parties;
 use super::stanza::{self, Beside};
 use super::typing::Typing;
-use crate::address::Jid;
+use crate::address::{Jid, with_device};
 use crate::body::{self, Text};
 use crate::fault::{Addressee, Condition, Fault};
 use crate::stamp;
@@ -22,6 +23,8 @@ use crate::xmpp::ChatState;
 
 /// Threads whose Call-ID is remembered, per conversation.
 const THREADS: usize = 32;
+/// Bytes of Request-URI, From and To that [`Settings::page_bytes`] leaves room for.
+const ADDRESSES: usize = 150;
 
 /// Messages that travel without a session, each way.
 #[derive(Debug, Default)]
@@ -95,6 +98,17 @@ impl Exchange {
     }
 }
 
+/// Whether the message fits a MESSAGE, with the addresses of these two (IM-10).
+pub(super) fn fits(written: &Written, parties: &Parties, settings: &Settings) -> bool {
+    let from = parties.juliet_device(written.origin.from.resource());
+    let target = with_device(&parties.romeo_uri, written.origin.to.resource());
+    let addresses: usize = [&from, &target, &parties.romeo_uri]
+        .map(|uri| uri.to_string().len())
+        .iter()
+        .sum();
+    written.size() + addresses.saturating_sub(ADDRESSES) <= settings.page_bytes
+}
+
 /// Towards the SIP user.
 impl Pager {
     /// Sends the message, or lets it wait for the answer to the one before. `chat`: the thread of the chat it belongs
@@ -106,7 +120,7 @@ impl Pager {
         promise: Promise,
         cx: &mut Context<'_>,
     ) {
-        if written.size() > cx.settings.page_bytes {
+        if !fits(&written, cx.parties, cx.settings) {
             return promise.refused(
                 Fault::new(Condition::PolicyViolation)
                     .with_text("the message is too long for a SIP user without chat sessions"),
@@ -115,7 +129,7 @@ impl Pager {
         let thread = chat
             .map(str::to_owned)
             .or_else(|| written.origin.thread.clone());
-        let (call_id, from_tag, cseq) = self.usage(thread.as_deref(), cx.tokens);
+        let blank = self.blank(thread.as_deref(), cx.tokens);
         if let Some(thread) = chat {
             let mut typing = self.exchange.take().map(|before| before.typing);
             let typing = typing.get_or_insert_default();
@@ -129,16 +143,13 @@ impl Pager {
             });
         }
         let page = Box::new(Page {
-            call_id,
-            from_tag,
-            cseq,
             resource: written.origin.from.resource().map(str::to_owned),
             device: written.origin.to.resource().map(str::to_owned),
             subject: written.subject,
             lang: written.lang,
             sent: written.sent,
-            content_type: body::PAGE,
             body: written.body,
+            ..blank
         });
         self.lane
             .send(page, Sent::Message(promise), cx.settings, cx.out);
@@ -174,18 +185,12 @@ impl Pager {
         let thread = exchange.thread.clone();
         let resource = exchange.with.resource().map(str::to_owned);
         let device = exchange.contact.resource().map(str::to_owned);
-        let (call_id, from_tag, cseq) = self.usage(Some(&thread), cx.tokens);
         let page = Box::new(Page {
-            call_id,
-            from_tag,
-            cseq,
             resource,
             device,
-            subject: None,
-            lang: None,
-            sent: None,
             content_type: is_composing::MEDIA_TYPE,
             body: status.to_xml(),
+            ..self.blank(Some(&thread), cx.tokens)
         });
         self.lane.send(page, Sent::Status, cx.settings, cx.out);
     }
@@ -212,8 +217,8 @@ impl Pager {
         self.no_msrp_until.is_some_and(|until| now < until)
     }
 
-    /// Call-ID, From tag and the next number for a message of that thread (IM-08, IM-09).
-    fn usage(&mut self, thread: Option<&str>, tokens: &mut Tokens) -> (String, String, u32) {
+    /// An empty MESSAGE with the Call-ID, From tag and next number of that thread (IM-08, IM-09).
+    fn blank(&mut self, thread: Option<&str>, tokens: &mut Tokens) -> Page {
         let known = thread.and_then(|thread| {
             self.usages
                 .iter_mut()
@@ -221,25 +226,53 @@ impl Pager {
         });
         if let Some(usage) = known {
             usage.cseq = usage.cseq.wrapping_add(1) & 0x7fff_ffff;
-            return (usage.call_id.clone(), usage.from_tag.clone(), usage.cseq);
+            return usage.page(Precedent::Own);
         }
+        let (call_id, precedent) = match thread {
+            Some(thread) if super::is_call_id(thread) => (thread.to_owned(), Precedent::Possible),
+            _ => (tokens.text(), Precedent::Own),
+        };
         let usage = Usage {
             thread: thread.map(str::to_owned),
-            call_id: match thread {
-                Some(thread) if super::is_call_id(thread) => thread.to_owned(),
-                _ => tokens.text(),
-            },
+            call_id,
             from_tag: tokens.text(),
             cseq: 1,
         };
-        let answer = (usage.call_id.clone(), usage.from_tag.clone(), usage.cseq);
+        let page = usage.page(precedent);
         if thread.is_some() {
             if self.usages.len() >= THREADS {
                 self.usages.pop_front();
             }
             self.usages.push_back(usage);
         }
-        answer
+        page
+    }
+
+    /// The MESSAGE under way has another Call-ID than was asked for: so do the next of its thread (CHAT-03).
+    pub fn rename(&mut self, call_id: &str, instead: String) {
+        self.lane.rename(call_id, &instead);
+        let mut usages = self.usages.iter_mut();
+        if let Some(usage) = usages.find(|usage| usage.call_id == call_id) {
+            usage.call_id = instead;
+        }
+    }
+}
+
+impl Usage {
+    fn page(&self, precedent: Precedent) -> Page {
+        Page {
+            call_id: self.call_id.clone(),
+            precedent,
+            from_tag: self.from_tag.clone(),
+            cseq: self.cseq,
+            resource: None,
+            device: None,
+            subject: None,
+            lang: None,
+            sent: None,
+            content_type: body::PAGE,
+            body: String::new(),
+        }
     }
 }
 
@@ -313,18 +346,10 @@ impl Pager {
     /// Tells the SIP user's client what became of a message, after what waits already.
     fn notify(&mut self, mut notice: cpim::Message, cx: &mut Context<'_>) {
         notice.date_time = Some(stamp::format(cx.clock.time(cx.now)));
-        let (call_id, from_tag, cseq) = self.usage(None, cx.tokens);
         let page = Box::new(Page {
-            call_id,
-            from_tag,
-            cseq,
-            resource: None,
-            device: None,
-            subject: None,
-            lang: None,
-            sent: None,
             content_type: body::CPIM,
             body: String::from_utf8_lossy(&notice.wrap()).into_owned(),
+            ..self.blank(None, cx.tokens)
         });
         self.lane.send(page, Sent::Notice, cx.settings, cx.out);
     }

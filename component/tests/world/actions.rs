@@ -112,6 +112,11 @@ impl World {
                 };
                 let wait = self.rng.random_range(0..=self.temper.slowness);
                 self.plan_in(wait, Happening::PageAnswered(message, reply));
+                if page.precedent == Precedent::Possible && self.rng.random_bool(0.2) {
+                    let instead = format!("{}-", page.call_id);
+                    let call_id = page.call_id;
+                    return Ok(Some(Event::CallIdTaken { call_id, instead }));
+                }
             }
             Action::Stanza(stanza, token) => self.write(&stanza, token)?,
             Action::Settle(Settlement { ticket, outcome }) => {

@@ -23,7 +23,8 @@ use stox::fault::{Condition, Fault};
 use stox::translate::promise::{Origin, Settlement, Ticket};
 use stox::translate::{
     Action, ChatEvent, ChatId, Clock, Conversation, Event, Invitation, Kind, Listening, Media,
-    PageFault, Paged, Parties, Rejection, Settings, Token, Unusable, Wishes, Wrapping, Written,
+    PageFault, Paged, Parties, Precedent, Rejection, Settings, Token, Unusable, Wishes, Wrapping,
+    Written,
 };
 use stox::xmpp::{ChatState, Outgoing};
 use stox_msrp::{ByteRange, FailureReport, Incoming, IncomingId, LostCause, Role};

@@ -70,6 +70,25 @@ async def one_at_a_time(world: World) -> None:
     await world.nothing_else()
 
 
+@flow("pager: what makes a MESSAGE too large goes by a session")
+async def too_large(world: World) -> None:
+    """IM-10: no request is larger than 1300 bytes, whatever her device is called."""
+    _, romeo = await world.start(with_juliet=False)
+    device = "balcony" * 9
+    juliet = await world.add_xmpp_user("juliet", device)
+    juliet.say(ROMEO, "x" * 690, type="normal", thread="large")
+    request = (await romeo.expect_message("x" * 690)).request
+    require(device in request.one("From"), f"CORE-10: gr in\n{request}")
+    size = len(request.encode())
+    require(1000 < size <= 1300, f"the request has {size} bytes:\n{request}")
+    juliet.say(ROMEO, "x" * 710, type="normal", thread="larger")
+    call = await (await romeo.expect_invite()).accept()
+    await call.expect("x" * 710)
+    await call.bye()
+    await juliet.expect_gone(sender=ROMEO, thread="larger")
+    await world.nothing_else()
+
+
 @flow("pager: mode = message sends chat as MESSAGE")
 async def mode_message(world: World) -> None:
     """The contract's chat.mode; IM-19: what romeo answers stays in her chat window."""
@@ -84,7 +103,8 @@ async def mode_message(world: World) -> None:
 
 def _add_fallback(status: int) -> None:
     async def play(world: World) -> None:
-        """CHAT-11, IM-19: what waits goes by MESSAGE in order, the peer is remembered, answers stay in the chat."""
+        """CHAT-11, IM-19, IM-09: what waits goes by MESSAGE in order, the peer is remembered, answers stay in the chat;
+        no MESSAGE has the Call-ID that the INVITE had."""
         await _fallback(world, status)
 
     flow(f"pager: automatic fallback after {status} to the INVITE")(play)
@@ -102,11 +122,12 @@ async def _fallback(world: World, status: int) -> None:
     await asyncio.sleep(0.2)
     headers = {405: [("Allow", "MESSAGE")], 415: [("Accept", "text/plain")]}
     await invite.refuse(status, headers.get(status))
-    await romeo.expect_message("first")
-    await romeo.expect_message("second")
+    call_ids = {(await romeo.expect_message(text)).call_id for text in ("first", "second")}
     juliet.say(ROMEO_ESCAPED, "third, at once by MESSAGE", thread="no-msrp")
-    await romeo.expect_message("third, at once by MESSAGE")
-    response = await romeo.message(JULIET_URI, "an answer")
+    call_ids.add((await romeo.expect_message("third, at once by MESSAGE")).call_id)
+    require(len(call_ids) == 1, f"IM-08: one Call-ID, got {call_ids}")
+    require(invite.call_id not in call_ids, "IM-09: the Call-ID of the INVITE is used again")
+    response = await romeo.message(JULIET_URI, "an answer", call_id=call_ids.pop())
     equal(response.status, 200, "answer to the MESSAGE")
     await juliet.expect_message("an answer", sender=ROMEO_ESCAPED, thread="no-msrp", type="chat")
     await world.nothing_else()

@@ -283,7 +283,7 @@ fn what_was_seen_is_told_to_who_asked_in_cpim() {
     assert!(matches!(again.as_slice(), [Action::Respond { .. }]));
 }
 
-// RCPT-04 RCPT-05 RCPT-10
+// RCPT-04 RCPT-05 RCPT-06 RCPT-10
 #[test]
 fn a_report_or_a_failure_but_not_both() {
     let mut stage = Stage::new();
@@ -319,7 +319,7 @@ fn a_report_or_a_failure_but_not_both() {
         [Action::Report { status: 403, .. }]
     ));
     assert!(stage.feed(receipted("tid2", Mark::Received)).is_empty());
-    // RCPT-06: that her server took one is no news of her client.
+    // That her server took one is no news of her client.
     assert!(matches!(
         stage.hand_over(message(4)).as_slice(),
         [Action::Settle(_)]
