@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections import Counter
 
-from ..errors import require
+from ..errors import equal, require
+from ..metrics import SESSIONS, until_counted
 from ..peers.sip.call import Call
 from ..peers.sip.user import SipUser
 from ..peers.xmpp_user import XmppUser
+from ..ports import free_port
 from ..world import ROMEO, World
 from . import flow
-from .plain_chat import open_from_xmpp
+from .plain_chat import exchange, open_from_xmpp
 
 #: Between two messages of a burst, in seconds.
 _PAUSE = 0.003
@@ -89,6 +91,39 @@ async def burst(world: World) -> None:
     twice = [id for id in accepted if read[id] > 1]
     require(not twice, f"romeo read some messages twice: {twice}")
     juliet.inbox.clear()
+
+
+@flow("crash: killed or stopped in mid-chat, nothing stale is left", limit=60.0)
+async def stale(world: World) -> None:
+    """DISCO-14, IM-16: the dialog of before is unknown to the next process, and the thread goes on in a new session. A
+    stop ends the session on both sides."""
+    port = free_port()
+    juliet, romeo = await world.start(config={"admin": {"listen": f"127.0.0.1:{port}"}})
+    call = await open_from_xmpp(juliet, romeo, "stale")
+    await exchange(juliet, call, ROMEO, "stale")
+    await until_counted(port, SESSIONS, 1)
+    await asyncio.sleep(_ACCEPTED)
+    await _crash(world)
+    await until_counted(port, SESSIONS, 0)
+    message = call.send("MESSAGE")
+    message.headers.append(("Content-Type", "text/plain;charset=UTF-8"))
+    message.body = b"to a ghost"
+    for request in (message, call.send("BYE")):
+        response = await romeo.transact(request).answered()
+        equal(response.status, 481, f"answer to {request.method} in the dialog of before")
+    romeo.drop(call)
+    call = await open_from_xmpp(juliet, romeo, "stale")
+    await exchange(juliet, call, ROMEO, "stale")
+    await world.gateway.terminate()
+    await call.expect_bye()
+    await juliet.expect_gone(sender=ROMEO, thread="stale")
+    await world.gateway.start(ready=False)
+    await world.gateway.until_ready(times=3)
+    call = await open_from_xmpp(juliet, romeo, "stale")
+    juliet.leave(ROMEO, "stale")
+    await call.expect_bye()
+    await until_counted(port, SESSIONS, 0)
+    await world.nothing_else()
 
 
 async def _crash(world: World) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ..errors import equal, require
+from ..metrics import SESSIONS, get, messages, until_counted
 from ..peers.stanza import Stanza, new_id
+from ..ports import free_port
 from ..servers.base import COMPONENT
 from ..world import ROMEO, World
 from . import flow
+from .plain_chat import exchange, open_from_xmpp
 
 _INFO = "http://jabber.org/protocol/disco#info"
 _ITEMS = "http://jabber.org/protocol/disco#items"
@@ -38,6 +41,31 @@ async def discovery(world: World) -> None:
             assert error is not None
             equal((error.condition, error.type), ("service-unavailable", "cancel"), f"DISCO-05: {answer}")
             equal(answer.sender, address, "the answer comes from whom was asked")
+    await world.nothing_else()
+
+
+@flow("discovery: health, and what is counted, over HTTP")
+async def counted(world: World) -> None:
+    """DISCO-12: sessions that are open, and messages in each direction, handed on and given back."""
+    port = free_port()
+    juliet, romeo = await world.start(config={"admin": {"listen": f"127.0.0.1:{port}"}})
+    for path in ("/healthz", "/readyz"):
+        equal((await get(port, path))[0], 200, f"status of {path}")
+    await until_counted(port, SESSIONS, 0)
+    call = await open_from_xmpp(juliet, romeo, "counted")
+    await until_counted(port, SESSIONS, 1)
+    await exchange(juliet, call, ROMEO, "counted")
+    await until_counted(port, messages("xmpp_to_sip", "delivered"), 2)
+    await until_counted(port, messages("sip_to_xmpp", "delivered"), 1)
+    romeo.message_status = 404
+    id = juliet.say(ROMEO, "to nobody", type="normal", thread="refused")
+    await romeo.expect_message("to nobody")
+    await juliet.expect_error(id, "item-not-found", "cancel", sender=ROMEO)
+    await until_counted(port, messages("xmpp_to_sip", "refused"), 1)
+    await until_counted(port, messages("sip_to_xmpp", "refused"), 0)
+    juliet.leave(ROMEO, "counted")
+    await call.expect_bye()
+    await until_counted(port, SESSIONS, 0)
     await world.nothing_else()
 
 
