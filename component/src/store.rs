@@ -81,7 +81,7 @@ impl Store {
     /// # Errors
     /// The file cannot be used; nothing is kept then.
     pub fn open(file: &Path) -> Result<(Store, Kept), StoreError> {
-        let (file, kept) = file::File::open(file)?;
+        let (mut file, kept) = file::File::open(file)?;
         let next = kept.messages.last().map_or(0, |last| last.entry.0 + 1);
         let shared = Arc::new(Shared {
             desk: Mutex::new(Desk {
@@ -95,7 +95,7 @@ impl Store {
             .name("store".to_owned())
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || shared.write(&file)
+                move || shared.write(&mut file)
             })?;
         *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
         Ok((Store(Some(shared)), kept))
@@ -156,7 +156,7 @@ impl Shared {
     }
 
     /// The writer's thread.
-    fn write(&self, file: &file::File) {
+    fn write(&self, file: &mut file::File) {
         while let Some(batch) = self.next_batch() {
             if let Err(wrong) = file.commit(&batch) {
                 warn!(
@@ -235,6 +235,47 @@ mod tests {
         assert!(next > kept.messages[0].entry);
         store.release(kept.messages[0].entry);
         store.release(next);
+        store.close();
+
+        let (store, kept) = Store::open(&file).unwrap();
+        assert!(kept.messages.is_empty());
+        store.close();
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_batch_is_released_bit_by_bit() {
+        // CHAT-38: what was handed on is not told again, although others of its batch were not.
+        let folder = folder();
+        let file = folder.join("sip.example.com.redb");
+        let names = |kept: &Kept| -> Vec<Bytes> {
+            let messages = kept.messages.iter();
+            messages.map(|left| left.stanza.clone()).collect()
+        };
+        let texts: Vec<String> = (0..10).map(|number| format!("<m n='{number}'/>")).collect();
+        let (store, _) = Store::open(&file).unwrap();
+        let entries: Vec<_> = texts
+            .iter()
+            .filter_map(|text| store.keep(&stanza(text)))
+            .collect();
+        store.close();
+
+        let (store, kept) = Store::open(&file).unwrap();
+        assert_eq!(
+            names(&kept),
+            texts.iter().map(|text| stanza(text)).collect::<Vec<_>>()
+        );
+        for entry in [entries[3], entries[0], entries[3]] {
+            store.release(entry);
+        }
+        store.close();
+
+        let (store, kept) = Store::open(&file).unwrap();
+        assert_eq!(kept.messages.len(), 8);
+        assert!(kept.messages.iter().all(|left| left.tries == 2));
+        kept.messages
+            .iter()
+            .for_each(|left| store.release(left.entry));
         store.close();
 
         let (store, kept) = Store::open(&file).unwrap();

@@ -1,5 +1,6 @@
 //! Shell: the database file.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,8 +11,17 @@ use redb::{Database, DatabaseError, ReadableTable, ReadableTableMetadata, TableD
 use super::journal::Batch;
 use super::{EntryId, Kept, LeftBehind};
 
-/// By entry: when it was read (milliseconds since 1970), how many processes have tried it, the stanza.
-const MESSAGES: TableDefinition<u64, (u64, u32, &[u8])> = TableDefinition::new("messages");
+/// What one commit wrote, by its first entry: entry, when it was read (milliseconds since 1970), stanza. One row for many
+/// messages: a row each would cost more than handing them on.
+const BATCHES: TableDefinition<u64, Vec<Message>> = TableDefinition::new("batches");
+
+/// The entries of a batch that were released since, until all are and the batch goes.
+const RELEASED: TableDefinition<u64, Vec<u64>> = TableDefinition::new("released");
+
+/// How many processes have tried a batch, by its first entry.
+const TRIES: TableDefinition<u64, u32> = TableDefinition::new("tries");
+
+type Message = (u64, u64, &'static [u8]);
 
 /// SIP URI by address.
 const SPELLINGS: TableDefinition<&str, &str> = TableDefinition::new("spellings");
@@ -41,6 +51,15 @@ pub enum StoreError {
 pub(super) struct File {
     database: Database,
     path: PathBuf,
+    /// What is in it, by the first entry.
+    batch_by_first: BTreeMap<u64, Remains>,
+}
+
+/// What is left of a batch.
+#[derive(Debug, Default)]
+struct Remains {
+    kept: HashSet<u64>,
+    released: Vec<u64>,
 }
 
 impl File {
@@ -51,39 +70,49 @@ impl File {
             DatabaseError::DatabaseAlreadyOpen => StoreError::InUse,
             wrong => unusable(wrong),
         })?;
-        let file = File {
+        let mut file = File {
             database,
             path: path.to_owned(),
+            batch_by_first: BTreeMap::new(),
         };
         let kept = file.take_stock().map_err(unusable)?;
         Ok((file, kept))
     }
 
-    fn take_stock(&self) -> Result<Kept, redb::Error> {
+    fn take_stock(&mut self) -> Result<Kept, redb::Error> {
         let mut kept = Kept::default();
         let transaction = self.database.begin_write()?;
         {
-            let mut messages = transaction.open_table(MESSAGES)?;
-            for entry in messages.iter()? {
-                let (entry, message) = entry?;
-                let (received, tries, stanza) = message.value();
-                kept.messages.push(LeftBehind {
-                    entry: EntryId(entry.value()),
-                    received: UNIX_EPOCH + Duration::from_millis(received),
-                    tries: tries.saturating_add(1),
-                    stanza: Bytes::copy_from_slice(stanza),
-                });
-            }
-            for left in &kept.messages {
-                messages.insert(
-                    left.entry.0,
-                    (millis(left.received), left.tries, &left.stanza[..]),
-                )?;
+            let batches = transaction.open_table(BATCHES)?;
+            let released = transaction.open_table(RELEASED)?;
+            let mut tries = transaction.open_table(TRIES)?;
+            for batch in batches.iter()? {
+                let (first, messages) = batch?;
+                let first = first.value();
+                let released = released.get(first)?.map(|released| released.value());
+                let released = released.unwrap_or_default();
+                let try_number = tries.get(first)?.map_or(0, |tries| tries.value()) + 1;
+                tries.insert(first, try_number)?;
+                let mut remains = Remains::default();
+                for (entry, received, stanza) in messages.value() {
+                    if released.contains(&entry) {
+                        continue;
+                    }
+                    remains.kept.insert(entry);
+                    kept.messages.push(LeftBehind {
+                        entry: EntryId(entry),
+                        received: UNIX_EPOCH + Duration::from_millis(received),
+                        tries: try_number,
+                        stanza: Bytes::copy_from_slice(stanza),
+                    });
+                }
+                remains.released = released;
+                self.batch_by_first.insert(first, remains);
             }
             for entry in transaction.open_table(SPELLINGS)?.iter()? {
                 let (address, uri) = entry?;
-                kept.spellings
-                    .push((address.value().to_owned(), uri.value().to_owned()));
+                let spelling = (address.value().to_owned(), uri.value().to_owned());
+                kept.spellings.push(spelling);
             }
         }
         transaction.commit()?;
@@ -91,19 +120,40 @@ impl File {
     }
 
     /// Writes one batch; on return it is on the disk.
-    pub fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+    pub fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.write(batch).map_err(unusable)
     }
 
-    fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
+    fn write(&mut self, batch: &Batch) -> Result<(), redb::Error> {
         let transaction = self.database.begin_write()?;
         {
-            let mut messages = transaction.open_table(MESSAGES)?;
-            for (entry, received, stanza) in &batch.kept {
-                messages.insert(entry.0, (millis(*received), 0, &stanza[..]))?;
+            let mut batches = transaction.open_table(BATCHES)?;
+            if let Some((first, ..)) = batch.kept.first() {
+                let kept = batch.kept.iter();
+                let row: Vec<_> = kept
+                    .map(|(entry, received, stanza)| (entry.0, millis(*received), &stanza[..]))
+                    .collect();
+                batches.insert(first.0, row)?;
+                let kept = batch.kept.iter().map(|(entry, ..)| entry.0).collect();
+                let remains = Remains {
+                    kept,
+                    released: Vec::new(),
+                };
+                self.batch_by_first.insert(first.0, remains);
             }
-            for entry in &batch.released {
-                messages.remove(entry.0)?;
+            let mut released = transaction.open_table(RELEASED)?;
+            for first in self.release(&batch.released) {
+                match self.batch_by_first.get(&first) {
+                    Some(remains) if !remains.kept.is_empty() => {
+                        released.insert(first, &remains.released)?;
+                    }
+                    Some(_) | None => {
+                        self.batch_by_first.remove(&first);
+                        batches.remove(first)?;
+                        released.remove(first)?;
+                        transaction.open_table(TRIES)?.remove(first)?;
+                    }
+                }
             }
         }
         if !batch.spellings.is_empty() {
@@ -116,9 +166,25 @@ impl File {
         }
         transaction.commit()?;
         tracing::trace!(
-            file = %self.path.display(), kept = batch.kept.len(), released = batch.released.len(), "store written"
+            file = %self.path.display(), kept = batch.kept.len(), released = batch.released.len(),
+            "store written"
         );
         Ok(())
+    }
+
+    /// Takes the entries out of their batches; says which batches these are.
+    fn release(&mut self, entries: &[EntryId]) -> BTreeSet<u64> {
+        let mut touched = BTreeSet::new();
+        for EntryId(entry) in entries {
+            let batch = self.batch_by_first.range_mut(..=entry).next_back();
+            if let Some((first, remains)) = batch
+                && remains.kept.remove(entry)
+            {
+                remains.released.push(*entry);
+                touched.insert(*first);
+            }
+        }
+        touched
     }
 }
 
