@@ -14,6 +14,7 @@
 //! - `from_xmpp` says what a message of an XMPP user's means for a SIP user.
 //! - [`address`], [`fault`], [`body`] and [`text`] map addresses, errors and texts between the worlds.
 //! - [`translate::promise`] is what travels with every message, so that none is lost in silence.
+//! - [`store`] keeps what must outlive the process.
 //! - [`gateway`] puts it all together; [`config`], [`cli`], [`check`], [`admin`], [`logging`] and [`metrics`] are for its
 //!   operator.
 
