@@ -16,6 +16,7 @@ use crate::config::{Authority, Config, Listener};
 use crate::conversation::Ports;
 use crate::mailbox::Input;
 use crate::registry::Registry;
+use crate::room;
 use crate::route::{SipRouter, XmppRouter};
 use crate::store::{Kept, Store};
 use crate::translate::Settings;
@@ -126,6 +127,9 @@ impl Gateway {
         for door in registry.doors() {
             door.complete(Input::ShutDown);
         }
+        for room in registry.room_doors() {
+            room.complete(room::Input::ShutDown);
+        }
         let rest = self.shutdown_timeout / 4;
         if timeout_at(deadline - rest, registry.emptied())
             .await
@@ -133,16 +137,24 @@ impl Gateway {
         {
             warn!(
                 conversations = registry.len(),
+                rooms = registry.rooms(),
                 "shutdown_timeout is nearly over: what is not answered yet goes back to its senders"
             );
             for door in registry.doors() {
                 door.complete(Input::Abandon);
             }
+            for room in registry.room_doors() {
+                room.complete(room::Input::Abandon);
+            }
             if timeout_at(deadline - rest / 2, registry.emptied())
                 .await
                 .is_err()
             {
-                warn!(conversations = registry.len(), "conversations do not end");
+                warn!(
+                    conversations = registry.len(),
+                    rooms = registry.rooms(),
+                    "conversations or rooms do not end"
+                );
             }
         }
         // BYEs are still on their way, and so are the last stanzas.

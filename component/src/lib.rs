@@ -10,6 +10,7 @@
 //! - [`translate`] decides: what one side did becomes what the other side is to see. No I/O, no clock.
 //! - [`conversation`] is the task around one of those, [`mailbox`] its door; [`registry`] holds the doors; [`route`] finds
 //!   the right one.
+//! - [`room`] is where more than two meet: an MSRP chat room as a MUC, and a MUC as an MSRP chat room.
 //! - [`xmpp`] is the link to the server; [`sip`] reads and writes SIP messages and SDP in the core's terms.
 //! - `from_xmpp` says what a message of an XMPP user's means for a SIP user.
 //! - [`address`], [`fault`], [`body`] and [`text`] map addresses, errors and texts between the worlds.
@@ -53,6 +54,7 @@ pub mod metrics;
 mod pairs;
 mod rates;
 pub mod registry;
+pub mod room;
 pub mod route;
 pub mod sip;
 mod spellings;

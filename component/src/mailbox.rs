@@ -1,4 +1,4 @@
-//! What arrives at a conversation, the door it comes in by, and the mailbox behind it.
+//! What arrives at a conversation, and the doors of all tasks that own something, with the mailboxes behind them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,29 +42,38 @@ pub enum Input {
 /// Work that may wait at one door. With it waits at most what the conversation itself has under way.
 const MAILBOX: usize = 2048;
 
-/// The way into a conversation's mailbox.
+/// The way into the mailbox of a conversation, or of what else takes its inputs.
 ///
-/// New work is bounded by [`Door::deliver`]; the outcome of what the conversation asked for is always let in, since there
-/// can be no more of it than was asked for.
-#[derive(Clone, Debug)]
-pub struct Door {
-    mailbox: mpsc::UnboundedSender<Input>,
+/// New work is bounded by [`Door::deliver`]; the outcome of what the owner of the mailbox asked for is always let in, since
+/// there can be no more of it than was asked for.
+#[derive(Debug)]
+pub struct Door<I = Input> {
+    mailbox: mpsc::UnboundedSender<I>,
     waiting: Arc<AtomicUsize>,
+}
+
+impl<I> Clone for Door<I> {
+    fn clone(&self) -> Self {
+        Door {
+            mailbox: self.mailbox.clone(),
+            waiting: self.waiting.clone(),
+        }
+    }
 }
 
 /// The other end of a [`Door`].
 #[derive(Debug)]
-pub struct Mailbox {
-    inputs: mpsc::UnboundedReceiver<Input>,
+pub struct Mailbox<I = Input> {
+    inputs: mpsc::UnboundedReceiver<I>,
     waiting: Arc<AtomicUsize>,
 }
 
 /// There is no room, or nobody behind the door; here is the work back.
 #[derive(Debug)]
-pub struct Full(pub Input);
+pub struct Full<I = Input>(pub I);
 
 /// A mailbox and the way into it.
-pub fn door() -> (Door, Mailbox) {
+pub fn door<I>() -> (Door<I>, Mailbox<I>) {
     let (sender, inputs) = mpsc::unbounded_channel();
     let waiting = Arc::new(AtomicUsize::new(0));
     let door = Door {
@@ -74,12 +83,12 @@ pub fn door() -> (Door, Mailbox) {
     (door, Mailbox { inputs, waiting })
 }
 
-impl Door {
+impl<I> Door<I> {
     /// Puts new work into the mailbox, if there is room.
     ///
     /// # Errors
     /// [`Full`] gives the work back; the caller tells its sender.
-    pub fn deliver(&self, input: Input) -> Result<(), Full> {
+    pub fn deliver(&self, input: I) -> Result<(), Full<I>> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAILBOX {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(Full(input));
@@ -89,12 +98,12 @@ impl Door {
             .map_err(|returned| Full(returned.0))
     }
 
-    /// Puts the outcome of something the conversation asked for into the mailbox. A conversation that is over wants to
-    /// know no more.
-    pub fn complete(&self, input: Input) {
+    /// Puts the outcome of something the owner of the mailbox asked for into it. An owner that is gone wants to know no
+    /// more.
+    pub fn complete(&self, input: I) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         if self.mailbox.send(input).is_err() {
-            tracing::debug!("an outcome came after the end of its conversation");
+            tracing::debug!("an outcome came after the end of who asked for it");
         }
     }
 
@@ -109,16 +118,16 @@ impl Door {
     }
 }
 
-impl Mailbox {
+impl<I> Mailbox<I> {
     /// The next input; waits for it.
-    pub async fn recv(&mut self) -> Option<Input> {
+    pub async fn recv(&mut self) -> Option<I> {
         let input = self.inputs.recv().await;
         self.note(input.is_some());
         input
     }
 
     /// The next input, if there is one.
-    pub fn try_recv(&mut self) -> Option<Input> {
+    pub fn try_recv(&mut self) -> Option<I> {
         let input = self.inputs.try_recv().ok();
         self.note(input.is_some());
         input

@@ -1,18 +1,21 @@
-//! Who owns what: concurrent maps from keys to the doors of conversations.
+//! Who owns what: concurrent maps from keys to the doors of conversations and rooms.
 //!
-//! The maps hold doors, not rooms: the state behind a door belongs to the one task that reads its mailbox.
+//! The maps hold doors, not what is behind them: that belongs to the one task that reads the door's mailbox.
+
+mod rooms;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use stox_sip::{InviteId, RequestId, Uri};
+use stox_sip::{InviteId, RequestId, SubscriptionId, Uri};
 use tokio::sync::Notify;
 
 use crate::address::BareJid;
 use crate::call_ids::CallIds;
 use crate::mailbox::{Door, Full, Input};
+use crate::room;
 use crate::spellings::Spellings;
 use crate::store::Store;
 use crate::translate::Parties;
@@ -50,13 +53,36 @@ impl Key {
 /// Conversations there may be at a time (SEC-14).
 const CONVERSATIONS: usize = 200_000;
 
+/// Who asked for something that SIP events tell the outcome of.
+#[derive(Clone, Debug)]
+pub enum Owner {
+    /// The conversation behind that door.
+    Conversation(Door),
+    /// The room behind that door.
+    Room(room::Door),
+}
+
+impl Owner {
+    /// Tells what came of it.
+    pub fn complete(&self, event: stox_sip::Event) {
+        let event = Box::new(event);
+        match self {
+            Owner::Conversation(door) => door.complete(Input::Sip(event)),
+            Owner::Room(door) => door.complete(room::Input::Sip(event)),
+        }
+    }
+}
+
 /// All doors, by what leads to them.
 #[derive(Debug, Default)]
 pub struct Registry {
     conversation_by_key: DashMap<Key, Door>,
-    door_by_invite: DashMap<InviteId, Door>,
-    door_by_request: DashMap<RequestId, Door>,
+    room_by_address: DashMap<BareJid, room::Door>,
+    owner_by_invite: DashMap<InviteId, Owner>,
+    owner_by_request: DashMap<RequestId, Owner>,
+    room_by_subscription: DashMap<SubscriptionId, room::Door>,
     conversations: AtomicUsize,
+    rooms: AtomicUsize,
     closing: AtomicBool,
     call_ids: Mutex<CallIds>,
     spellings: Mutex<Spellings>,
@@ -118,7 +144,7 @@ impl Registry {
             let Some(door) = door else {
                 return Err(Full(input));
             };
-            self.expect_invite(invite, door.clone());
+            self.expect_invite(invite, Owner::Conversation(door.clone()));
             door.deliver(input)
                 .inspect_err(|_| self.forget_invite(invite))
         })
@@ -175,7 +201,7 @@ impl Registry {
         retired
     }
 
-    /// Waits until there is no conversation.
+    /// Waits until there is neither a conversation nor a room.
     pub async fn emptied(&self) {
         loop {
             let retired = self.retired.notified();
@@ -220,31 +246,32 @@ impl Registry {
     }
 
     /// Who waits for the events of that INVITE.
-    pub fn expect_invite(&self, invite: InviteId, door: Door) {
-        self.door_by_invite.insert(invite, door);
+    pub fn expect_invite(&self, invite: InviteId, owner: Owner) {
+        self.owner_by_invite.insert(invite, owner);
     }
 
     /// The INVITE and its dialog are of no more concern.
     pub fn forget_invite(&self, invite: InviteId) {
-        self.door_by_invite.remove(&invite);
+        self.owner_by_invite.remove(&invite);
     }
 
     /// Who waits for the events of that INVITE.
-    pub fn door_of_invite(&self, invite: InviteId) -> Option<Door> {
-        self.door_by_invite.get(&invite).map(|door| door.clone())
+    pub fn owner_of_invite(&self, invite: InviteId) -> Option<Owner> {
+        self.owner_by_invite.get(&invite).map(|owner| owner.clone())
     }
 
     /// Who waits for the answer to that request.
-    pub fn expect_request(&self, request: RequestId, door: Door) {
-        self.door_by_request.insert(request, door);
+    pub fn expect_request(&self, request: RequestId, owner: Owner) {
+        self.owner_by_request.insert(request, owner);
     }
 
     /// Who waits for the answer to that request, of which there is only one.
-    pub fn take_request(&self, request: RequestId) -> Option<Door> {
-        self.door_by_request.remove(&request).map(|(_, door)| door)
+    pub fn take_request(&self, request: RequestId) -> Option<Owner> {
+        let owner = self.owner_by_request.remove(&request);
+        owner.map(|(_, owner)| owner)
     }
 
-    /// Lets no new conversation begin from now on.
+    /// Lets no new conversation and no new room begin from now on.
     pub fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
     }
@@ -266,8 +293,8 @@ impl Registry {
         self.conversations.load(Ordering::Relaxed)
     }
 
-    /// Whether there is no conversation.
+    /// Whether there is neither a conversation nor a room.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && self.rooms() == 0
     }
 }

@@ -24,7 +24,8 @@ use crate::mailbox::Input;
 use crate::metrics;
 use crate::pairs::Pairs;
 use crate::rates::Rates;
-use crate::registry::{Key, Registry};
+use crate::registry::{Key, Owner, Registry};
+use crate::room;
 use crate::sip;
 use crate::store::{EntryId, LeftBehind};
 use crate::translate::{Event, Parties};
@@ -356,8 +357,8 @@ impl SipHandler for SipRouter {
                 self.requested(transaction, invite, request, &originator)
             }
             SipEvent::Responded { request, .. } | SipEvent::RequestFailed { request, .. } => {
-                if let Some(door) = self.registry.take_request(request) {
-                    door.complete(Input::Sip(Box::new(event)));
+                if let Some(owner) = self.registry.take_request(request) {
+                    owner.complete(event);
                 }
                 Ok(())
             }
@@ -368,14 +369,22 @@ impl SipHandler for SipRouter {
             | SipEvent::Cancelled { invite }
             | SipEvent::Acknowledged { invite, .. }
             | SipEvent::Reinvited { invite, .. }
-            | SipEvent::Ended { invite, .. } => match self.registry.door_of_invite(invite) {
-                Some(door) => {
-                    door.complete(Input::Sip(Box::new(event)));
+            | SipEvent::Ended { invite, .. } => match self.registry.owner_of_invite(invite) {
+                Some(owner) => {
+                    owner.complete(event);
                     Ok(())
                 }
-                // Its conversation has let go of the dialog already.
+                // Who had it has let go of the dialog already.
                 None => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
             },
+            SipEvent::Notified { subscription, .. }
+            | SipEvent::StateAsked { subscription, .. }
+            | SipEvent::SubscriptionEnded { subscription, .. } => {
+                if let Some(room) = self.registry.room_of_subscription(subscription) {
+                    room.complete(room::Input::Sip(Box::new(event)));
+                }
+                Ok(())
+            }
             // What later versions of the endpoint tell is for later versions of this router.
             _ => Err(Status::NOT_IMPLEMENTED),
         }
@@ -393,10 +402,15 @@ impl SipRouter {
         match (&request.method, invite) {
             // Inside a dialog it is known who speaks to whom (IM-16).
             (Method::Message, Some(invite)) => {
-                let door = self.registry.door_of_invite(invite);
-                let door = door.ok_or(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST)?;
-                door.deliver(Input::PagedInside(Box::new((transaction, request, invite))))
-                    .map_err(|_| Status::SERVICE_UNAVAILABLE)
+                let paged = Box::new((transaction, request, invite));
+                match self.registry.owner_of_invite(invite) {
+                    Some(Owner::Conversation(door)) => door
+                        .deliver(Input::PagedInside(paged))
+                        .map_err(|_| Status::SERVICE_UNAVAILABLE),
+                    // What is said in a room is said by MSRP.
+                    Some(Owner::Room(_)) => Err(Status::METHOD_NOT_ALLOWED),
+                    None => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
+                }
             }
             (Method::Message, None) => {
                 let from = sender(&request, originator)?;

@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::Task;
 use super::wires::{ChatInbox, Receipt, Wire};
+use crate::registry::Owner;
 use crate::translate::promise::{Outcome, Settlement, Ticket};
 use crate::translate::{Action, ChatEvent, ChatId, Event, Page, Parties, Precedent, Token};
 use crate::xmpp::Outgoing;
@@ -175,7 +176,9 @@ impl Task {
         request.body = body.into();
         info!(call_id, "the XMPP user opens a chat session");
         request.call_id = Some(call_id);
-        self.ports.registry.expect_invite(invite, self.door.clone());
+        self.ports
+            .registry
+            .expect_invite(invite, Owner::Conversation(self.door.clone()));
         self.wires.add(chat, wire);
         self.ports.sip.invite(invite, request).await;
     }
@@ -221,7 +224,9 @@ impl Task {
             sip::page_headers(page.subject.as_deref(), page.lang.as_deref(), page.sent);
         request.content_type = page.content_type.to_owned();
         request.body = page.body.into();
-        self.ports.registry.expect_request(id, self.door.clone());
+        self.ports
+            .registry
+            .expect_request(id, Owner::Conversation(self.door.clone()));
         self.ports.sip.request(id, request).await;
         renamed
     }

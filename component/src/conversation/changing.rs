@@ -11,6 +11,7 @@ use tracing::info;
 
 use super::Task;
 use super::wires::Wire;
+use crate::registry::Owner;
 use crate::sip::{self, Change};
 use crate::translate::{ChatEvent, ChatId, Event, Token};
 
@@ -87,7 +88,9 @@ impl Task {
         info!("the MSRP connection is lost: the SIP user's side is asked to make it anew");
         self.wires.chat_by_renewal.insert(request, chat);
         let door = self.door.clone();
-        self.ports.registry.expect_request(request, door);
+        self.ports
+            .registry
+            .expect_request(request, Owner::Conversation(door));
         let (headers, content_type) = (Vec::new(), sip::SDP_TYPE.to_owned());
         self.ports
             .sip

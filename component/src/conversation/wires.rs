@@ -10,6 +10,7 @@ use stox_sip::{InviteId, RequestId};
 
 use crate::mailbox::{Door, Input};
 use crate::metrics;
+use crate::room;
 use crate::store::{EntryId, Store};
 use crate::translate::{ChatId, Token};
 use crate::xmpp::Confirmation;
@@ -107,6 +108,13 @@ pub enum Receipt {
         /// Its door.
         door: Door,
     },
+    /// The room that wrote it, by its mailbox.
+    Room {
+        /// What it calls the stanza.
+        token: room::Token,
+        /// Its door.
+        door: room::Door,
+    },
     /// The store: the stanza is the error by which this message goes back to its sender.
     GivenBack {
         /// Where the message is kept.
@@ -120,6 +128,7 @@ impl Confirmation for Receipt {
     fn confirmed(self) {
         match self {
             Receipt::Conversation { token, door } => door.complete(Input::Handed(token)),
+            Receipt::Room { token, door } => door.complete(room::Input::Handed(token)),
             Receipt::GivenBack { store, entry } => store.release(entry),
         }
     }
@@ -127,6 +136,7 @@ impl Confirmation for Receipt {
     fn lost(self) {
         match self {
             Receipt::Conversation { token, door } => door.complete(Input::Lost(token)),
+            Receipt::Room { token, door } => door.complete(room::Input::Lost(token)),
             // It stays in the store: the next start tries again.
             Receipt::GivenBack { .. } => {}
         }
@@ -137,6 +147,7 @@ impl Confirmation for Receipt {
     fn is_withdrawn(&self) -> bool {
         match self {
             Receipt::Conversation { door, .. } => door.is_closed(),
+            Receipt::Room { door, .. } => door.is_closed(),
             Receipt::GivenBack { .. } => false,
         }
     }
