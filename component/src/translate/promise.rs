@@ -3,7 +3,10 @@
 //! A [`Promise`] is made when a message is taken from its sender and ends in [`Promise::delivered`] or
 //! [`Promise::refused`]. Whoever forgets it refuses the message: dropping an open promise settles it with
 //! `internal-server-error` and logs the bug, so that no message can vanish inside the gateway.
+//!
+//! Whom to tell is said by a [`Ticket`]; rooms have tickets of their own.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stox_msrp::IncomingId;
@@ -63,20 +66,32 @@ pub enum Outcome {
 
 /// A promise that ended, ready to be told to the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settlement {
+pub struct Settlement<T = Ticket> {
     /// Whom to tell.
-    pub ticket: Ticket,
+    pub ticket: T,
     /// What to tell.
     pub outcome: Outcome,
 }
 
-/// Where a conversation's promises write down how they ended. One per conversation; clones write to the same book.
-#[derive(Clone, Debug, Default)]
-pub struct Ledger(Arc<Mutex<Vec<Settlement>>>);
+/// Where a conversation's promises write down how they ended. One per conversation, or room; clones write to the same book.
+#[derive(Debug)]
+pub struct Ledger<T = Ticket>(Arc<Mutex<Vec<Settlement<T>>>>);
 
-impl Ledger {
+impl<T> Clone for Ledger<T> {
+    fn clone(&self) -> Self {
+        Ledger(self.0.clone())
+    }
+}
+
+impl<T> Default for Ledger<T> {
+    fn default() -> Self {
+        Ledger(Arc::default())
+    }
+}
+
+impl<T: fmt::Debug> Ledger<T> {
     /// Takes responsibility for the message that `ticket` stands for.
-    pub fn promise(&self, ticket: Ticket) -> Promise {
+    pub fn promise(&self, ticket: T) -> Promise<T> {
         Promise {
             ticket: Some(ticket),
             ledger: self.clone(),
@@ -84,11 +99,11 @@ impl Ledger {
     }
 
     /// Everything settled since the last call, in the order it was settled.
-    pub fn drain(&self) -> Vec<Settlement> {
+    pub fn drain(&self) -> Vec<Settlement<T>> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn write(&self, ticket: Ticket, outcome: Outcome) {
+    fn write(&self, ticket: T, outcome: Outcome) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -99,14 +114,14 @@ impl Ledger {
 /// Responsibility for one message. See the [module](self).
 #[derive(Debug)]
 #[must_use = "a promise that is dropped refuses its message"]
-pub struct Promise {
-    ticket: Option<Ticket>,
-    ledger: Ledger,
+pub struct Promise<T: fmt::Debug = Ticket> {
+    ticket: Option<T>,
+    ledger: Ledger<T>,
 }
 
-impl Promise {
+impl<T: fmt::Debug> Promise<T> {
     /// Whom it will be told; an open promise always has somebody.
-    pub fn ticket(&self) -> Option<&Ticket> {
+    pub fn ticket(&self) -> Option<&T> {
         self.ticket.as_ref()
     }
 
@@ -125,7 +140,7 @@ impl Promise {
     }
 }
 
-impl Drop for Promise {
+impl<T: fmt::Debug> Drop for Promise<T> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             tracing::error!(
