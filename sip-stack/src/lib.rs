@@ -18,6 +18,9 @@
 //! share one with a session. Session timers run where `timer` is among what is supported.
 //! A [`Register`] keeps us registered until it is taken back.
 //!
+//! **Documents.** What the package `conference` tells, as it is read, written and followed, is in [`conference`]; the machine
+//! knows nothing of it.
+//!
 //! **Driver** (feature `tokio`). `bind` opens the sockets and runs an endpoint in a task; `Sip` is the handle to it, a
 //! `Handler` is told the events. `TlsSettings` let it speak TLS, with the identities of RFC 5922.
 //!
@@ -95,6 +98,7 @@
     )
 )]
 
+pub mod conference;
 mod dialog;
 mod digest;
 #[cfg(feature = "tokio")]

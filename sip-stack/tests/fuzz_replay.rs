@@ -1,5 +1,5 @@
 //! What the fuzzers found worth keeping, and what was written for them, once more: `fuzz/corpus/<target>`, and the messages
-//! of RFC 4475 and RFC 5118.
+//! of RFC 4475 and RFC 5118, the documents of RFC 4575, RFC 7701 and RFC 7702.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,6 +34,12 @@ fn values() {
 #[test]
 fn endpoint() {
     replay("fuzz/corpus/endpoint", fuzz::endpoint::run);
+}
+
+#[test]
+fn conference() {
+    replay("fuzz/corpus/conference", fuzz::conference::run);
+    replay("tests/conference/documents", fuzz::conference::run);
 }
 
 /// Runs each file of the folder; the test's output names the one that fails.

@@ -1,6 +1,7 @@
 //! What is fuzzed: each function takes any bytes and panics where something does not hold. `sip-stack/fuzz` runs them guided by
 //! coverage, `fuzz_replay.rs` runs them on what was found before.
 
+pub mod conference;
 pub mod endpoint;
 pub mod message;
 pub mod stream;
