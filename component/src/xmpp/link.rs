@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use super::outbox::{LinkRefused, Outbox, OutboxLimits};
 use super::outgoing::Outgoing;
-use super::stanza::Stanza;
+use super::stanza::{Iq, Stanza};
 use super::task::Task;
 use crate::address::{AddressStyle, Addresses, Jid};
 
@@ -37,6 +37,12 @@ pub trait Confirmation: Send + 'static {
 pub trait Handler: Send + 'static {
     /// Something happened.
     fn handle(&mut self, event: LinkEvent);
+    /// Whether this request (iq of type get or set) is to come to [`Handler::handle`], which then sees to its answer.
+    /// The others are answered by the link.
+    fn answers(&self, request: &Iq) -> bool {
+        let _ = request;
+        false
+    }
 }
 
 /// What happened on the link.
@@ -46,8 +52,8 @@ pub enum LinkEvent {
     Up,
     /// The connection is lost; the link connects again by itself.
     Down,
-    /// A stanza for one of our addresses, and its bytes as they came. Requests (iq of type get or set), which the link answers itself, and
-    /// answers to questions that were never asked do not come here.
+    /// A stanza for one of our addresses, and its bytes as they came. Requests (iq of type get or set) that the link answers
+    /// itself ([`Handler::answers`]), and answers to questions that were never asked, do not come here.
     Stanza(Stanza, Bytes),
 }
 

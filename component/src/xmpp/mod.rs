@@ -8,6 +8,7 @@
 //! - `login` opens the stream and says which of the possible refusals happened; `backoff` tells when to try again.
 //! - `framing` cuts the bytes into stanzas and leaves out what is too deep or too large; `read` makes types of them
 //!   (`plain` of the many simple messages, `payload` of what has no type), or a `refusal`. Nothing a server lets through ends the link.
+//! - `muc` is what stanzas say about rooms.
 //! - `iq` answers requests to the gateway and its addresses, a file per extension.
 //! - `outbox` keeps what waits, and says what the server has provably taken.
 //! - `link` is the handle, `task` the shell around all of them: with `trial`, the only files with sockets and timers.
@@ -17,6 +18,7 @@ mod framing;
 mod iq;
 mod link;
 mod login;
+mod muc;
 mod ns;
 mod outbox;
 mod outgoing;
@@ -30,11 +32,15 @@ mod trial;
 mod write;
 
 pub use link::{Confirmation, Handler, Link, LinkConfig, LinkEvent, spawn};
+pub use muc::{
+    Affiliation, DirectInvite, History, Join, MucDecline, MucDestroy, MucInvite, MucItem, MucUser,
+    Role,
+};
 pub use outbox::{LinkRefused, OutboxLimits};
 pub use outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence, Request};
 pub use read::reread;
 pub use stanza::{
-    ChatState, Delay, Hints, Iq, IqType, Join, Marker, Message, MessageType, Payload, Presence,
+    ChatState, Delay, Hints, Iq, IqType, Marker, Message, MessageType, Payload, Presence,
     PresenceType, Receipt, Show, Stanza, StanzaError, Text, Thread,
 };
 pub use trial::{LoginRefused, try_login};

@@ -24,3 +24,19 @@ pub(super) const HINTS: &str = "urn:xmpp:hints";
 pub(super) const CARBONS: &str = "urn:xmpp:carbons:2";
 /// Entering a room. XEP-0045.
 pub(super) const MUC: &str = "http://jabber.org/protocol/muc";
+/// What a room tells about its occupants, and invitations by way of it. XEP-0045.
+pub(super) const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// The settings of a room. XEP-0045 §10.
+pub(super) const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
+/// Invitations to rooms from user to user. XEP-0249.
+pub(super) const CONFERENCE: &str = "jabber:x:conference";
+/// Ids of stanzas that are the archive's or the writing client's. XEP-0359.
+pub(super) const STANZA_IDS: &str = "urn:xmpp:sid:0";
+/// Ids of occupants that outlive a change of nickname. XEP-0421.
+pub(super) const OCCUPANT_IDS: &str = "urn:xmpp:occupant-id:0";
+/// Forms. XEP-0004.
+pub(super) const DATA_FORMS: &str = "jabber:x:data";
+/// What an address is and can do. XEP-0030 §3.
+pub(super) const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+/// Whether somebody is there. XEP-0199.
+pub(super) const PING: &str = "urn:xmpp:ping";

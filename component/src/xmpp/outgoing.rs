@@ -1,7 +1,10 @@
 //! Stanzas to be written: what they say, put together piece by piece.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::muc::{DirectInvite, Join, MucElement, MucUser};
+use super::ns;
 use super::stanza::{
     ChatState, Iq, IqType, Marker, Message, MessageType, Presence, PresenceType, Receipt, Show,
     StanzaError,
@@ -98,6 +101,8 @@ pub struct OutgoingMessage {
     pub(super) marker: Option<Marker>,
     pub(super) delay: Option<SystemTime>,
     pub(super) nick: Option<String>,
+    pub(super) muc: Option<Arc<MucUser>>,
+    pub(super) direct_invite: Option<Box<DirectInvite>>,
     pub(super) error: Option<StanzaError>,
     pub(super) within: Option<Duration>,
     pub(super) storage: Storage,
@@ -128,6 +133,8 @@ impl OutgoingMessage {
             marker: None,
             delay: None,
             nick: None,
+            muc: None,
+            direct_invite: None,
             error: None,
             within: None,
             storage: Storage::AsUsual,
@@ -191,7 +198,7 @@ impl OutgoingMessage {
         self
     }
 
-    /// `<subject/>`.
+    /// `<subject/>`; an empty one says that there is none.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
@@ -227,7 +234,7 @@ impl OutgoingMessage {
         self
     }
 
-    /// When the message was really sent. XEP-0203.
+    /// When the message was really sent. Of a message of a room, the room says so; else the gateway. XEP-0203.
     pub fn delay(mut self, stamp: SystemTime) -> Self {
         self.delay = Some(stamp);
         self
@@ -236,6 +243,18 @@ impl OutgoingMessage {
     /// The name the sender goes by. XEP-0172.
     pub fn nick(mut self, nick: impl Into<String>) -> Self {
         self.nick = Some(nick.into());
+        self
+    }
+
+    /// What a room says beside the message. XEP-0045.
+    pub fn muc_user(mut self, user: impl Into<Arc<MucUser>>) -> Self {
+        self.muc = Some(user.into());
+        self
+    }
+
+    /// An invitation to a room, from user to user. XEP-0249.
+    pub fn direct_invite(mut self, invite: DirectInvite) -> Self {
+        self.direct_invite = Some(Box::new(invite));
         self
     }
 
@@ -276,6 +295,7 @@ pub struct OutgoingPresence {
     pub(super) status: Option<String>,
     pub(super) priority: Option<i8>,
     pub(super) nick: Option<String>,
+    pub(super) muc: Option<MucElement>,
     pub(super) error: Option<StanzaError>,
 }
 
@@ -291,6 +311,7 @@ impl OutgoingPresence {
             status: None,
             priority: None,
             nick: None,
+            muc: None,
             error: None,
         }
     }
@@ -302,8 +323,10 @@ impl OutgoingPresence {
         }
         let mut refusal = OutgoingPresence::new(&presence.to, &presence.from, PresenceType::Error);
         refusal.id.clone_from(&presence.id);
-        refusal.error = Some(error);
-        Some(refusal.into())
+        if presence.join.is_some() {
+            refusal = refusal.echo_join();
+        }
+        Some(refusal.error(error).into())
     }
 
     /// The id by which an error will name it.
@@ -334,6 +357,34 @@ impl OutgoingPresence {
     pub fn nick(mut self, nick: impl Into<String>) -> Self {
         self.nick = Some(nick.into());
         self
+    }
+
+    /// What a room says about the occupant whose presence it is. XEP-0045.
+    pub fn muc_user(mut self, user: impl Into<Arc<MucUser>>) -> Self {
+        self.muc = Some(MucElement::User(user.into()));
+        self
+    }
+
+    /// The wish to enter a room. XEP-0045 §7.2.
+    pub fn join(mut self, join: Join) -> Self {
+        self.muc = Some(MucElement::Join(join));
+        self
+    }
+
+    /// The mark of a wish to enter that an error repeats, without what the wish said. XEP-0045 §7.2.
+    pub fn echo_join(self) -> Self {
+        self.join(Join::default())
+    }
+
+    /// What went wrong; only in a presence of type error.
+    pub fn error(mut self, error: StanzaError) -> Self {
+        self.error = Some(error);
+        self
+    }
+
+    /// Whom it is for.
+    pub fn to(&self) -> &Jid {
+        &self.to
     }
 }
 
@@ -376,6 +427,28 @@ impl OutgoingIq {
             payload: Some(payload),
             error: None,
         }
+    }
+
+    /// The question what an address is and can do. XEP-0030 §3.
+    pub fn disco_info(from: &Jid, to: &Jid, id: impl Into<String>) -> Self {
+        let payload = format!("<query xmlns=\"{}\"/>", ns::DISCO_INFO);
+        OutgoingIq::request(from, to, id, Request::Get, payload)
+    }
+
+    /// The question whether somebody is still there; of one's own occupant address, whether one is still in the room.
+    /// XEP-0199, XEP-0410.
+    pub fn ping(from: &Jid, to: &Jid, id: impl Into<String>) -> Self {
+        let payload = format!("<ping xmlns=\"{}\"/>", ns::PING);
+        OutgoingIq::request(from, to, id, Request::Get, payload)
+    }
+
+    /// The order to open a room that has just been created, with the settings that the service has for it.
+    /// XEP-0045 §10.1.2.
+    pub fn instant_room(from: &Jid, to: &Jid, id: impl Into<String>) -> Self {
+        let (owner, forms) = (ns::MUC_OWNER, ns::DATA_FORMS);
+        let payload =
+            format!("<query xmlns=\"{owner}\"><x xmlns=\"{forms}\" type=\"submit\"/></query>");
+        OutgoingIq::request(from, to, id, Request::Set, payload)
     }
 
     /// The answer to a request. `payload` is one well-formed element that declares its own namespace.

@@ -1,6 +1,7 @@
 //! The messages that nearly all traffic consists of, read without building a tree.
 //!
-//! Plain is a `<message/>` of a handful of known children, each empty or with nothing but text in it. What is anything
+//! Plain is a `<message/>` of a handful of known children, each empty or with nothing but text in it: what users write
+//! to each other, and what rooms reflect. What is anything
 //! else, or might not be well-formed, is none of ours: the full reader takes it, and says what is wrong with it. For
 //! what is plain the two come to the same.
 
@@ -9,8 +10,9 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem};
 
 use super::ns;
-use super::stanza::{ChatState, Hints, Marker, Message, MessageType, Receipt, Text, Thread};
+use super::stanza::{ChatState, Delay, Marker, Message, MessageType, Receipt, Text, Thread};
 use crate::address::Jid;
+use crate::stamp;
 
 /// Bytes of the longest language tag that is taken here.
 const MAX_LANG: usize = 64;
@@ -50,27 +52,15 @@ pub(super) fn read(stanza: &str, domain: &Jid) -> Option<Message> {
     if lang.as_ref().is_some_and(|lang| lang.len() > MAX_LANG) {
         return None;
     }
+    let from = Jid::parse(&from?).ok()?;
+    let to = match to {
+        Some(to) => Jid::parse(&to).ok()?,
+        None => domain.clone(),
+    };
     let mut message = Message {
-        from: Jid::parse(&from?).ok()?,
-        to: match to {
-            Some(to) => Jid::parse(&to).ok()?,
-            None => domain.clone(),
-        },
         id: id.map(Cow::into_owned),
-        kind,
-        unknown_type: None,
         lang: lang.map(Cow::into_owned),
-        bodies: Vec::new(),
-        subjects: Vec::new(),
-        thread: None,
-        chat_state: None,
-        receipt: None,
-        marker: None,
-        delay: None,
-        nick: None,
-        error: None,
-        hints: Hints::default(),
-        payloads: Vec::new(),
+        ..Message::new(from, to, kind)
     };
     rest.skip(">")?;
     while rest.skip("</message>").is_none() {
@@ -82,18 +72,46 @@ pub(super) fn read(stanza: &str, domain: &Jid) -> Option<Message> {
 fn child(rest: &mut Cursor<'_>, message: &mut Message) -> Option<()> {
     rest.skip("<")?;
     let name = rest.name()?;
-    let mut namespace = None;
+    let (mut namespace, mut own) = (None, Own::default());
     while let Some((attribute, value)) = rest.attribute()? {
-        if attribute != "xmlns" || namespace.replace(value).is_some() {
+        let place = match attribute {
+            "xmlns" => &mut namespace,
+            "id" => &mut own.id,
+            "by" => &mut own.by,
+            "from" => &mut own.from,
+            "stamp" => &mut own.stamp,
+            _ => return None,
+        };
+        if place.replace(value).is_some() {
             return None;
         }
     }
     let text = rest.content(name)?;
+    let namespace = namespace.as_deref().unwrap_or(ns::COMPONENT);
+    match own {
+        Own {
+            id: None,
+            by: None,
+            from: None,
+            stamp: None,
+        } => bare_child(namespace, name, text, message),
+        own if text.is_none() => named_child(namespace, name, own, message),
+        _ => None,
+    }
+}
+
+/// A child without attributes.
+fn bare_child(
+    namespace: &str,
+    name: &str,
+    text: Option<Cow<'_, str>>,
+    message: &mut Message,
+) -> Option<()> {
     let words = |text: Option<Cow<'_, str>>| Text {
         lang: message.lang.clone(),
         text: text.unwrap_or_default().into_owned(),
     };
-    match (namespace.as_deref().unwrap_or(ns::COMPONENT), name) {
+    match (namespace, name) {
         (ns::COMPONENT, "body") => message.bodies.push(words(text)),
         (ns::COMPONENT, "subject") => message.subjects.push(words(text)),
         (ns::COMPONENT, "thread") => {
@@ -114,6 +132,74 @@ fn child(rest: &mut Cursor<'_>, message: &mut Message) -> Option<()> {
         }
         (ns::MARKERS, "markable") if text.is_none() => message.marker = Some(Marker::Markable),
         (ns::RECEIPTS, "request") if text.is_none() => message.receipt = Some(Receipt::Requested),
+        (ns::HINTS, "store") if text.is_none() => message.hints.store = true,
+        (ns::HINTS, "no-store") if text.is_none() => message.hints.no_store = true,
+        // A private message of an occupant.
+        (ns::MUC_USER, "x") if text.is_none() => {
+            message.muc.get_or_insert_default();
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// What a child has of its own beside its namespace.
+#[derive(Default)]
+struct Own<'a> {
+    id: Option<Cow<'a, str>>,
+    by: Option<Cow<'a, str>>,
+    from: Option<Cow<'a, str>>,
+    stamp: Option<Cow<'a, str>>,
+}
+
+/// An empty child with attributes: what rooms and clients add to nearly every message.
+fn named_child(namespace: &str, name: &str, own: Own<'_>, message: &mut Message) -> Option<()> {
+    match (namespace, name, own) {
+        (
+            ns::STANZA_IDS,
+            "stanza-id",
+            Own {
+                id: Some(id),
+                by: Some(by),
+                from: None,
+                stamp: None,
+            },
+        ) => message.archived(&by, &id),
+        (
+            ns::STANZA_IDS,
+            "origin-id",
+            Own {
+                by: None,
+                from: None,
+                stamp: None,
+                ..
+            },
+        ) => {}
+        (
+            ns::OCCUPANT_IDS,
+            "occupant-id",
+            Own {
+                id: Some(id),
+                by: None,
+                from: None,
+                stamp: None,
+            },
+        ) => message.occupant_id = Some(id.into_owned()),
+        (
+            ns::DELAY,
+            "delay",
+            Own {
+                id: None,
+                by: None,
+                from,
+                stamp: Some(stamp),
+            },
+        ) => {
+            message.delay = Some(Delay {
+                from: from.map(Cow::into_owned),
+                stamp: stamp::parse(&stamp)?,
+            });
+        }
         _ => return None,
     }
     Some(())
@@ -153,7 +239,7 @@ impl<'a> Cursor<'a> {
 
     /// A name without a prefix.
     fn name(&mut self) -> Option<&'a str> {
-        let is_letter = |byte: &u8| byte.is_ascii_lowercase();
+        let is_letter = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'-';
         let len = self.0.bytes().take_while(|byte| is_letter(byte)).count();
         if len == 0 {
             return None;

@@ -8,13 +8,14 @@ use roxmltree::{Document, Node, ParsingOptions};
 use thiserror::Error;
 
 use super::framing::{self, Excess};
+use super::muc;
 use super::ns;
 use super::payload::Payloads;
 use super::plain;
 use super::refusal::{Envelope, Reason, Unreadable};
 use super::stanza::{
-    ChatState, Delay, Hints, Iq, IqType, Join, Marker, Message, MessageType, Presence,
-    PresenceType, Receipt, Show, Stanza, StanzaError, Text, Thread,
+    ChatState, Delay, Iq, IqType, Marker, Message, MessageType, Presence, PresenceType, Receipt,
+    Show, Stanza, StanzaError, Text, Thread,
 };
 use crate::address::Jid;
 use crate::stamp;
@@ -185,23 +186,10 @@ impl Reader {
             Some(unknown) => (MessageType::Normal, Some(unknown.to_owned())),
         };
         let mut message = Message {
-            from,
-            to,
             id: owned(node.attribute("id")),
-            kind,
             unknown_type,
             lang: lang(node),
-            bodies: Vec::new(),
-            subjects: Vec::new(),
-            thread: None,
-            chat_state: None,
-            receipt: None,
-            marker: None,
-            delay: None,
-            nick: None,
-            error: None,
-            hints: Hints::default(),
-            payloads: Vec::new(),
+            ..Message::new(from, to, kind)
         };
         let mut payloads = Payloads::new();
         for child in node.children().filter(Node::is_element) {
@@ -224,19 +212,9 @@ impl Reader {
             Some(_) => return Err(Reason::Type),
         };
         let mut presence = Presence {
-            from,
-            to,
             id: owned(node.attribute("id")),
-            kind,
             lang: lang(node),
-            show: None,
-            statuses: Vec::new(),
-            priority: 0,
-            nick: None,
-            delay: None,
-            join: None,
-            error: None,
-            payloads: Vec::new(),
+            ..Presence::new(from, to, kind)
         };
         let mut payloads = Payloads::new();
         for child in node.children().filter(Node::is_element) {
@@ -330,6 +308,21 @@ impl Message {
             (ns::HINTS, "no-permanent-store") => self.hints.no_permanent_store = true,
             (ns::HINTS, "no-copy") | (ns::CARBONS, "private") => self.hints.no_copy = true,
             (ns::HINTS, "store") => self.hints.store = true,
+            (ns::MUC_USER, "x") => {
+                self.muc
+                    .get_or_insert_with(|| Box::new(muc::muc_user(child)));
+            }
+            (ns::CONFERENCE, "x") => {
+                self.direct_invite = muc::direct_invite(child).map(Box::new);
+            }
+            (ns::STANZA_IDS, "stanza-id") => {
+                if let (Some(by), Some(id)) = (child.attribute("by"), child.attribute("id")) {
+                    self.archived(by, id);
+                }
+            }
+            // An id of the client's own, which it recognises elsewhere.
+            (ns::STANZA_IDS, "origin-id") => {}
+            (ns::OCCUPANT_IDS, "occupant-id") => self.occupant_id = owned(child.attribute("id")),
             _ => self.payloads.push(payloads.copy(child)?),
         }
         Ok(())
@@ -348,7 +341,12 @@ impl Presence {
             (ns::COMPONENT, "error") => self.error = Some(stanza_error(child)),
             (ns::NICK, "nick") => self.nick = Some(content(child)),
             (ns::DELAY, "delay") => self.delay = delay(child).or(self.delay.take()),
-            (ns::MUC, "x") => self.join = Some(join(child)),
+            (ns::MUC, "x") => self.join = Some(muc::join(child)),
+            (ns::MUC_USER, "x") => {
+                self.muc
+                    .get_or_insert_with(|| Box::new(muc::muc_user(child)));
+            }
+            (ns::OCCUPANT_IDS, "occupant-id") => self.occupant_id = owned(child.attribute("id")),
             _ => self.payloads.push(payloads.copy(child)?),
         }
         Ok(())
@@ -371,7 +369,7 @@ fn text(node: Node<'_, '_>, inherited: &Option<String>) -> Text {
 }
 
 /// All character data within, whatever comments or foreign elements stand between.
-fn content(node: Node<'_, '_>) -> String {
+pub(super) fn content(node: Node<'_, '_>) -> String {
     let mut pieces = node
         .children()
         .filter(Node::is_text)
@@ -418,19 +416,6 @@ fn delay(node: Node<'_, '_>) -> Option<Delay> {
         from: owned(node.attribute("from")),
         stamp: stamp::parse(node.attribute("stamp")?)?,
     })
-}
-
-fn join(node: Node<'_, '_>) -> Join {
-    let child = |name| {
-        node.children()
-            .find(|child| child.has_tag_name((ns::MUC, name)))
-    };
-    Join {
-        password: child("password").map(content),
-        max_stanzas: child("history")
-            .and_then(|history| history.attribute("maxstanzas"))
-            .and_then(|number| number.trim().parse().ok()),
-    }
 }
 
 fn stanza_error(node: Node<'_, '_>) -> StanzaError {

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::muc::{DirectInvite, Join, MucUser};
 use crate::address::Jid;
 
 /// A stanza for one of the addresses on our domain.
@@ -50,11 +51,47 @@ pub struct Message {
     pub error: Option<StanzaError>,
     /// How the message wants to be stored and copied.
     pub hints: Hints,
+    /// What a room says beside it: a private message of an occupant, an invitation, a change of the room. XEP-0045.
+    pub muc: Option<Box<MucUser>>,
+    /// An invitation to a room, from user to user. XEP-0249.
+    pub direct_invite: Option<Box<DirectInvite>>,
+    /// The id that the room it comes from archives it under; what others say they archived it under is not kept.
+    /// XEP-0359.
+    pub archive_id: Option<String>,
+    /// Who wrote it, whatever their nickname is at the moment. XEP-0421.
+    pub occupant_id: Option<String>,
     /// Every other child element.
     pub payloads: Vec<Payload>,
 }
 
 impl Message {
+    /// A message without anything in it.
+    pub fn new(from: Jid, to: Jid, kind: MessageType) -> Message {
+        Message {
+            from,
+            to,
+            id: None,
+            kind,
+            unknown_type: None,
+            lang: None,
+            bodies: Vec::new(),
+            subjects: Vec::new(),
+            thread: None,
+            chat_state: None,
+            receipt: None,
+            marker: None,
+            delay: None,
+            nick: None,
+            error: None,
+            hints: Hints::default(),
+            muc: None,
+            direct_invite: None,
+            archive_id: None,
+            occupant_id: None,
+            payloads: Vec::new(),
+        }
+    }
+
     /// The text to hand on: the body in the stanza's language, else the first. IM-14.
     pub fn body(&self) -> Option<&Text> {
         best(&self.bodies, self.lang.as_deref())
@@ -68,6 +105,15 @@ impl Message {
     /// The payload of that name, if it is there.
     pub fn payload(&self, namespace: &str, name: &str) -> Option<&Payload> {
         find(&self.payloads, namespace, name)
+    }
+
+    /// Somebody says that they archive it under this id: only the room it comes from is believed.
+    pub(super) fn archived(&mut self, by: &str, id: &str) {
+        let from = self.from.as_str();
+        let room = from.split_once('/').map_or(from, |(room, _)| room);
+        if room == by {
+            self.archive_id = Some(id.to_owned());
+        }
     }
 }
 
@@ -224,6 +270,10 @@ pub struct Presence {
     pub delay: Option<Delay>,
     /// The sender wants to enter the room it writes to. XEP-0045 §7.2.
     pub join: Option<Join>,
+    /// What a room says about the occupant whose presence it is. XEP-0045.
+    pub muc: Option<Box<MucUser>>,
+    /// Who it is, whatever their nickname is at the moment. XEP-0421.
+    pub occupant_id: Option<String>,
     /// What went wrong, in a presence of [`PresenceType::Error`].
     pub error: Option<StanzaError>,
     /// Every other child element.
@@ -231,6 +281,27 @@ pub struct Presence {
 }
 
 impl Presence {
+    /// A presence that says no more than its type.
+    pub fn new(from: Jid, to: Jid, kind: PresenceType) -> Presence {
+        Presence {
+            from,
+            to,
+            id: None,
+            kind,
+            lang: None,
+            show: None,
+            statuses: Vec::new(),
+            priority: 0,
+            nick: None,
+            delay: None,
+            join: None,
+            muc: None,
+            occupant_id: None,
+            error: None,
+            payloads: Vec::new(),
+        }
+    }
+
     /// The payload of that name, if it is there.
     pub fn payload(&self, namespace: &str, name: &str) -> Option<&Payload> {
         find(&self.payloads, namespace, name)
@@ -281,15 +352,6 @@ impl Show {
             Show::Xa => "xa",
         }
     }
-}
-
-/// The wish to enter a room. XEP-0045 §7.2.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Join {
-    /// The room's password.
-    pub password: Option<String>,
-    /// At most so many messages of the past.
-    pub max_stanzas: Option<u32>,
 }
 
 /// An `<iq/>`. RFC 6120 §8.2.3.

@@ -287,6 +287,7 @@ impl<C: Confirmation, H: Handler> Task<C, H> {
         trace!(target: "wire", stanza = head(&stanza), "from the XMPP server");
         if let Stanza::Iq(iq) = &stanza {
             match iq.kind {
+                IqType::Get | IqType::Set if self.handler.answers(iq) => {}
                 IqType::Get | IqType::Set => {
                     let answer = self.desk.answer(iq, std::time::Instant::now());
                     return self.reply(answer.into());

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::{BufMut, BytesMut};
 
+use super::muc::{self, MucElement};
 use super::ns;
 use super::outgoing::{Outgoing, OutgoingIq, OutgoingMessage, OutgoingPresence, Storage};
 use super::stanza::{IqType, Marker, MessageType, PresenceType, Receipt, StanzaError};
@@ -64,10 +65,22 @@ fn write_message(
         empty_element(out, "no-store", ns::HINTS);
     }
     nick(out, message.nick.as_deref());
+    if let Some(user) = &message.muc {
+        muc::write_muc_user(out, user);
+    }
+    if let Some(invite) = &message.direct_invite {
+        muc::write_direct_invite(out, invite);
+    }
     if let Some(time) = message.delay.or(held.filter(|_| message.body.is_some())) {
+        // A room tells its past itself, whoever said it. XEP-0045 §7.2.13.
+        let room = message.from.bare();
+        let by = match message.kind {
+            MessageType::Groupchat => room.as_jid().as_str(),
+            _ => domain,
+        };
         out.put_slice(b"<delay");
         attribute(out, "xmlns", ns::DELAY);
-        attribute(out, "from", domain);
+        attribute(out, "from", by);
         attribute(out, "stamp", &stamp::format(time));
         out.put_slice(b"/>");
     }
@@ -97,6 +110,11 @@ fn write_presence(out: &mut BytesMut, presence: &OutgoingPresence, domain: &str)
         optional_element(out, "priority", Some(&priority.to_string()));
     }
     nick(out, presence.nick.as_deref());
+    match &presence.muc {
+        Some(MucElement::User(user)) => muc::write_muc_user(out, user),
+        Some(MucElement::Join(join)) => muc::write_join(out, join),
+        None => {}
+    }
     error(out, presence.error.as_ref());
     out.put_slice(b"</presence>");
 }
@@ -191,7 +209,7 @@ fn named(out: &mut BytesMut, name: &str, namespace: &str, id: &str) {
     out.put_slice(b"/>");
 }
 
-fn optional_element(out: &mut BytesMut, name: &str, content: Option<&str>) {
+pub(super) fn optional_element(out: &mut BytesMut, name: &str, content: Option<&str>) {
     let Some(content) = content else { return };
     out.put_slice(b"<");
     out.put_slice(name.as_bytes());
@@ -202,7 +220,7 @@ fn optional_element(out: &mut BytesMut, name: &str, content: Option<&str>) {
     out.put_slice(b">");
 }
 
-fn optional_attribute(out: &mut BytesMut, name: &str, value: Option<&str>) {
+pub(super) fn optional_attribute(out: &mut BytesMut, name: &str, value: Option<&str>) {
     if let Some(value) = value {
         attribute(out, name, value);
     }
@@ -269,160 +287,4 @@ fn suspect(byte: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::xmpp::outgoing::Request;
-    use crate::xmpp::stanza::{ChatState, Show};
-    use std::time::{Duration, UNIX_EPOCH};
-
-    fn jid(text: &str) -> Jid {
-        Jid::parse(text).unwrap()
-    }
-
-    fn romeo() -> Jid {
-        jid("romeo%example.net@sip.example.com/orchard")
-    }
-
-    fn written(stanza: impl Into<Outgoing>) -> String {
-        let mut out = BytesMut::new();
-        write(&mut out, &stanza.into(), "sip.example.com", None);
-        let text = String::from_utf8(out.to_vec()).unwrap();
-        roxmltree::Document::parse(&text).unwrap();
-        text
-    }
-
-    #[test]
-    fn message_with_everything() {
-        let message = OutgoingMessage::new(&romeo(), &jid("juliet@example.com"), MessageType::Chat)
-            .id("m\"1")
-            .lang("en")
-            .subject("a & b")
-            .body("1 < 2 > 0\r\n\"'")
-            .thread("t")
-            .chat_state(ChatState::Active)
-            .receipt(Receipt::Requested)
-            .nick("Romeo")
-            .delay(UNIX_EPOCH + Duration::from_secs(1_031_699_305));
-        assert_eq!(
-            written(message),
-            "<message from=\"romeo%example.net@sip.example.com/orchard\" to=\"juliet@example.com\" \
-             id=\"m&quot;1\" type=\"chat\" xml:lang=\"en\"><subject>a &amp; b</subject>\
-             <body>1 &lt; 2 &gt; 0\r\n\"'</body><thread>t</thread>\
-             <active xmlns=\"http://jabber.org/protocol/chatstates\"/>\
-             <request xmlns=\"urn:xmpp:receipts\"/>\
-             <nick xmlns=\"http://jabber.org/protocol/nick\">Romeo</nick>\
-             <delay xmlns=\"urn:xmpp:delay\" from=\"sip.example.com\" stamp=\"2002-09-10T23:08:25.000Z\"/></message>"
-        );
-    }
-
-    #[test]
-    fn receipt_and_gone() {
-        let juliet = jid("juliet@example.com/balcony");
-        let receipt = OutgoingMessage::new(&romeo(), &juliet, MessageType::Normal)
-            .receipt(Receipt::Received("m1".into()));
-        assert!(written(receipt).contains("<received xmlns=\"urn:xmpp:receipts\" id=\"m1\"/>"));
-        assert_eq!(
-            written(Outgoing::gone(&romeo(), &juliet, "t")),
-            "<message from=\"romeo%example.net@sip.example.com/orchard\" to=\"juliet@example.com/balcony\" \
-             type=\"chat\"><thread>t</thread><gone xmlns=\"http://jabber.org/protocol/chatstates\"/></message>"
-        );
-    }
-
-    // IM-13, SEC-10
-    #[test]
-    fn characters_that_xml_cannot_carry_are_replaced() {
-        let bad = "a\0b\u{b}c\u{1f}d\u{fffe}e\u{ffff}f\u{7f}g😀\th";
-        let message = OutgoingMessage::new(&romeo(), &romeo(), MessageType::Chat)
-            .id(bad)
-            .body(bad);
-        let text = written(message);
-        let replaced = "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f\u{7f}g😀";
-        assert!(
-            text.contains(&format!("<body>{replaced}\th</body>")),
-            "{text}"
-        );
-        assert!(text.contains(&format!("id=\"{replaced}&#9;h\"")), "{text}");
-    }
-
-    // DISCO-01
-    #[test]
-    fn the_sender_is_always_on_our_domain() {
-        let other = jid("romeo@example.net");
-        let message = OutgoingMessage::new(&other, &other, MessageType::Chat);
-        assert!(
-            written(message)
-                .starts_with("<message from=\"sip.example.com\" to=\"romeo@example.net\"")
-        );
-    }
-
-    #[test]
-    fn errors() {
-        let error = StanzaError {
-            kind: "cancel".into(),
-            condition: "gone".into(),
-            address: Some("xmpp:a@b".into()),
-            text: Some("moved".into()),
-        };
-        let juliet = jid("juliet@example.com/balcony");
-        assert_eq!(
-            written(Outgoing::message_error(
-                &romeo(),
-                &juliet,
-                Some("m1"),
-                error
-            )),
-            "<message from=\"romeo%example.net@sip.example.com/orchard\" to=\"juliet@example.com/balcony\" id=\"m1\" \
-             type=\"error\"><error type=\"cancel\"><gone xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\">xmpp:a@b</gone>\
-             <text xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\">moved</text></error></message>"
-        );
-        let smuggled = StanzaError {
-            kind: "x\" y=\"".into(),
-            condition: "a><b".into(),
-            ..StanzaError::default()
-        };
-        assert!(
-            written(Outgoing::message_error(&romeo(), &juliet, None, smuggled))
-                .contains("<error type=\"cancel\"><undefined-condition ")
-        );
-    }
-
-    #[test]
-    fn presence_and_iq() {
-        let juliet = jid("juliet@example.com");
-        let presence = OutgoingPresence::new(&romeo(), &juliet, PresenceType::Available)
-            .show(Show::Away)
-            .status("out")
-            .priority(-1);
-        assert!(
-            written(presence).ends_with(
-                "><show>away</show><status>out</status><priority>-1</priority></presence>"
-            )
-        );
-        let iq = OutgoingIq::request(
-            &romeo(),
-            &juliet,
-            "q1",
-            Request::Get,
-            "<ping xmlns='urn:xmpp:ping'/>".into(),
-        );
-        assert!(written(iq).ends_with("id=\"q1\" type=\"get\"><ping xmlns='urn:xmpp:ping'/></iq>"));
-    }
-
-    // CHAT-38
-    #[test]
-    fn held_messages_tell_when_they_were_taken() {
-        let time = UNIX_EPOCH + Duration::from_secs(1_031_699_305);
-        let mut out = BytesMut::new();
-        let message = OutgoingMessage::new(&romeo(), &romeo(), MessageType::Chat).body("x");
-        write(&mut out, &message.into(), "sip.example.com", Some(time));
-        write(
-            &mut out,
-            &Outgoing::gone(&romeo(), &romeo(), "t"),
-            "sip.example.com",
-            Some(time),
-        );
-        let text = String::from_utf8(out.to_vec()).unwrap();
-        assert_eq!(text.matches("<delay ").count(), 1);
-        assert!(text.contains("stamp=\"2002-09-10T23:08:25.000Z\""));
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use super::{Entity, error, query};
 use crate::xmpp::ns;
 use crate::xmpp::stanza::{Payload, StanzaError};
 
-pub(super) const NAMESPACE: &str = "http://jabber.org/protocol/disco#info";
+pub(super) const NAMESPACE: &str = ns::DISCO_INFO;
 
 /// What the gateway itself answers.
 const GATEWAY: &[&str] = &[

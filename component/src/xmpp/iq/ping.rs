@@ -2,7 +2,9 @@
 
 use xmpp_parsers::minidom::Element;
 
-pub(super) const NAMESPACE: &str = "urn:xmpp:ping";
+use crate::xmpp::ns;
+
+pub(super) const NAMESPACE: &str = ns::PING;
 
 /// A result without content.
 pub(super) fn answer() -> Option<Element> {

@@ -1,7 +1,11 @@
 use super::*;
 use crate::xmpp::framing::{Frame, FrameLimits, Framer};
+use crate::xmpp::muc::{
+    Affiliation, DirectInvite, History, Join, MucDecline, MucDestroy, MucInvite, MucItem, MucUser,
+    Role,
+};
 use crate::xmpp::outgoing::Outgoing;
-use crate::xmpp::stanza::Payload;
+use crate::xmpp::stanza::{Hints, Payload};
 use bytes::BytesMut;
 use proptest::prelude::*;
 use std::time::{Duration, UNIX_EPOCH};
@@ -69,7 +73,8 @@ fn a_message_with_everything() {
          <composing xmlns='http://jabber.org/protocol/chatstates'/><request xmlns='urn:xmpp:receipts'/>\
          <delay xmlns='urn:xmpp:delay' from='x' stamp='2002-09-10T23:08:25Z'/>\
          <nick xmlns='http://jabber.org/protocol/nick'>Juliet</nick><private xmlns='urn:xmpp:carbons:2'/>\
-         <no-store xmlns='urn:xmpp:hints'/><x:origin-id xmlns:x='urn:xmpp:sid:0' id='o1'/>",
+         <no-store xmlns='urn:xmpp:hints'/><x:odd xmlns:x='urn:odd' id='o1'/>\
+         <origin-id xmlns='urn:xmpp:sid:0' id='o2'/>",
     );
     assert_eq!(message.from.as_str(), "juliet@example.com/balcony");
     assert_eq!(message.id.as_deref(), Some("m1"));
@@ -102,9 +107,9 @@ fn a_message_with_everything() {
     assert_eq!(
         message.payloads,
         [Payload {
-            namespace: "urn:xmpp:sid:0".into(),
-            name: "origin-id".into(),
-            xml: "<origin-id xmlns=\"urn:xmpp:sid:0\" id=\"o1\"/>".into(),
+            namespace: "urn:odd".into(),
+            name: "odd".into(),
+            xml: "<odd xmlns=\"urn:odd\" id=\"o1\"/>".into(),
         }]
     );
 }
@@ -170,13 +175,143 @@ fn presence_is_lenient() {
         join.join,
         Some(Join {
             password: Some("p".into()),
-            max_stanzas: Some(7)
+            history: History::messages(7)
         })
     );
     assert_eq!(
         presence("type='unavailable'>").kind,
         PresenceType::Unavailable
     );
+}
+
+// RX-01, RX-10
+#[test]
+fn wishes_to_enter_a_room() {
+    let join = presence(
+        "><x xmlns='http://jabber.org/protocol/muc'><password> cyrano </password>\
+         <history maxchars='65000' maxstanzas='20' seconds='180' since='2002-09-10T23:08:25Z'/></x>",
+    );
+    let history = History {
+        max_chars: Some(65_000),
+        max_stanzas: Some(20),
+        seconds: Some(180),
+        since: Some(UNIX_EPOCH + Duration::from_secs(1_031_699_305)),
+    };
+    let password = Some(" cyrano ".into());
+    assert_eq!(join.join, Some(Join { password, history }));
+    let odd = presence(
+        "><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='-1' seconds='x' since='y'/>\
+         <password xmlns='urn:other'>p</password></x>",
+    );
+    assert_eq!(odd.join, Some(Join::default()));
+    assert_eq!(presence(">").join, None);
+}
+
+#[test]
+fn what_a_room_says_about_an_occupant() {
+    let own = presence(
+        "><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <item affiliation='member' role='moderator' jid='juliet@example.com/balcony' nick='Julia'>\
+         <actor nick='Nurse' jid='n@example.com'/><reason>Hush</reason></item>\
+         <status code='100'/><status code='210'/><status code='x'/><status code='110'/></x>\
+         <occupant-id xmlns='urn:xmpp:occupant-id:0' id='o1'/>",
+    );
+    let user = own.muc.unwrap();
+    assert!(user.is_own() && user.has(210) && !user.has(201));
+    assert_eq!(user.statuses, [100, 210, 110]);
+    assert_eq!(
+        user.item,
+        Some(MucItem {
+            affiliation: Affiliation::Member,
+            role: Role::Moderator,
+            jid: Some(Jid::parse("juliet@example.com/balcony").unwrap()),
+            nick: Some("Julia".into()),
+            actor: Some("Nurse".into()),
+            reason: Some("Hush".into()),
+        })
+    );
+    assert_eq!(own.occupant_id.as_deref(), Some("o1"));
+    assert!(own.payloads.is_empty());
+    let gone = presence(
+        "type='unavailable'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='king' jid='@'/>\
+         <destroy jid='mantua@rooms.example.com'><reason>Banished</reason><password>p</password></destroy></x>",
+    );
+    let user = gone.muc.unwrap();
+    assert_eq!(user.item, Some(MucItem::default()));
+    assert_eq!(
+        user.destroy,
+        Some(MucDestroy {
+            jid: Some(Jid::parse("mantua@rooms.example.com").unwrap()),
+            reason: Some("Banished".into()),
+            password: Some("p".into()),
+        })
+    );
+}
+
+// RX-30, RX-31, RS-31
+#[test]
+fn invitations() {
+    let benvolio = Some(Jid::parse("benvolio@example.com").unwrap());
+    let mediated = message(
+        "><x xmlns='http://jabber.org/protocol/muc#user'><invite to='benvolio@example.com'><reason>Come</reason></invite>\
+         <invite to='@'/><password>p</password></x>",
+    );
+    let expected = MucUser {
+        invites: vec![
+            MucInvite {
+                from: None,
+                to: benvolio.clone(),
+                reason: Some("Come".into()),
+            },
+            MucInvite::default(),
+        ],
+        password: Some("p".into()),
+        ..MucUser::default()
+    };
+    assert_eq!(mediated.muc.as_deref(), Some(&expected));
+    let declined = message(
+        "><x xmlns='http://jabber.org/protocol/muc#user'><decline from='benvolio@example.com'><reason/></decline></x>",
+    );
+    let expected = MucDecline {
+        from: benvolio,
+        to: None,
+        reason: None,
+    };
+    assert_eq!(declined.muc.unwrap().decline, Some(expected));
+    let direct = message(
+        "><x xmlns='jabber:x:conference' jid='verona@rooms.example.com' password='p' reason='Come'/>",
+    );
+    assert_eq!(
+        direct.direct_invite.as_deref(),
+        Some(&DirectInvite {
+            jid: Jid::parse("verona@rooms.example.com").unwrap(),
+            password: Some("p".into()),
+            reason: Some("Come".into()),
+        })
+    );
+    assert_eq!(
+        message("><x xmlns='jabber:x:conference'/>").direct_invite,
+        None
+    );
+}
+
+#[test]
+fn only_the_room_says_under_which_id_it_archives() {
+    let ids = "><stanza-id xmlns='urn:xmpp:sid:0' by='juliet@example.com' id='room'/>\
+               <stanza-id xmlns='urn:xmpp:sid:0' by='mallory@example.com' id='other'/>";
+    assert_eq!(message(ids).archive_id.as_deref(), Some("room"));
+}
+
+// SEC-10
+#[test]
+fn what_a_room_says_is_bounded() {
+    let many = format!(
+        "><x xmlns='http://jabber.org/protocol/muc#user'>{}{}</x>",
+        "<status code='100'/>".repeat(1000),
+        "<invite/>".repeat(1000)
+    );
+    let user = message(&many).muc.unwrap();
+    assert_eq!((user.statuses.len(), user.invites.len()), (64, 64));
 }
 
 #[test]
@@ -428,6 +563,38 @@ fn plain_messages_take_the_short_way() {
     }
 }
 
+// PERF-7: what Prosody and ejabberd reflect to every occupant.
+#[test]
+fn messages_of_rooms_take_the_short_way() {
+    let prosody = plainly(
+        "<message type='groupchat' id='m1' xml:lang='en' from='verona@rooms.example.com/Romeo &amp; Juliet' \
+         to='juliet%example.net@sip.example.com/orchard'><body>Hark</body>\
+         <active xmlns='http://jabber.org/protocol/chatstates'/><origin-id xmlns='urn:xmpp:sid:0' id='m1'/>\
+         <stanza-id xmlns='urn:xmpp:sid:0' by='verona@rooms.example.com' id='a1'/>\
+         <occupant-id id='o1' xmlns='urn:xmpp:occupant-id:0'/></message>",
+    )
+    .unwrap();
+    assert_eq!(prosody.kind, MessageType::Groupchat);
+    assert_eq!(prosody.from.resource(), Some("Romeo & Juliet"));
+    assert_eq!(prosody.archive_id.as_deref(), Some("a1"));
+    assert_eq!(prosody.occupant_id.as_deref(), Some("o1"));
+    assert!(prosody.payloads.is_empty());
+    let history = plainly(
+        "<message to='j%e@sip.example.com/o' from='verona@rooms.example.com/Romeo' type='groupchat'><body>Hark</body>\
+         <delay xmlns='urn:xmpp:delay' stamp='2002-09-10T23:08:25Z' from='verona@rooms.example.com'/></message>",
+    )
+    .unwrap();
+    let delay = history.delay.unwrap();
+    assert_eq!(delay.from.as_deref(), Some("verona@rooms.example.com"));
+    assert_eq!(delay.stamp, UNIX_EPOCH + Duration::from_secs(1_031_699_305));
+    let private = plainly(
+        "<message to='j%e@sip.example.com/o' from='verona@rooms.example.com/Romeo' type='chat'><body>psst</body>\
+         <x xmlns='http://jabber.org/protocol/muc#user'/></message>",
+    )
+    .unwrap();
+    assert_eq!(private.muc, Some(Box::default()));
+}
+
 /// Whatever might mean something else, or nothing that XML allows, is left to the full reader.
 #[test]
 fn anything_else_takes_the_long_way() {
@@ -447,7 +614,16 @@ fn anything_else_takes_the_long_way() {
         "<body xmlns='jabber:component:accept' xmlns='jabber:component:accept'>a</body>",
         "<x:body xmlns:x='jabber:component:accept'>a</x:body>",
         "<thread parent='t0'>t1</thread>",
-        "<delay xmlns='urn:xmpp:delay' stamp='2026-11-20T00:00:00Z'/>",
+        "<delay xmlns='urn:xmpp:delay' stamp='20261120T00:00:00'/>",
+        "<delay xmlns='urn:xmpp:delay' stamp='2026-11-20T00:00:00Z'>away</delay>",
+        "<delay xmlns='urn:xmpp:delay' stamp='2026-11-20T00:00:00Z' id='1'/>",
+        "<stanza-id xmlns='urn:xmpp:sid:0' id='1'/>",
+        "<stanza-id xmlns='urn:xmpp:sid:0' id='1' by='a@b'>1</stanza-id>",
+        "<occupant-id xmlns='urn:xmpp:occupant-id:0'/>",
+        "<occupant-id xmlns='urn:other' id='1'/>",
+        "<x xmlns='http://jabber.org/protocol/muc#user'><status code='104'/></x>",
+        "<x xmlns='jabber:x:conference' jid='a@b'/>",
+        "<body id='1'>a</body>",
         "<nick xmlns='http://jabber.org/protocol/nick'>a</nick>",
         "<active xmlns='http://jabber.org/protocol/chatstates'>a</active>",
         " ",
@@ -507,6 +683,15 @@ const PIECES: &[&str] = &[
     "<active xmlns='http://jabber.org/protocol/chatstates'/>",
     "<gone xmlns='http://jabber.org/protocol/chatstates'/>",
     "<request xmlns='urn:xmpp:receipts'/>",
+    "<x xmlns='http://jabber.org/protocol/muc#user'/>",
+    "<stanza-id xmlns='urn:xmpp:sid:0' by='juliet@example.com' id='s1'/>",
+    "<stanza-id xmlns='urn:xmpp:sid:0' by='j@e' id='s2'/>",
+    "<origin-id xmlns='urn:xmpp:sid:0' id='o1'/>",
+    "<occupant-id xmlns='urn:xmpp:occupant-id:0' id='i1'/>",
+    "<delay xmlns='urn:xmpp:delay' from='j@e' stamp='2026-11-20T00:00:00Z'/>",
+    "<delay xmlns='urn:xmpp:delay' stamp='2026'/>",
+    "<store xmlns='urn:xmpp:hints'/>",
+    " id='i2'",
     "<markable xmlns='urn:xmpp:chat-markers:0'/>",
     "<x xmlns='a'/>",
     " ",
