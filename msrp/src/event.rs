@@ -334,3 +334,22 @@ pub enum SendError {
     #[error("the peer does not take this media type")]
     RefusedType,
 }
+
+/// A message that was not taken for sending, given back as it was: a later session may take it (MSRP-10).
+#[derive(Debug, Clone, Error)]
+#[error("{why}")]
+pub struct Unsent<M> {
+    /// Why not.
+    pub why: SendError,
+    /// The message.
+    pub message: Box<M>,
+}
+
+impl<M> Unsent<M> {
+    pub(crate) fn new(why: SendError, message: M) -> Unsent<M> {
+        Unsent {
+            why,
+            message: Box::new(message),
+        }
+    }
+}

@@ -102,7 +102,7 @@
 //! }
 //! let accepted = juliet.handle(&romeo.written());
 //! assert!(matches!(accepted[..], [Output::Complete(SessionEvent::Accepted { token: 7 })]));
-//! # Ok::<(), stox_msrp::SendError>(())
+//! # Ok::<(), stox_msrp::Unsent<Outgoing>>(())
 //! ```
 //!
 //! RFC 4975 (MSRP), RFC 7701 §7 (nicknames in chat rooms), RFC 6135 (who connects), RFC 6714 (through middleboxes),
@@ -159,7 +159,7 @@ pub use byte_range::ByteRange;
 pub use event::{
     FailureReport, Incoming, IncomingId, LongMessages, LostCause, NicknameRequest, Nicknames,
     Outgoing, OutgoingStream, Report, Role, SendError, SessionConfig, SessionEvent, SessionOptions,
-    StreamBegan, StreamEnd, StreamError, Unconfirmed,
+    StreamBegan, StreamEnd, StreamError, Unconfirmed, Unsent,
 };
 pub use history::{Histories, History};
 pub use ident::Ident;

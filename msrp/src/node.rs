@@ -40,7 +40,7 @@ use self::{
 };
 use crate::{
     Incoming, IncomingId, Limits, LostCause, MsrpUri, Nickname, NicknameRequest, Outgoing,
-    OutgoingStream, Report, Role, SendError, SessionConfig, SessionEvent, Unconfirmed,
+    OutgoingStream, Report, Role, SendError, SessionConfig, SessionEvent, Unconfirmed, Unsent,
     sdp::Fingerprint,
     session::{Chunking, SessionCore},
     uri::Scheme,
@@ -267,13 +267,19 @@ impl Session {
     }
 
     /// Queues a message. Never blocks.
-    pub fn send(&self, outgoing: Outgoing) -> Result<(), SendError> {
+    ///
+    /// # Errors
+    /// [`Unsent`] gives the message back.
+    pub fn send(&self, outgoing: Outgoing) -> Result<(), Unsent<Outgoing>> {
         self.door.send(outgoing)
     }
 
     /// Queues a message that was given back when an earlier session with this peer was lost, under the Message-ID that
     /// it had there (MSRP-10).
-    pub fn send_again(&self, unconfirmed: Unconfirmed) -> Result<(), SendError> {
+    ///
+    /// # Errors
+    /// [`Unsent`] gives the message back.
+    pub fn send_again(&self, unconfirmed: Unconfirmed) -> Result<(), Unsent<Unconfirmed>> {
         self.door.send_again(unconfirmed)
     }
 

@@ -1,6 +1,6 @@
 //! Shell: carries out what the core asks for.
 
-use stox_msrp::{LostCause, SendError, SessionConfig};
+use stox_msrp::SessionConfig;
 use stox_sip::{LocalContact, Method, NameAddr, Reply, Status};
 use tracing::{info, warn};
 
@@ -8,7 +8,7 @@ use super::Task;
 use super::wires::{ChatInbox, Receipt, Wire};
 use crate::registry::Owner;
 use crate::translate::promise::{Outcome, Settlement, Ticket};
-use crate::translate::{Action, ChatEvent, ChatId, Event, Page, Parties, Precedent, Token};
+use crate::translate::{Action, ChatId, Event, Page, Parties, Precedent, Token};
 use crate::xmpp::Outgoing;
 use crate::{address, metrics, sip};
 
@@ -47,7 +47,11 @@ impl Task {
                 let status = Status::new(status).unwrap_or(Status::SERVICE_UNAVAILABLE);
                 self.ports.sip.answer(invite, Reply::new(status)).await;
             }
-            Action::SendAgain { chat, token } => return self.send_again(chat, token),
+            Action::SendAgain { chat, token } => {
+                let wire = self.wires.by_chat.get_mut(&chat)?;
+                let event = wire.send_kept(token).err()?;
+                return Some(Event::Chat(chat, event));
+            }
             Action::Renew(chat) => return self.renew(chat).await,
             Action::OpenMsrp {
                 chat,
@@ -82,7 +86,7 @@ impl Task {
                 success_report,
                 failure_report,
             } => {
-                let session = self.wires.by_chat.get(&chat)?.session.as_ref()?;
+                let wire = self.wires.by_chat.get_mut(&chat)?;
                 let outgoing = stox_msrp::Outgoing {
                     token: token.0,
                     transaction_id,
@@ -91,20 +95,8 @@ impl Task {
                     success_report,
                     failure_report,
                 };
-                return match session.send(outgoing) {
-                    Ok(()) => None,
-                    Err(SendError::Full) => Some(Event::Chat(chat, ChatEvent::Congested(token))),
-                    Err(SendError::Closed) => Some(Event::Chat(
-                        chat,
-                        ChatEvent::Disconnected(LostCause::Closed),
-                    )),
-                    Err(SendError::NotBound | SendError::BadContentType) => {
-                        Some(Event::Chat(chat, ChatEvent::Refused(token, 400)))
-                    }
-                    Err(SendError::RefusedType) => {
-                        Some(Event::Chat(chat, ChatEvent::Refused(token, 415)))
-                    }
-                };
+                let event = wire.send(outgoing).err()?;
+                return Some(Event::Chat(chat, event));
             }
             Action::Respond {
                 chat,

@@ -3,20 +3,17 @@
 use std::collections::HashMap;
 
 use stox_msrp::sdp::Origin;
-use stox_msrp::{LostCause, MsrpUri, SendError, Unconfirmed};
+use stox_msrp::{MsrpUri, Unconfirmed};
 use stox_sip::{
     InviteId, Method, Reply, Request, RequestId, Response, ServerTransactionId, Status,
 };
 use tracing::info;
 
 use super::Task;
-use super::wires::Wire;
+use super::wires::{Kept, Wire};
 use crate::registry::Owner;
 use crate::sip::{self, Change};
 use crate::translate::{ChatEvent, ChatId, Event, Token};
-
-/// MSRP status of what was not answered in time (T10).
-const TIMEOUT: u16 = 408;
 
 impl Task {
     /// Answers a change of the peer's; what the core must know of it is returned (CHAT-31).
@@ -112,24 +109,8 @@ impl Task {
             && let Some(wire) = self.wires.by_chat.get_mut(&chat)
         {
             let token = Token(unconfirmed.outgoing.token);
-            wire.unconfirmed.insert(token, unconfirmed);
+            wire.kept.insert(token, Kept::Unconfirmed(unconfirmed));
         }
-    }
-
-    /// Sends what was given back under the Message-ID it had. What was not given back may have been read: its sender
-    /// hears that nobody answered, which says nothing of the peer on the new connection.
-    pub(super) fn send_again(&mut self, chat: ChatId, token: Token) -> Option<Event> {
-        let wire = self.wires.by_chat.get_mut(&chat)?;
-        let unconfirmed = wire.unconfirmed.remove(&token);
-        let event = match (unconfirmed, wire.session.as_ref()) {
-            (Some(unconfirmed), Some(session)) => match session.send_again(unconfirmed) {
-                Ok(()) => return None,
-                Err(SendError::Full) => ChatEvent::Congested(token),
-                Err(_) => ChatEvent::Disconnected(LostCause::Closed),
-            },
-            (None, _) | (_, None) => ChatEvent::Refused(token, TIMEOUT),
-        };
-        Some(Event::Chat(chat, event))
     }
 
     /// The end of our re-INVITE, if it was one; `None`: no 2xx came.
@@ -185,7 +166,7 @@ impl Wire {
             fingerprint: None,
             session: None,
             leg: 0,
-            unconfirmed: HashMap::new(),
+            kept: HashMap::new(),
         }
     }
 }

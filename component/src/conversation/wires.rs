@@ -5,15 +5,18 @@ use std::collections::HashMap;
 use stox_msrp::node::{Inbox, Session};
 use stox_msrp::sdp::Fingerprint;
 use stox_msrp::sdp::{Origin, SessionDescription};
-use stox_msrp::{Incoming, MsrpUri, SessionEvent, Unconfirmed};
+use stox_msrp::{FailureReport, Incoming, MsrpUri, Outgoing, SendError, SessionEvent, Unconfirmed};
 use stox_sip::{InviteId, RequestId};
 
 use crate::mailbox::{Door, Input};
 use crate::metrics;
 use crate::room;
 use crate::store::{EntryId, Store};
-use crate::translate::{ChatId, Token};
+use crate::translate::{ChatEvent, ChatId, Token};
 use crate::xmpp::Confirmation;
+
+/// MSRP status of what was not answered in time (T10).
+const TIMEOUT: u16 = 408;
 
 /// Which dialog and which MSRP session belong to which chat.
 #[derive(Default)]
@@ -41,8 +44,74 @@ pub(super) struct Wire {
     pub session: Option<Session>,
     /// Which of the session's connections that is.
     pub leg: u32,
-    /// Messages that the peer had not confirmed when a connection was lost (MSRP-10).
-    pub unconfirmed: HashMap<Token, Unconfirmed>,
+    /// For the connection to come (MSRP-10).
+    pub kept: HashMap<Token, Kept>,
+}
+
+/// A message that a connection left behind.
+pub(super) enum Kept {
+    /// The peer may have it, and knows it by its Message-ID then.
+    Unconfirmed(Unconfirmed),
+    /// The connection was gone before it could be written.
+    Unsent(Box<Outgoing>),
+}
+
+impl Wire {
+    /// Sends by the connection there is, and keeps what that takes no more. Returns what the core must know.
+    pub fn send(&mut self, outgoing: Outgoing) -> Result<(), ChatEvent> {
+        let token = Token(outgoing.token);
+        let Some(session) = &self.session else {
+            return Err(self.keep_unsent(Box::new(outgoing)));
+        };
+        session.send(outgoing).map_err(|unsent| match unsent.why {
+            SendError::Closed => self.keep_unsent(unsent.message),
+            why => refused(token, why),
+        })
+    }
+
+    /// Sends what the connection before gave back, under the Message-ID it had. What was not given back may have been
+    /// read: its sender hears that nobody answered, which says nothing of the peer on the new connection.
+    pub fn send_kept(&mut self, token: Token) -> Result<(), ChatEvent> {
+        match self.kept.remove(&token) {
+            Some(Kept::Unconfirmed(unconfirmed)) => self.send_again(unconfirmed),
+            Some(Kept::Unsent(outgoing)) => self.send(*outgoing),
+            None => Err(ChatEvent::Refused(token, TIMEOUT)),
+        }
+    }
+
+    fn send_again(&mut self, unconfirmed: Unconfirmed) -> Result<(), ChatEvent> {
+        let token = Token(unconfirmed.outgoing.token);
+        let Some(session) = &self.session else {
+            self.kept.insert(token, Kept::Unconfirmed(unconfirmed));
+            return Err(ChatEvent::Unsent(token));
+        };
+        let sent = session.send_again(unconfirmed);
+        sent.map_err(|unsent| match unsent.why {
+            SendError::Closed => {
+                self.kept.insert(token, Kept::Unconfirmed(*unsent.message));
+                ChatEvent::Unsent(token)
+            }
+            why => refused(token, why),
+        })
+    }
+
+    /// Nobody asks for a document again: it says what was true for a moment.
+    fn keep_unsent(&mut self, outgoing: Box<Outgoing>) -> ChatEvent {
+        let token = Token(outgoing.token);
+        if outgoing.success_report || outgoing.failure_report != FailureReport::No {
+            self.kept.insert(token, Kept::Unsent(outgoing));
+        }
+        ChatEvent::Unsent(token)
+    }
+}
+
+fn refused(token: Token, why: SendError) -> ChatEvent {
+    match why {
+        SendError::Full => ChatEvent::Congested(token),
+        SendError::Closed => ChatEvent::Unsent(token),
+        SendError::NotBound | SendError::BadContentType => ChatEvent::Refused(token, 400),
+        SendError::RefusedType => ChatEvent::Refused(token, 415),
+    }
 }
 
 impl Wires {
@@ -155,8 +224,98 @@ impl Confirmation for Receipt {
 
 #[cfg(test)]
 mod tests {
+    use stox_msrp::node::{Node, NodeConfig};
+    use stox_msrp::{Role, SessionConfig, SessionOptions};
+    use stox_sip::InviteId;
+
     use super::*;
-    use crate::mailbox::door;
+    use crate::mailbox::{Mailbox, door};
+
+    fn outgoing(token: u64) -> Outgoing {
+        Outgoing {
+            token,
+            transaction_id: None,
+            content_type: "text/plain".to_owned(),
+            body: "Art thou not Romeo?".into(),
+            success_report: false,
+            failure_report: FailureReport::Yes,
+        }
+    }
+
+    /// A wire whose connection is gone.
+    async fn broken() -> (Wire, Mailbox) {
+        let node = Node::bind(NodeConfig::default()).await.unwrap();
+        let (door, mut mailbox) = door();
+        let mut wire = Wire::new(InviteId::ours(1), node.mint());
+        let config = SessionConfig {
+            local: wire.local.clone(),
+            remote: vec!["msrp://127.0.0.1:9/peer;tcp".parse().unwrap()],
+            role: Role::Passive,
+            max_size: 9000,
+            fingerprint: None,
+            options: SessionOptions::default(),
+        };
+        let (chat, leg) = (ChatId(1), 1);
+        wire.session = Some(node.open(config, ChatInbox { chat, leg, door }));
+        node.close().await;
+        assert!(matches!(mailbox.recv().await, Some(Input::MsrpOutcome(..))));
+        (wire, mailbox)
+    }
+
+    // MSRP-10
+    #[tokio::test]
+    async fn what_its_connection_takes_no_more_is_kept_for_the_next() {
+        let (mut wire, _mailbox) = broken().await;
+        for _ in 0..2 {
+            let event = match wire.kept.is_empty() {
+                true => wire.send(outgoing(1)),
+                false => wire.send_kept(Token(1)),
+            };
+            assert!(
+                matches!(event, Err(ChatEvent::Unsent(Token(1)))),
+                "{event:?}"
+            );
+            let kept = wire.kept.get(&Token(1));
+            assert!(
+                matches!(kept, Some(Kept::Unsent(message)) if message.body == "Art thou not Romeo?")
+            );
+        }
+        let unconfirmed = Unconfirmed {
+            message_id: stox_msrp::Ident::new(b"12345678").unwrap(),
+            outgoing: outgoing(2),
+        };
+        wire.kept.insert(Token(2), Kept::Unconfirmed(unconfirmed));
+        let event = wire.send_kept(Token(2));
+        assert!(
+            matches!(event, Err(ChatEvent::Unsent(Token(2)))),
+            "{event:?}"
+        );
+        let kept = wire.kept.get(&Token(2));
+        assert!(
+            matches!(kept, Some(Kept::Unconfirmed(message)) if message.message_id.as_bytes() == b"12345678")
+        );
+        // What the user's client is told of the moment is not told later.
+        let event = wire.send(Outgoing {
+            failure_report: FailureReport::No,
+            ..outgoing(3)
+        });
+        assert!(
+            matches!(event, Err(ChatEvent::Unsent(Token(3)))),
+            "{event:?}"
+        );
+        assert_eq!(wire.kept.len(), 2);
+    }
+
+    // MSRP-10
+    #[tokio::test]
+    async fn what_was_not_given_back_is_not_sent_again() {
+        let (mut wire, _mailbox) = broken().await;
+        let event = wire.send_kept(Token(1));
+        assert!(
+            matches!(event, Err(ChatEvent::Refused(Token(1), 408))),
+            "{event:?}"
+        );
+    }
 
     // PERF-3: nothing is delivered that its sender was told had failed.
     #[test]

@@ -276,6 +276,8 @@ pub enum ChatEvent {
     Refused(Token, u16),
     /// The connection has no room for the message: it was not sent.
     Congested(Token),
+    /// The connection was gone before the message could go by it: it goes by the next, if there is one (MSRP-10).
+    Unsent(Token),
     /// The peer did not answer in time.
     Unanswered(Token),
     /// A REPORT with that status for a message of ours.
@@ -326,7 +328,7 @@ pub enum Action {
     /// Send a re-INVITE that offers a fresh path, because the MSRP connection is gone (MSRP-10).
     Renew(ChatId),
     /// Send a message again that the peer had not confirmed when the connection before was lost, under the Message-ID it
-    /// had (MSRP-10).
+    /// had if it was sent at all (MSRP-10).
     SendAgain {
         /// The session.
         chat: ChatId,

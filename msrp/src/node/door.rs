@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     IncomingId, LostCause, MsrpUri, Nickname, Outgoing, OutgoingStream, Report, Role, SendError,
-    StreamError, Unconfirmed,
+    StreamError, Unconfirmed, Unsent,
     sdp::Fingerprint,
     session::{Outbound, Output, SessionCore},
 };
@@ -94,11 +94,14 @@ impl Door {
         self.in_turn.store(false, Relaxed);
     }
 
-    pub(super) fn send(self: &Arc<Door>, outgoing: Outgoing) -> Result<(), SendError> {
+    pub(super) fn send(self: &Arc<Door>, outgoing: Outgoing) -> Result<(), Unsent<Outgoing>> {
         self.drive(|core, outbound| core.send(outgoing, now(), &mut rand::rng(), outbound))
     }
 
-    pub(super) fn send_again(self: &Arc<Door>, message: Unconfirmed) -> Result<(), SendError> {
+    pub(super) fn send_again(
+        self: &Arc<Door>,
+        message: Unconfirmed,
+    ) -> Result<(), Unsent<Unconfirmed>> {
         self.drive(|core, outbound| core.send_again(message, now(), &mut rand::rng(), outbound))
     }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     ByteRange, FailureReport, Ident, Limits, Nickname, Outgoing, Report, SendError, SessionEvent,
-    Unconfirmed,
+    Unconfirmed, Unsent,
     codec::{Flag, Paths, SendHead, put_end_line, put_nickname, put_report, put_send_head},
     content,
     session::long::UNINTERRUPTED,
@@ -91,8 +91,10 @@ impl Sending {
         &mut self,
         outgoing: Outgoing,
         pen: &mut Pen<'_, impl Rng>,
-    ) -> Result<(), SendError> {
-        self.admit(&outgoing, pen)?;
+    ) -> Result<(), Unsent<Outgoing>> {
+        if let Err(why) = self.admit(&outgoing, pen) {
+            return Err(Unsent::new(why, outgoing));
+        }
         let message_id = self.message_ids.next(outgoing.token);
         self.write_or_queue(message_id, outgoing, pen);
         Ok(())
@@ -103,12 +105,14 @@ impl Sending {
         &mut self,
         unconfirmed: Unconfirmed,
         pen: &mut Pen<'_, impl Rng>,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), Unsent<Unconfirmed>> {
+        if let Err(why) = self.admit(&unconfirmed.outgoing, pen) {
+            return Err(Unsent::new(why, unconfirmed));
+        }
         let Unconfirmed {
             message_id,
             outgoing,
         } = unconfirmed;
-        self.admit(&outgoing, pen)?;
         if self.resent.len() >= pen.limits.unanswered_outgoing {
             self.resent.pop_front();
         }

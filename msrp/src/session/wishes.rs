@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Ident, IncomingId, Nickname, Outgoing, OutgoingStream, Report, SendError, StreamError,
-    Unconfirmed,
+    Unconfirmed, Unsent,
 };
 
 impl SessionCore {
@@ -22,8 +22,10 @@ impl SessionCore {
         now: Instant,
         rng: &mut impl Rng,
         outbound: &mut Outbound,
-    ) -> Result<(), SendError> {
-        self.must_be_bound()?;
+    ) -> Result<(), Unsent<Outgoing>> {
+        if let Err(why) = self.must_be_bound() {
+            return Err(Unsent::new(why, outgoing));
+        }
         self.active = now;
         let (sending, mut pen) = self.pen(now, rng, outbound);
         sending.take(outgoing, &mut pen)
@@ -36,8 +38,10 @@ impl SessionCore {
         now: Instant,
         rng: &mut impl Rng,
         outbound: &mut Outbound,
-    ) -> Result<(), SendError> {
-        self.must_be_bound()?;
+    ) -> Result<(), Unsent<Unconfirmed>> {
+        if let Err(why) = self.must_be_bound() {
+            return Err(Unsent::new(why, unconfirmed));
+        }
         self.active = now;
         let (sending, mut pen) = self.pen(now, rng, outbound);
         sending.take_again(unconfirmed, &mut pen)

@@ -291,6 +291,7 @@ impl Side {
         let (now, outbound) = (self.now, &mut self.outbound);
         self.core
             .send_again(unconfirmed, now, &mut self.rng, outbound)
+            .map_err(|unsent| unsent.why)
     }
 }
 

@@ -103,12 +103,17 @@ impl Side {
     }
 
     pub fn send(&mut self, outgoing: &Outgoing) -> Result<(), SendError> {
-        self.core.send(
-            outgoing.clone(),
-            self.now,
-            &mut self.rng,
-            &mut self.outbound,
-        )
+        self.core
+            .send(
+                outgoing.clone(),
+                self.now,
+                &mut self.rng,
+                &mut self.outbound,
+            )
+            .map_err(|unsent| {
+                assert_eq!(unsent.message.token, outgoing.token, "given back");
+                unsent.why
+            })
     }
 
     pub fn chunk(&mut self) -> bool {

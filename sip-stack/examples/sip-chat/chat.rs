@@ -93,13 +93,13 @@ impl Chat {
                 Ok(()) => {
                     self.under_way.insert(self.last_token, text);
                 }
-                Err(error) => {
+                Err(unsent) => {
                     self.waiting.push_front(text);
                     // There is room again when a message under way is answered.
-                    return if error == SendError::Full {
+                    return if unsent.why == SendError::Full {
                         Ok(())
                     } else {
-                        Err(error)
+                        Err(unsent.why)
                     };
                 }
             }

@@ -100,6 +100,7 @@ impl Binding {
                 | ChatEvent::Accepted(_)
                 | ChatEvent::Refused(..)
                 | ChatEvent::Congested(_)
+                | ChatEvent::Unsent(_)
                 | ChatEvent::Unanswered(_)
                 | ChatEvent::Reported(..)
                 | ChatEvent::Renewed(_)

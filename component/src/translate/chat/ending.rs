@@ -179,7 +179,7 @@ pub(super) fn settle(
             transfers.reported(token, status, range, thread, cx);
         }
         Event::Receipted(id, mark) => transfers.receipted(&id, mark, thread, cx),
-        Event::Peer(ChatEvent::Disconnected(_)) => transfers.disconnected(),
+        Event::Peer(ChatEvent::Disconnected(_) | ChatEvent::Unsent(_)) => transfers.disconnected(),
         Event::Handed(token) => transfers.handed(token, cx.now),
         Event::Lost(token) => transfers.lost(token),
         Event::Bounced(id, fault) => {

@@ -105,6 +105,7 @@ impl Inviting {
                 | ChatEvent::Accepted(_)
                 | ChatEvent::Refused(..)
                 | ChatEvent::Congested(_)
+                | ChatEvent::Unsent(_)
                 | ChatEvent::Unanswered(_)
                 | ChatEvent::Reported(..)
                 | ChatEvent::Disconnected(_),
@@ -191,6 +192,7 @@ impl Cancelling {
                 | ChatEvent::Accepted(_)
                 | ChatEvent::Refused(..)
                 | ChatEvent::Congested(_)
+                | ChatEvent::Unsent(_)
                 | ChatEvent::Unanswered(_)
                 | ChatEvent::Reported(..)
                 | ChatEvent::Disconnected(_),

@@ -69,6 +69,7 @@ impl Offering {
                 | ChatEvent::Accepted(_)
                 | ChatEvent::Refused(..)
                 | ChatEvent::Congested(_)
+                | ChatEvent::Unsent(_)
                 | ChatEvent::Unanswered(_)
                 | ChatEvent::Reported(..)
                 | ChatEvent::Disconnected(_),

@@ -150,6 +150,10 @@ impl Open {
             Event::Peer(ChatEvent::Disconnected(_)) => {
                 Renewing::begin(self.transfers, Cause::Ended, thread, cx)
             }
+            Event::Peer(ChatEvent::Unsent(token)) => {
+                self.transfers.unsent(token);
+                Renewing::begin(self.transfers, Cause::Ended, thread, cx)
+            }
             Event::Peer(ChatEvent::Changed(media) | ChatEvent::Acknowledged(Some(Ok(media))))
                 if media.path == self.transfers.path() =>
             {

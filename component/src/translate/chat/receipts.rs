@@ -20,6 +20,8 @@ const AT_RISK: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
     sent: VecDeque<Sent>,
+    /// Not written by the connection that is gone: they are for the next.
+    unsent: VecDeque<Sent>,
 }
 
 /// One of them.
@@ -116,13 +118,33 @@ impl Receipts {
         }
     }
 
-    /// The connection broke under the session.
+    /// The message did not go by its connection.
+    pub fn unsent(&mut self, token: Token) {
+        let at = self.sent.iter().position(|sent| sent.token == token);
+        let unsent = at.and_then(|at| self.sent.remove(at));
+        self.unsent.extend(unsent);
+    }
+
+    /// What did not go by the connection before goes by this one.
+    pub fn unsent_goes(&mut self, now: Instant) -> Vec<Token> {
+        let goes = self
+            .unsent
+            .drain(..)
+            .map(|sent| Sent { since: now, ..sent });
+        let at = self.sent.len();
+        self.sent.extend(goes);
+        self.sent.range(at..).map(|sent| sent.token).collect()
+    }
+
+    /// The connection broke under the session: what was sent by it may be lost.
     pub fn broke(&mut self, fault: &Fault) {
-        for sent in self.sent.drain(..) {
-            if let Some(promise) = sent.promise {
-                promise.refused(fault.clone());
-            }
-        }
+        refuse(self.sent.drain(..), fault);
+    }
+
+    /// There will be no other connection.
+    pub fn given_up(&mut self, fault: &Fault) {
+        self.broke(fault);
+        refuse(self.unsent.drain(..), fault);
     }
 
     /// Whether a message may still be lost with the connection.
@@ -130,9 +152,16 @@ impl Receipts {
         self.sent.iter().any(|sent| sent.promise.is_some())
     }
 
-    /// The session ends as it should: what was sent is with the peer. REPORTs may still come.
-    pub fn ended(&mut self) {
+    /// The session ends as it should: what was sent is with the peer, and REPORTs may still come. What was not goes back.
+    pub fn ended(&mut self, fault: &Fault) {
         self.sent.iter_mut().for_each(Sent::handed);
+        refuse(self.unsent.drain(..), fault);
+    }
+}
+
+fn refuse(messages: impl Iterator<Item = Sent>, fault: &Fault) {
+    for promise in messages.filter_map(|sent| sent.promise) {
+        promise.refused(fault.clone());
     }
 }
 

@@ -122,6 +122,10 @@ impl Renewing {
             Event::Peer(ChatEvent::Renewed(Err(_)) | ChatEvent::NotRenewed) => {
                 self.fail(thread, cx)
             }
+            Event::Peer(ChatEvent::Unsent(token)) => {
+                self.transfers.unsent(token);
+                State::Renewing(self)
+            }
             // What it does not know goes to the session it will know.
             Event::Peer(ChatEvent::Refused(_, NO_SESSION)) => State::Renewing(self),
             Event::Peer(ChatEvent::Ended | ChatEvent::Cancelled) => {

@@ -108,10 +108,13 @@ impl Transfers {
     pub fn resume(&mut self, media: Media, thread: &mut Thread, cx: &mut Context<'_>) {
         self.link = Link::Up;
         self.receipts.broke(&unavailable());
-        let again = self.unanswered.keys().map(|token| Action::SendAgain {
-            chat: thread.chat,
-            token: *token,
-        });
+        let unsent = self.receipts.unsent_goes(cx.now);
+        let mut again: Vec<Token> = self.unanswered.keys().copied().chain(unsent).collect();
+        again.sort_unstable();
+        let chat = thread.chat;
+        let again = again
+            .into_iter()
+            .map(|token| Action::SendAgain { chat, token });
         cx.out.extend(again);
         self.adjust(media, thread, cx);
     }
@@ -241,6 +244,11 @@ impl Transfers {
         self.fail(token, &Fault::new(Condition::ResourceConstraint));
     }
 
+    /// The message did not go by the connection that is gone, and waits for the next.
+    pub fn unsent(&mut self, token: Token) {
+        self.receipts.unsent(token);
+    }
+
     pub fn unanswered(&mut self, token: Token) {
         self.fail(token, &Fault::new(Condition::RemoteServerTimeout));
     }
@@ -304,12 +312,12 @@ impl Transfers {
             promise.refused(unavailable());
         }
         refuse_all(std::mem::take(&mut self.waiting), &unavailable());
-        self.receipts.broke(&unavailable());
+        self.receipts.given_up(&unavailable());
     }
 
     /// The session ends as it should.
     pub fn end(&mut self) {
-        self.receipts.ended();
+        self.receipts.ended(&unavailable());
     }
 
     pub fn all_answered(&self) -> bool {

@@ -64,6 +64,54 @@ fn a_lost_connection_is_made_anew_and_what_had_no_answer_goes_again() {
 }
 
 #[test]
+fn what_the_connection_did_not_take_goes_by_the_next() {
+    // MSRP-10: the core hears of the end of a connection when it has written to it
+    for is_renewed in [true, false] {
+        let mut stage = Stage::new();
+        let chat = stage.open(THREAD);
+        let Event::Written(mut asking) = message("m2", Some(THREAD), "two") else {
+            panic!();
+        };
+        asking.wishes.receipt = true;
+        let second = token_of(&stage.feed(Event::Written(asking)));
+        let third = token_of(&stage.feed(message("m3", Some(THREAD), "three")));
+        for token in [second, third] {
+            let unsent = Event::Chat(chat, ChatEvent::Unsent(token));
+            assert!(stage.feed(unsent).is_empty());
+        }
+        stage.lose(chat);
+        if !is_renewed {
+            let actions = stage.feed(Event::Chat(chat, ChatEvent::NotRenewed));
+            let mut back = refusals(&actions);
+            back.sort_unstable_by_key(|(id, _)| *id);
+            let unavailable = Condition::RecipientUnavailable;
+            assert_eq!(back, [("m2", unavailable), ("m3", unavailable)]);
+            continue;
+        }
+        let answer = ChatEvent::Renewed(Ok(stage.elsewhere(Role::Active)));
+        stage.feed(Event::Chat(chat, answer));
+        let actions = stage.feed(Event::Chat(chat, ChatEvent::Bound));
+        let [
+            Action::SendAgain { token: one, .. },
+            Action::SendAgain { token: other, .. },
+        ] = actions.as_slice()
+        else {
+            panic!("{actions:?}");
+        };
+        assert_eq!((*one, *other), (second, third), "in their order");
+        let range = stox_msrp::ByteRange::WHOLE;
+        let receipt = stage.feed(Event::Chat(chat, ChatEvent::Reported(second, 200, range)));
+        assert!(
+            matches!(receipt.as_slice(), [Action::Stanza(..), Action::Settle(_)]),
+            "{receipt:?}"
+        );
+        let settled = stage.feed(Event::Chat(chat, ChatEvent::Accepted(third)));
+        assert!(matches!(settled.as_slice(), [Action::Settle(_)]));
+        assert!(refusals(&settled).is_empty());
+    }
+}
+
+#[test]
 fn a_connection_that_is_not_made_anew_gives_back_what_has_no_answer() {
     // CHAT-29, MSRP-10: refused, and lost again at once
     for lost_again in [true, false] {
