@@ -233,7 +233,7 @@ async fn the_queue_is_bounded() {
     let (romeo, juliet) = (node().await, node().await);
     let (a, _b) = pair(&romeo, &juliet).await;
     let mut results = (0..5000).map(|token| a.session.send(outgoing(token, "x")));
-    assert!(results.any(|sent| sent == Err(SendError::Full)));
+    assert!(results.any(|sent| sent.is_err_and(|unsent| unsent.why == SendError::Full)));
 }
 
 #[tokio::test]
@@ -253,7 +253,8 @@ async fn the_end_of_a_node_ends_its_peers_sessions() {
             cause: LostCause::Closed
         }
     );
-    assert_eq!(a.session.send(outgoing(1, "x")), Err(SendError::Closed));
+    let unsent = a.session.send(outgoing(1, "x")).unwrap_err();
+    assert_eq!((unsent.why, unsent.message.token), (SendError::Closed, 1));
     assert!(
         TcpStream::connect(juliet.local_addresses()[0])
             .await
@@ -280,10 +281,8 @@ async fn nobody_there_is_told() {
         ("msrp://127.0.0.1/x;tcp".to_owned(), LostCause::UnusablePath),
     ] {
         let mut a = open(&romeo, romeo.mint(), remote.parse().unwrap(), Role::Active);
-        assert_eq!(
-            a.session.send(outgoing(1, "early")),
-            Err(SendError::NotBound)
-        );
+        let unsent = a.session.send(outgoing(1, "early")).unwrap_err();
+        assert_eq!(unsent.why, SendError::NotBound);
         assert_eq!(a.event().await, SessionEvent::Lost { cause });
     }
     let config = NodeConfig {
