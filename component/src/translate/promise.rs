@@ -125,6 +125,13 @@ impl<T: fmt::Debug> Promise<T> {
         self.ticket.as_ref()
     }
 
+    /// The sender has sent the message once more: the end is told there, and no more where it came first.
+    pub fn readdress(&mut self, ticket: Ticket) {
+        if self.ticket.is_some() {
+            self.ticket = Some(ticket);
+        }
+    }
+
     /// The message is in the hands of the next hop.
     pub fn delivered(mut self) {
         if let Some(ticket) = self.ticket.take() {
@@ -185,6 +192,26 @@ mod tests {
             ]
         );
         assert!(ledger.drain().is_empty());
+    }
+
+    #[test]
+    fn is_told_where_the_message_came_last() {
+        let ledger = Ledger::default();
+        let first = Ticket::Send {
+            chat: ChatId(1),
+            leg: 1,
+            incoming: IncomingId::from_number(7),
+        };
+        let mut promise = ledger.promise(first);
+        promise.readdress(ticket());
+        promise.delivered();
+        assert_eq!(
+            ledger.drain(),
+            [Settlement {
+                ticket: ticket(),
+                outcome: Outcome::Delivered
+            }]
+        );
     }
 
     #[test]

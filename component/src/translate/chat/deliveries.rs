@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use stox_msrp::imdn::{self, Delivery as Fate, Display, Notification};
 use stox_msrp::{FailureReport, Incoming, cpim};
 
-use super::transfers::remember;
-use super::{Context, Thread, unavailable};
+use super::transfers::{remember, taken};
+use super::{Context, Thread};
 use crate::body::Text;
 use crate::fault::{Condition, Fault};
 use crate::translate::event::{Action, Mark, Token, Wishes};
@@ -60,15 +60,11 @@ impl Deliveries {
         thread: &mut Thread,
         cx: &mut Context<'_>,
     ) {
-        let promise = thread.promise_of(&incoming, cx);
         // Of one connection the MSRP session knows that itself.
-        let promise = match thread.leg {
-            0 | 1 => promise,
-            _ => match self.recognize(&incoming.message_id, promise) {
-                Some(new) => new,
-                None => return,
-            },
-        };
+        if thread.leg > 1 && self.is_known(&incoming, thread, cx) {
+            return;
+        }
+        let promise = thread.promise_of(&incoming, cx);
         if self.unhanded.len() >= cx.settings.window {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
         }
@@ -94,23 +90,21 @@ impl Deliveries {
         self.unhanded.insert(token, Inbound { promise, delivery });
     }
 
-    /// A message that came by an earlier connection, too, gets the answer that it got or will get there, and is not
-    /// written again (MSRP-11). Gives the promise of any other back.
-    fn recognize(&mut self, message_id: &str, promise: Promise) -> Option<Promise> {
+    /// Whether the message came by an earlier connection, too: it gets the answer that it got or would have got there, and
+    /// is neither written nor counted again (MSRP-11).
+    fn is_known(&mut self, incoming: &Incoming, thread: &Thread, cx: &mut Context<'_>) -> bool {
+        let is_it = |delivery: &Delivery| delivery.message_id == incoming.message_id;
         let mut open = self.unhanded.values_mut();
-        if let Some(inbound) = open.find(|inbound| inbound.delivery.message_id == message_id) {
-            // Nobody hears the answer that was to go by the connection that is gone.
-            let before = std::mem::replace(&mut inbound.promise, promise);
-            before.refused(unavailable());
-            return None;
+        if let Some(inbound) = open.find(|inbound| is_it(&inbound.delivery)) {
+            inbound.promise.readdress(thread.ticket_of(incoming));
+            return true;
         }
         let handed = self.handed.iter().map(|(_, delivery)| delivery);
-        let mut told = handed.chain(&self.awaited);
-        if told.any(|delivery| delivery.message_id == message_id) {
-            promise.delivered();
-            return None;
+        let is_told = handed.chain(&self.awaited).any(is_it);
+        if is_told {
+            cx.out.push(taken(incoming, thread));
         }
-        Some(promise)
+        is_told
     }
 
     pub fn handed(&mut self, token: Token, now: Instant) {

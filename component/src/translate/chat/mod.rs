@@ -425,11 +425,15 @@ impl Thread {
 
     /// Takes responsibility for a message of the SIP user's.
     fn promise_of(&self, incoming: &Incoming, cx: &Context<'_>) -> Promise {
-        cx.ledger.promise(Ticket::Send {
+        cx.ledger.promise(self.ticket_of(incoming))
+    }
+
+    fn ticket_of(&self, incoming: &Incoming) -> Ticket {
+        Ticket::Send {
             chat: self.chat,
             leg: self.leg,
             incoming: incoming.id,
-        })
+        }
     }
 
     /// The SIP user as the XMPP user sees them in this session.

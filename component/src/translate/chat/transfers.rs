@@ -443,7 +443,7 @@ fn send_document(content_type: &'static str, body: Bytes, thread: &Thread, cx: &
 }
 
 /// The answer to what was for us alone.
-fn taken(incoming: &Incoming, thread: &Thread) -> Action {
+pub(super) fn taken(incoming: &Incoming, thread: &Thread) -> Action {
     Action::Respond {
         chat: thread.chat,
         incoming: incoming.id,
