@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use crate::address::Addresses;
+use crate::address::{Addresses, Allowed};
 use crate::config::{Authority, Config, Listener};
 use crate::conversation::Ports;
 use crate::mailbox::Input;
@@ -49,11 +49,12 @@ impl Gateway {
     /// # Errors
     /// A listener cannot be bound.
     pub async fn start(config: &Config) -> Result<Gateway, StartError> {
-        let addresses = Arc::new(Addresses::new(
+        let addresses = Addresses::new(
             &config.xmpp.domain,
             config.sip.default_domain.as_deref(),
             config.xmpp.address_style,
-        ));
+        );
+        let addresses = Arc::new(addresses.allowing(Allowed::of(&config.xmpp.allowed)));
         let (store, kept) = open_store(config);
         let registry = Arc::new(Registry::new(store.clone(), &kept.spellings));
         let (up, ready) = watch::channel(false);

@@ -216,7 +216,10 @@ impl XmppRouter {
 
     /// The gateway itself may be on anybody's contact list, and is there as long as it runs (DISCO-08).
     fn presence_of_ours(&self, presence: &Presence) {
+        let is_allowed = self.addresses.allows(&presence.from);
         let answers: &[PresenceType] = match presence.kind {
+            PresenceType::Subscribe if !is_allowed => &[PresenceType::Unsubscribed],
+            PresenceType::Probe if !is_allowed => &[],
             PresenceType::Subscribe => &[
                 PresenceType::Subscribed,
                 PresenceType::Subscribe,

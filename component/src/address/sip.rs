@@ -9,6 +9,7 @@ use std::fmt;
 use stox_sip::{Host, Scheme, Status, Uri};
 use thiserror::Error;
 
+use super::allowed::Allowed;
 use super::escape;
 use super::jid::{Jid, JidError, MAX_PART};
 use crate::fault::{Condition, Fault};
@@ -31,6 +32,7 @@ pub struct Addresses {
     /// The SIP domain of users written without one, in lower case.
     default_domain: Option<String>,
     style: AddressStyle,
+    allowed: Allowed,
 }
 
 /// A SIP user's address of record, in one canonical spelling so that it can be a key.
@@ -83,6 +85,9 @@ pub enum AddressError {
     /// The address leads back to the side it came from.
     #[error("the address leads back through the gateway")]
     Hairpin,
+    /// An XMPP user the gateway is not for (SEC-04).
+    #[error("the address may not use this gateway")]
+    NotAllowed,
 }
 
 impl Addresses {
@@ -92,7 +97,18 @@ impl Addresses {
             domain: domain.to_lowercase(),
             default_domain: default_domain.map(str::to_lowercase),
             style,
+            allowed: Allowed::Everybody,
         }
+    }
+
+    /// The same for these XMPP users alone.
+    pub fn allowing(self, allowed: Allowed) -> Addresses {
+        Addresses { allowed, ..self }
+    }
+
+    /// Whether that XMPP user may use the gateway (SEC-04).
+    pub fn allows(&self, jid: &Jid) -> bool {
+        self.allowed.includes(jid)
     }
 
     /// The SIP domain of users that are named without one.
@@ -175,8 +191,16 @@ impl Addresses {
         )
     }
 
-    /// The URI an XMPP user has on the SIP side: `sip:juliet@example.com`, with `gr` for a full JID. CORE-05, CORE-08.
+    /// The URI an XMPP user has on the SIP side: `sip:juliet@example.com`, with `gr` for a full JID. Only who may use the
+    /// gateway has one. CORE-05, CORE-08, SEC-04.
     pub fn sip_of_xmpp(&self, jid: &Jid) -> Result<Uri, AddressError> {
+        if !self.allows(jid) {
+            return Err(AddressError::NotAllowed);
+        }
+        self.uri_of_xmpp(jid)
+    }
+
+    fn uri_of_xmpp(&self, jid: &Jid) -> Result<Uri, AddressError> {
         if self.is_own(jid.domain()) {
             return Err(AddressError::Hairpin);
         }
@@ -207,7 +231,7 @@ impl Addresses {
         let jid = Jid::parse(&escape::percent_decode(address)?).ok()?;
         match self.sip_of(&jid) {
             Ok(contact) => Some(contact.uri()),
-            Err(AddressError::NotOurs) => self.sip_of_xmpp(&jid).ok(),
+            Err(AddressError::NotOurs) => self.uri_of_xmpp(&jid).ok(),
             Err(_) => None,
         }
     }
@@ -320,6 +344,7 @@ impl AddressError {
             AddressError::NotUtf8 => Status::BAD_REQUEST,
             AddressError::TooLong => Status::REQUEST_URI_TOO_LONG,
             AddressError::Hairpin => Status::LOOP_DETECTED,
+            AddressError::NotAllowed => Status::FORBIDDEN,
             AddressError::NoUser | AddressError::Forbidden => Status::NOT_FOUND,
             AddressError::NoDomain | AddressError::BadDomain | AddressError::NotOurs => {
                 Status::NOT_FOUND
@@ -332,6 +357,7 @@ impl From<AddressError> for Fault {
     fn from(error: AddressError) -> Fault {
         let condition = match error {
             AddressError::TooLong | AddressError::NotUtf8 => Condition::JidMalformed,
+            AddressError::NotAllowed => Condition::Forbidden,
             AddressError::Scheme | AddressError::Hairpin => Condition::ItemNotFound,
             AddressError::NoUser | AddressError::Forbidden => Condition::ItemNotFound,
             AddressError::NoDomain | AddressError::BadDomain | AddressError::NotOurs => {

@@ -12,7 +12,7 @@ use stox_sip::{Scheme, Transport};
 use super::error::{ConfigError, Place};
 use super::passwords::{self, ReadSecret};
 use super::{Admin, Certificates, Chat, Config, Listener, Msrp, Secret, Server, Sip, Xmpp, value};
-use crate::address::AddressStyle;
+use crate::address::{AddressStyle, Jid};
 
 /// What every environment variable of ours begins with.
 const PREFIX: &str = "STOX";
@@ -56,6 +56,8 @@ struct XmppSection {
     secret_file: Option<PathBuf>,
     #[serde(default, deserialize_with = "value::address_style")]
     address_style: AddressStyle,
+    #[serde(default, deserialize_with = "value::xmpp_addresses")]
+    allowed: Vec<Jid>,
 }
 
 fn ten_seconds() -> Duration {
@@ -151,6 +153,7 @@ impl Reader<'_> {
             domain: section.domain,
             secret,
             address_style: section.address_style,
+            allowed: section.allowed,
         })
     }
 

@@ -22,7 +22,7 @@ pub use certificates::Certificates;
 pub use error::ConfigError;
 pub use passwords::{OwnPassword, UserAddress, UserPassword};
 
-use crate::address::AddressStyle;
+use crate::address::{AddressStyle, Jid};
 
 /// Everything an operator can choose.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ pub struct Xmpp {
     pub secret: Secret,
     /// How SIP users are written where nobody has written to them first.
     pub address_style: AddressStyle,
+    /// Domains and bare JIDs that may use the gateway; empty: whoever the server lets write to it.
+    pub allowed: Vec<Jid>,
 }
 
 /// `[sip]`

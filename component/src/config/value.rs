@@ -94,6 +94,12 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(
     list(deserializer)
 }
 
+pub(super) fn xmpp_addresses<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Jid>, D::Error> {
+    list(deserializer)
+}
+
 pub(super) fn sip_listeners<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<Listener>, D::Error> {
@@ -243,6 +249,15 @@ impl Written for IpNetwork {
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+}
+
+impl Written for Jid {
+    const EXPECTED: &'static str = "a domain or an address such as \"juliet@example.com\"";
+
+    fn read(text: &str) -> Option<Self> {
+        let jid = Jid::parse(&text.to_lowercase()).ok()?;
+        jid.is_bare().then_some(jid)
     }
 }
 

@@ -147,3 +147,21 @@ def _require_right(request: SipMessage, header: str) -> None:
     values = digest.parameters(authorization)
     equal((values["username"], values["uri"]), ("gateway", request.uri), f"name and URI in\n{authorization}")
     require(digest.is_right(authorization, request.method, _PASSWORD), f"RFC 7616 §3.4.1: response of\n{authorization}")
+
+
+@flow("identity: only for some")
+async def allowed(world: World) -> None:
+    """SEC-04: whom the operator does not name hears `forbidden`, and cannot be reached; the others notice nothing."""
+    juliet, romeo = await world.start(config={"xmpp": {"allowed": ["juliet@example.com"]}})
+    nurse = await world.add_xmpp_user("nurse", "house")
+    for type in ("chat", "normal"):
+        id = nurse.say(ROMEO, "commend me to thy lady", type=type)
+        await nurse.expect_error(id, "forbidden", "auth", sender=ROMEO)
+    for target, status in (("sip:nurse@example.com", 403), (JULIET_URI, 200)):
+        answer = await romeo.message(target, "Ay, a thousand times")
+        equal(answer.status, status, f"answer to a MESSAGE to {target}")
+    await juliet.expect_message("Ay, a thousand times", sender=ROMEO, type=None)
+    juliet.say(ROMEO, OPENING, type="normal")
+    await romeo.expect_message(OPENING)
+    equal(nurse.inbox.waiting(), [], "what the nurse received")
+    await world.nothing_else()

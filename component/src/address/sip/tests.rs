@@ -25,6 +25,32 @@ fn jid(text: &str) -> Jid {
     Jid::parse(text).unwrap()
 }
 
+// SEC-04
+#[test]
+fn who_may_not_use_the_gateway_has_no_address_on_the_other_side() {
+    let book = percent().allowing(Allowed::of(&[jid("example.com"), jid("nurse@example.org")]));
+    for (address, is_allowed) in [
+        ("juliet@example.com/balcony", true),
+        ("nurse@example.org", true),
+        ("tybalt@example.org", false),
+        ("juliet@rooms.example.com", false),
+    ] {
+        let uri = book.sip_of_xmpp(&jid(address));
+        assert_eq!(uri.is_ok(), is_allowed, "{address}");
+        assert_eq!(book.allows(&jid(address)), is_allowed);
+    }
+    let fault = Fault::from(NotAllowed);
+    assert_eq!(
+        (fault.condition(), NotAllowed.status()),
+        (Condition::Forbidden, Status::FORBIDDEN)
+    );
+    // Where somebody has moved to may be told all the same.
+    assert!(
+        book.new_address_for_sip("xmpp:tybalt@example.org")
+            .is_some()
+    );
+}
+
 // CORE-03, CORE-04, CORE-05, T2: SIP user on the wire, its localpart, and back on the wire.
 #[test]
 fn sip_users_map_to_localparts_and_back() {

@@ -21,6 +21,7 @@ server = "xmpp.example.com:5347"
 domain = "SIP.example.com"
 secret = "s3cret"
 address_style = "escaped"
+allowed = ["example.com", "Nurse@example.org"]
 
 [sip]
 listen = ["udp:127.0.0.1:5060", "tcp:[::1]:5060"]
@@ -54,6 +55,7 @@ fn only_xmpp_is_required() {
         ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]
     );
     assert_eq!(shown(&config.msrp.listen), ["tcp:0.0.0.0:2855"]);
+    assert!(config.xmpp.allowed.is_empty());
     assert!(config.sip.trusted.is_empty() && config.sip.outbound_proxy.is_none());
     assert_eq!(config.chat.mode, ChatMode::Auto);
     assert_eq!(config.chat.idle_timeout, Duration::from_secs(600));
@@ -83,6 +85,8 @@ fn every_key_is_read() {
     assert_eq!(config.xmpp.server.to_string(), "xmpp.example.com:5347");
     assert_eq!(config.xmpp.domain, "sip.example.com");
     assert_eq!(config.xmpp.address_style, AddressStyle::Escaped);
+    let allowed: Vec<_> = config.xmpp.allowed.iter().map(Jid::as_str).collect();
+    assert_eq!(allowed, ["example.com", "nurse@example.org"]);
     assert_eq!(
         shown(&config.sip.listen),
         ["udp:127.0.0.1:5060", "tcp:[::1]:5060"]
@@ -240,6 +244,10 @@ fn mistakes_are_told_with_key_and_expectation() {
         (
             "[sip]\noutbound_proxy = \"127.0.0.1\"",
             "sip.outbound_proxy: expected a SIP URI",
+        ),
+        (
+            "allowed = [\"juliet@example.com/balcony\"]",
+            r#"xmpp.allowed: expected a domain or an address such as "juliet@example.com", found "juliet@example.com/balcony""#,
         ),
         (
             "[sip]\ntrusted = [\"localhost\"]",
