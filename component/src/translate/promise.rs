@@ -126,7 +126,7 @@ impl<T: fmt::Debug> Promise<T> {
     }
 
     /// The sender has sent the message once more: the end is told there, and no more where it came first.
-    pub fn readdress(&mut self, ticket: Ticket) {
+    pub fn readdress(&mut self, ticket: T) {
         if self.ticket.is_some() {
             self.ticket = Some(ticket);
         }
