@@ -11,6 +11,7 @@ from .capture import Signalling
 from .certificates import Authority, Identity
 from .errors import FlowFailed, require
 from .gateway import Settings, StoxProcess, merged, settings
+from .peers.focus import PLAIN, Focus, Quirks
 from .peers.sip.checks import Gateway
 from .peers.sip.user import SipUser
 from .peers.xmpp_user import XmppUser
@@ -38,6 +39,8 @@ class World:
         self.msrp_port = signalling_port()
         self.xmpp_users: list[XmppUser] = []
         self.sip_users: list[SipUser] = []
+        self.focus: Focus | None = None
+        """The rooms of the SIP world, in flows that have them."""
         self.certificates: Authority | None = None
         """Who vouches for certificates in a flow over TLS."""
         self._gateway: StoxProcess | None = None
@@ -90,6 +93,17 @@ class World:
         self.make_gateway(proxy=to_romeo, config=merged(secure, config or {}))
         await self.gateway.start()
         return juliet, sip_user
+
+    async def start_rooms(
+        self, quirks: Quirks = PLAIN, *, transport: str = "udp", config: Settings | None = None, xmpp_port: int | None = None
+    ) -> tuple[XmppUser, Focus]:
+        """As `start`, with a focus in place of romeo: every SIP address is a room."""
+        focus_user = await self.add_sip_user("focus", transport)
+        self.focus = Focus(focus_user, quirks)
+        juliet = await self.add_xmpp_user("juliet")
+        self.make_gateway(proxy=f"sip:127.0.0.1:{focus_user.port};transport={transport}", config=config, xmpp_port=xmpp_port)
+        await self.gateway.start()
+        return juliet, self.focus
 
     def make_gateway(
         self, *, proxy: str | None = None, config: Settings | None = None, xmpp_port: int | None = None
@@ -145,11 +159,14 @@ class World:
         await asyncio.sleep(silence)
         self.require_clean()
         for xmpp_user in self.xmpp_users:
-            left = [str(stanza) for stanza in xmpp_user.inbox.waiting()]
+            left = xmpp_user.unasked()
             require(not left, f"{xmpp_user.name} also received\n" + "\n".join(left))
         for sip_user in self.sip_users:
             left = sip_user.unasked()
             require(not left, f"{sip_user.name} also received\n" + "\n".join(left))
+        if self.focus is not None:
+            left = self.focus.unasked()
+            require(not left, "in the rooms there also came\n" + "\n".join(left))
 
     def require_clean(self) -> None:
         """Raises the first violation of a protocol that a SIP user noticed."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from ..errors import ProtocolViolation
 
@@ -22,6 +24,28 @@ def wrap(text: str, sender: str, to: str, asks: str | None = None) -> bytes:
         f"From: <{sender}>\r\nTo: <{to}>\r\nDateTime: 2026-01-01T12:00:00Z\r\n{imdn}\r\n"
         f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}"
     ).encode()
+
+
+def build(
+    text: str, sender: str, to: Sequence[str], *, when: datetime | None = None, headers: Sequence[str] = (),
+    content_type: str | None = "text/plain; charset=utf-8",
+) -> bytes:  # fmt: skip
+    """A text as it goes through a room; `sender` and `to` are From and To values, `when` is now unless given."""
+    lines = [f"From: {sender}", *(f"To: {one}" for one in to), f"DateTime: {stamp(when)}", *headers, ""]
+    lines += [f"Content-Type: {content_type}", ""] if content_type else [""]
+    return "\r\n".join([*lines, text]).encode()
+
+
+def stamp(when: datetime | None) -> str:
+    return (when or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def address(value: str) -> tuple[str, str]:
+    """The display name and the URI of a From or To value."""
+    match = re.fullmatch(r'(?:"((?:[^"\\]|\\.)*)" *|([^<"]*?) *)<([^>]+)>(?:;\S*)?', value.strip())
+    if not match:
+        raise ProtocolViolation("RFC 3862 §3.1: a display name and a URI in angle brackets", value)
+    return re.sub(r"\\(.)", r"\1", match[1] or "") or match[2] or "", match[3]
 
 
 def unwrap(data: bytes) -> tuple[dict[str, str], str, bytes]:

@@ -1,4 +1,4 @@
-"""The session descriptions of one-to-one chat: written as a peer would, read by mapping T11."""
+"""The session descriptions of chats and rooms: written as a peer would, read by mappings T11 and T12."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from ..errors import ProtocolViolation
 
 PLAIN_TYPES = "text/plain application/im-iscomposing+xml"
 CPIM_TYPES = "message/cpim text/plain application/im-iscomposing+xml"
+WRAPPED_TYPES = "text/plain text/html application/im-iscomposing+xml"
+ROOM_TYPES = "message/cpim"
+CHATROOM = "a=chatroom:nickname private-messages"
 _PROTOCOLS = {"msrp": "TCP/MSRP", "msrps": "TCP/TLS/MSRP"}
 
 
@@ -25,23 +28,25 @@ class ChatMedia:
     accept_wrapped_types: list[str]
     max_size: int | None
     fingerprint: str | None
+    chatroom: list[str] | None
+    """What a room can do, or who wants to be in one; None in chats between two."""
 
 
 def write(
     path: str, *, setup: str, accept_types: str = PLAIN_TYPES, version: int = 1, fingerprint: str | None = None,
-    more: Sequence[str] = (),
+    more: Sequence[str] = (), name: str = "-", wrapped: str = WRAPPED_TYPES,
 ) -> bytes:  # fmt: skip
     """The tests' own offer or answer."""
     host, port = re.match(r"msrps?://([^:/]+):(\d+)/", path).groups()  # type: ignore[union-attr]
     lines = [
         "v=0",
         f"o=- 2890844526 {version} IN IP4 {host}",
-        "s=-",
+        f"s={name}",
         f"c=IN IP4 {host}",
         "t=0 0",
         f"m=message {9 if setup == 'active' else port} {_PROTOCOLS[path.partition(':')[0]]} *",
         f"a=accept-types:{accept_types}",
-        "a=accept-wrapped-types:text/plain text/html application/im-iscomposing+xml",
+        f"a=accept-wrapped-types:{wrapped}",
         f"a=path:{path}",
         f"a=setup:{setup}",
         *([f"a=fingerprint:{fingerprint}"] if fingerprint else []),
@@ -59,8 +64,8 @@ def audio_offer(host: str, port: int) -> bytes:
     ).encode()
 
 
-def read(data: bytes, kind: str) -> ChatMedia:
-    """Reads the gateway's `offer` or `answer` and checks every line of mapping T11."""
+def read(data: bytes, kind: str, *, room: bool = False) -> ChatMedia:
+    """Reads the gateway's `offer` or `answer` and checks every line of mapping T11, or T12 for a `room`."""
     text = data.decode("utf-8", "replace")
 
     def ask(condition: object, rule: str) -> None:
@@ -106,13 +111,18 @@ def read(data: bytes, kind: str) -> ChatMedia:
     ask("accept-types" in attributes, "RFC 4975 §8.6: a=accept-types")
     accept_types = attributes["accept-types"].split(" ")
     ask(accept_types[0] == "message/cpim", "MSRP-22: message/cpim is first in accept-types")
-    ask("text/plain" in accept_types, "MSRP-21: accept-types has text/plain")
+    if room:
+        ask(accept_types == ["message/cpim"], "RFC 7701 §5.2, T12: accept-types is message/cpim alone")
+        ask("chatroom" in attributes, "RFC 7701 §8, T12: a=chatroom")
+        ask("text/plain" in attributes.get("accept-wrapped-types", "").split(), "T12: accept-wrapped-types has text/plain")
+    else:
+        ask("text/plain" in accept_types, "MSRP-21: accept-types has text/plain")
+        ask("chatroom" not in attributes, "CHAT-05, T11: no a=chatroom")
     if kind == "offer":
         ask(attributes.get("setup") == "actpass", "MSRP-06: an offer has a=setup:actpass")
     else:
         ask(attributes.get("setup") in ("active", "passive"), "MSRP-06: an answer has a=setup:active or passive")
     ask(attributes.get("max-size", "").isdigit(), "CHAT-05, T11: a=max-size")
-    ask("chatroom" not in attributes, "CHAT-05, T11: no a=chatroom")
     return ChatMedia(
         host=path[1],
         port=int(path[2]),
@@ -122,6 +132,7 @@ def read(data: bytes, kind: str) -> ChatMedia:
         accept_wrapped_types=attributes.get("accept-wrapped-types", "").split(),
         max_size=int(attributes["max-size"]),
         fingerprint=attributes.get("fingerprint"),
+        chatroom=attributes["chatroom"].split(" ") if "chatroom" in attributes else None,
     )
 
 

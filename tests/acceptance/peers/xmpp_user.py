@@ -26,6 +26,8 @@ class XmppUser:
         self.full = f"{bare}/{resource}"
         self.name = bare.partition("@")[0]
         self.inbox: Mailbox[Stanza] = Mailbox(self.name)
+        self.mailboxes: dict[str, Mailbox[Stanza]] = {}
+        """Where presences and messages of a bare address go that is a room to somebody."""
         self._password = password
         self._port = port
         self._transcript = transcript
@@ -188,7 +190,11 @@ class XmppUser:
             if answer is not None and not answer.done():
                 answer.set_result(stanza)
             return
-        self.inbox.put(stanza)
+        self.mailboxes.get(stanza.sender.partition("/")[0], self.inbox).put(stanza)
+
+    def unasked(self) -> list[str]:
+        """What came that no flow has looked at."""
+        return [str(stanza) for box in (self.inbox, *self.mailboxes.values()) for stanza in box.waiting()]
 
 
 class _Stream(slixmpp.ClientXMPP):

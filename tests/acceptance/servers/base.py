@@ -11,12 +11,14 @@ from ..process import Program
 
 DOMAIN = "example.com"
 COMPONENT = "sip.example.com"
+ROOMS = "rooms.example.com"
+"""Where the server's own chat rooms are (XEP-0045)."""
 SECRET = 'a secret <of> the tests & "theirs"'
 USERS = {"juliet": "jpass", "nurse": "npass", "mercutio": "mpass"}
 
 
 class XmppServer(ABC):
-    """An XMPP server for example.com that expects the component sip.example.com."""
+    """An XMPP server for example.com that expects the component sip.example.com and has rooms, which live in memory."""
 
     kind: str
 

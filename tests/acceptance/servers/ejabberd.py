@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .base import COMPONENT, DOMAIN, SECRET, USERS, XmppServer
+from .base import COMPONENT, DOMAIN, ROOMS, SECRET, USERS, XmppServer
 
 _CONFIG = """\
 # Private to one test run.
@@ -35,6 +35,12 @@ acme:
   auto: false
 modules:
   mod_disco: {{}}
+  mod_muc:
+    hosts: [{rooms}]
+    history_size: 20
+    default_room_options:
+      mam: false
+      persistent: false
   mod_ping: {{}}
   mod_roster: {{}}
   mod_offline:
@@ -78,6 +84,7 @@ class Ejabberd(XmppServer):
                 component_port=self.component_port,
                 domain=DOMAIN,
                 component=COMPONENT,
+                rooms=ROOMS,
                 secret=json.dumps(SECRET),
             )
         )

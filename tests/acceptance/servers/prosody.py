@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import COMPONENT, DOMAIN, SECRET, USERS, XmppServer
+from .base import COMPONENT, DOMAIN, ROOMS, SECRET, USERS, XmppServer
 
 _CONFIG = """\
 -- Private to one test run.
@@ -26,6 +26,9 @@ VirtualHost "{domain}"
 
 Component "{component}"
     component_secret = {secret}
+
+Component "{rooms}" "muc"
+    modules_disabled = {{ "muc_mam" }}
 """
 
 
@@ -46,6 +49,7 @@ class Prosody(XmppServer):
                 component_port=self.component_port,
                 domain=DOMAIN,
                 component=COMPONENT,
+                rooms=ROOMS,
                 secret=_lua(SECRET),
             )
         )

@@ -7,6 +7,7 @@ import re
 import secrets
 import ssl
 from collections.abc import Callable
+from typing import TypeVar
 
 from ...certificates import Identity, fingerprint_of
 from ...errors import FlowFailed, ProtocolViolation, equal, require
@@ -16,6 +17,7 @@ from .frame import Frame, FrameReader
 from .session import MsrpSession, Received
 
 Violation = Callable[[ProtocolViolation], None]
+Session = TypeVar("Session", bound=MsrpSession)
 
 
 class MsrpNode:
@@ -53,12 +55,16 @@ class MsrpNode:
             connection.close()
 
     def open(self, *, refusing: bool = False) -> MsrpSession:
-        """A session with a fresh path; `refusing`: nobody listens at the path."""
+        """A session of a chat with a fresh path; `refusing`: nobody listens at the path."""
+        return self.open_as(MsrpSession, refusing=refusing)
+
+    def open_as(self, kind: type[Session], *, refusing: bool = False) -> Session:
+        """Likewise, of another kind."""
         port = signalling_port() if refusing else self.port
         id = secrets.token_hex(12)
         scheme = "msrps" if self.identity else "msrp"
         fingerprint = self.told_fingerprint or (self.identity.fingerprint if self.identity else None)
-        session = MsrpSession(self.owner, f"{scheme}://127.0.0.1:{port}/{id};tcp", self._record, fingerprint)
+        session = kind(self.owner, f"{scheme}://127.0.0.1:{port}/{id};tcp", self._record, fingerprint)
         session.statuses = self.statuses
         self._sessions[id] = session
         return session

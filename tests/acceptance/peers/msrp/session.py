@@ -245,11 +245,14 @@ class MsrpSession:
         del self._chunks[message_id]
         if frame.flag == "#":
             return self._answer(frame, 200)
-        received = self._read(frame, b"".join(parts[start] for start in sorted(parts)))
+        self._arrived(self._read(frame, b"".join(parts[start] for start in sorted(parts))))
+
+    def _arrived(self, received: Received) -> None:
+        """A message is complete."""
         self.inbox.put(received)
         status = self.statuses(received)
         if status is not None:
-            self._answer(frame, status)
+            self.answer(received, status)
 
     def _read(self, frame: Frame, body: bytes) -> Received:
         content_type = frame.get("Content-Type") or ""

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import ProtocolViolation, equal
 from ...mailbox import PATIENCE, Mailbox
 from .. import sdp
 from ..msrp.session import MsrpSession
-from .message import SipMessage, parameter, uri_of
+from .dialog import Dialog
+from .message import SipMessage
 
 if TYPE_CHECKING:
     from .transaction import ServerTransaction
     from .user import SipUser
 
 
-class Call:
-    """A confirmed dialog, from either side (RFC 3261 §12)."""
+class Call(Dialog):
+    """A confirmed INVITE dialog, from either side (RFC 3261 §12)."""
 
     def __init__(
         self,
@@ -31,15 +31,13 @@ class Call:
         local_number: int,
         remote_number: int,
         session: MsrpSession,
+        contact_uri: str | None = None,
     ) -> None:
-        """`local` and `remote` are From/To values with their tags."""
-        self.user = user
-        self.call_id = call_id
-        self.local = local
-        self.remote = remote
-        self.remote_target = remote_target
-        self.local_number = local_number
-        self.remote_number = remote_number
+        """See `Dialog`."""
+        super().__init__(
+            user, call_id=call_id, local=local, remote=remote, remote_target=remote_target, local_number=local_number,
+            remote_number=remote_number, contact_uri=contact_uri,
+        )  # fmt: skip
         self.session = session
         self.byes: Mailbox[SipMessage] = Mailbox(user.name)
         self.invite: ServerTransaction | None = None
@@ -49,26 +47,10 @@ class Call:
         """The gateway's path, where a re-INVITE of its own has another."""
         self.takes_changes = False
         """Whether they are left to the flow; otherwise they are refused at once."""
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.call_id, parameter(self.local, "tag") or ""
-
-    def send(self, method: str) -> SipMessage:
-        """A request inside the dialog, not sent yet."""
-        if method != "ACK":
-            self.local_number += 1
-        return SipMessage(
-            f"{method} {self.remote_target} SIP/2.0",
-            [
-                ("Via", self.user.via()),
-                ("Max-Forwards", "70"),
-                ("From", self.local),
-                ("To", self.remote),
-                ("Call-ID", self.call_id),
-                ("CSeq", f"{self.local_number} {method}"),
-            ],
-        )
+        self.on_bye: Callable[[SipMessage], None] | None = None
+        """Takes the BYE of the gateway in place of the mailbox."""
+        self.on_request: Callable[[SipMessage, ServerTransaction], bool] = lambda *_: False
+        """Takes requests that a call does not know; tells whether it did."""
 
     async def bye(self) -> None:
         """Hangs up, once every SEND has its answer; the gateway must answer 200."""
@@ -82,7 +64,7 @@ class Call:
         """re-INVITE or UPDATE; the final response, acknowledged if it accepts."""
         await self.user.connect()
         request = self.send(method)
-        request.headers += [("Contact", self.user.contact), ("Allow", self.user.allow), *headers]
+        request.headers += [("Contact", self.contact), ("Allow", self.user.allow), *headers]
         if body:
             request.headers.append(("Content-Type", "application/sdp"))
             request.body = body
@@ -116,7 +98,7 @@ class Call:
         self, change: ServerTransaction, status: int, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()
     ) -> None:
         """The final response to a re-INVITE or UPDATE of the gateway; of the former the ACK as well."""
-        extra = [("Contact", self.user.contact), ("Allow", self.user.allow), *headers]
+        extra = [("Contact", self.contact), ("Allow", self.user.allow), *headers]
         if body:
             extra.append(("Content-Type", "application/sdp"))
         is_invite = change.request.method == "INVITE"
@@ -137,15 +119,21 @@ class Call:
 
     def handle(self, request: SipMessage, transaction: ServerTransaction) -> None:
         """A request of the gateway inside the dialog."""
-        self._check(request)
+        self.check(request)
         if request.method == "BYE":
             transaction.respond(200, "OK", tag=None)
-            self.byes.put(request)
+            (self.on_bye or self.byes.put)(request)
         elif self.takes_changes and request.method in ("INVITE", "UPDATE"):
             self.changes.put(transaction)
-        else:
+        elif not self.on_request(request, transaction):
             transaction.respond(488 if request.method == "INVITE" else 405, "Not Here", tag=None)
             self.user.inbox.put(request)
+
+    def unasked(self) -> list[str]:
+        left = [str(bye) for bye in self.byes.waiting()]
+        left += [str(change) for change in self.changes.waiting()]
+        left += [str(received.frame) for received in self.session.inbox.waiting()]
+        return [*left, *(str(report) for report in self.session.reports.waiting())]
 
     def handle_ack(self, ack: SipMessage) -> None:
         """The ACK of our 2xx (RFC 3261 §13.2.2.4)."""
@@ -154,25 +142,5 @@ class Call:
             raise ProtocolViolation("RFC 3261 §13.2.2.4, SIP-05: the ACK has the CSeq number of the INVITE", str(ack))
         if ack.branch == self.invite.request.branch:
             raise ProtocolViolation("RFC 3261 §17: the ACK of a 2xx has a branch of its own", str(ack))
-        self._check_target(ack)
+        self.check_target(ack)
         self.invite.acknowledged.set()
-
-    def _check(self, request: SipMessage) -> None:
-        self._check_target(request)
-        if request.cseq[0] <= self.remote_number:
-            raise ProtocolViolation(f"RFC 3261 §12.2.1.1: CSeq grows beyond {self.remote_number}", str(request))
-        self.remote_number = request.cseq[0]
-
-    def _check_target(self, request: SipMessage) -> None:
-        if request.uri != self.user.contact_uri:
-            raise ProtocolViolation(
-                f"RFC 3261 §12.2.1.1: the Request-URI is our Contact {self.user.contact_uri}", str(request)
-            )
-        for name, ours in (("From", self.remote), ("To", self.local)):
-            same = uri_of(request.one(name)) == uri_of(ours)
-            if not same or parameter(request.one(name), "tag") != parameter(ours, "tag"):
-                raise ProtocolViolation(f"RFC 3261 §12.2.1.1: {name} is that of the dialog, {ours}", str(request))
-
-
-def new_tag() -> str:
-    return secrets.token_hex(5)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from ...errors import FlowFailed
 from .. import sdp
+from ..msrp.session import MsrpSession
 from ..sdp import ChatMedia
-from .call import Call, new_tag
+from .call import Call
+from .dialog import new_tag
 from .message import SipMessage, uri_of
 from .transaction import ServerTransaction
 
@@ -31,7 +33,7 @@ class IncomingInvite:
         self.user = user
         self.transaction = transaction
         self.request = transaction.request
-        self.offer: ChatMedia = sdp.read(self.request.body, "offer")
+        self.offer: ChatMedia = sdp.read(self.request.body, "offer", room=user.in_rooms)
         self.cancelled = asyncio.Event()
         self.answers_cancel = True
         """Whether a CANCEL brings 487 at once; otherwise the flow refuses."""
@@ -54,10 +56,12 @@ class IncomingInvite:
 
     async def accept(
         self, *, setup: str = "passive", accept_types: str = sdp.PLAIN_TYPES, refuse_msrp: bool = False,
-        headers: Sequence[tuple[str, str]] = (),
+        headers: Sequence[tuple[str, str]] = (), session: MsrpSession | None = None, contact: str | None = None,
+        body: bytes | None = None,
     ) -> Call:  # fmt: skip
-        """200, waits for the ACK; as `active` side also connects the MSRP session."""
-        session = self.user.msrp.open(refusing=refuse_msrp)
+        """200, waits for the ACK; as `active` side also connects the MSRP session. `contact`: a Contact value in place of
+        the user's own."""
+        session = session or self.user.msrp.open(refusing=refuse_msrp)
         session.peer_path = self.offer.path
         session.peer_fingerprint = self.offer.fingerprint
         session.expects_cpim = accept_types.split(maxsplit=1)[0] == "message/cpim"
@@ -70,19 +74,20 @@ class IncomingInvite:
             local_number=0,
             remote_number=self.request.cseq[0],
             session=session,
+            contact_uri=uri_of(contact) if contact else None,
         )
         call.invite = self.transaction
         self.user.add(call)
         self._respond(
             200,
             headers=[
-                ("Contact", self.user.contact),
+                ("Contact", contact or self.user.contact),
                 ("Allow", self.user.allow),
                 ("Supported", self.user.supported),
                 ("Content-Type", "application/sdp"),
                 *headers,
             ],
-            body=sdp.write(
+            body=body or sdp.write(
                 session.path, setup=setup, accept_types=accept_types, fingerprint=session.fingerprint
             ),
         )

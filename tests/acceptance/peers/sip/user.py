@@ -14,11 +14,13 @@ from ...ports import free_port, signalling_port
 from ...transcript import Transcript
 from .. import sdp
 from ..msrp.node import MsrpNode
-from .call import Call, new_tag
+from .call import Call
 from .channel import Channel, TcpChannel, TlsChannel, UdpSocket
 from .checks import Gateway, check_request, check_response
+from .dialog import Dialog, new_tag
 from .incoming import ALLOW, IncomingInvite, IncomingMessage
 from .message import SipMessage, decode, parameter, uri_of
+from .outgoing import OutgoingInvite
 from .transaction import ClientTransaction, ServerTransaction
 
 Unasked = IncomingInvite | IncomingMessage | SipMessage
@@ -43,6 +45,10 @@ class SipUser:
         self.msrp = MsrpNode(name, transcript, self.violations.append, identity)
         self.on_invite: Callable[[IncomingInvite], Awaitable[object]] | None = None
         """Set by flows with many calls: handles each INVITE instead of the inbox."""
+        self.on_request: Callable[[ServerTransaction], bool] | None = None
+        """Takes requests outside of dialogs other than INVITE and MESSAGE; tells whether it did."""
+        self.in_rooms = False
+        """Whether sessions with it are chat rooms, on either side, in place of chats between two."""
         self.message_status: int | None = 200
         """The answer to a MESSAGE; None: the flow answers."""
         self.trying = True
@@ -59,7 +65,7 @@ class SipUser:
         """The value of Authorization for a method and a Request-URI."""
         self._gateway = gateway
         self._transcript = transcript
-        self._calls: dict[tuple[str, str], Call] = {}
+        self._dialogs: dict[tuple[str, str], Dialog] = {}
         self._invites: dict[str, IncomingInvite] = {}
         self._clients: dict[tuple[str, str], ClientTransaction] = {}
         self._servers: dict[tuple[str, str], ServerTransaction] = {}
@@ -128,46 +134,12 @@ class SipUser:
         self, target: str, *, call_id: str | None = None, subject: str | None = None, body: bytes | None = None,
         setup: str = "actpass", accept_types: str = sdp.PLAIN_TYPES, headers: Headers = (), offers: bool = True,
     ) -> tuple[SipMessage, Call | None]:  # fmt: skip
-        """INVITE; the final response, and the call if it was accepted (ACK sent, MSRP bound). Without `offers` the offer is
-        the gateway's, and the answer is in the ACK."""
-        await self.connect()
-        session = self.msrp.open()
-        tag = new_tag()
-        request = self._request("INVITE", target, call_id=call_id, tag=tag)
-        request.headers += [("Contact", self.contact), ("Allow", self.allow), ("Supported", self.supported), *headers]
-        if subject:
-            request.headers.append(("Subject", subject))
-        if offers:
-            request.headers.append(("Content-Type", "application/sdp"))
-            request.body = body or sdp.write(
-                session.path, setup=setup, accept_types=accept_types, fingerprint=session.fingerprint
-            )
-        response = await self.transact(request).answered()
-        if response.status >= 300:
-            return response, None
-        answer = sdp.read(response.body, "answer" if offers else "offer")
-        expected = ("active" if setup == "passive" else "passive") if offers else "actpass"
-        equal(answer.setup, expected, "MSRP-06: a=setup of the answer")
-        session.peer_path = answer.path
-        session.peer_fingerprint = answer.fingerprint
-        session.expects_cpim = accept_types.split(maxsplit=1)[0] == "message/cpim"
-        call = Call(
-            self,
-            call_id=request.call_id,
-            local=request.one("From"),
-            remote=response.one("To"),
-            remote_target=uri_of(response.one("Contact")),
-            local_number=1,
-            remote_number=0,
-            session=session,
-        )
-        self.add(call)
-        self.acknowledge(call, b"" if offers else call.description(setup="passive"))
-        if answer.setup == "passive":
-            await self.msrp.connect(session)
-        else:
-            await session.until_bound()
-        return response, call
+        """INVITE; see `OutgoingInvite`."""
+        invite = OutgoingInvite(
+            self, target, call_id=call_id, subject=subject, body=body, setup=setup, accept_types=accept_types,
+            headers=headers, offers=offers,
+        )  # fmt: skip
+        return await (await invite.send()).finished()
 
     async def call(self, target: str, *, call_id: str | None = None, **more: str | Headers) -> Call:
         """An INVITE that the gateway must accept."""
@@ -182,7 +154,7 @@ class SipUser:
     ) -> SipMessage:  # fmt: skip
         """A pager-mode MESSAGE; the final response."""
         await self.connect()
-        request = self._request("MESSAGE", target, call_id=call_id, tag=new_tag(), proof=proof)
+        request = self.request("MESSAGE", target, call_id=call_id, tag=new_tag(), proof=proof)
         if subject:
             request.headers.append(("Subject", subject))
         request.headers.append(("Content-Type", content_type))
@@ -191,7 +163,7 @@ class SipUser:
 
     async def options(self, target: str) -> SipMessage:
         await self.connect()
-        return await self.transact(self._request("OPTIONS", target, call_id=None, tag=new_tag())).answered()
+        return await self.transact(self.request("OPTIONS", target, call_id=None, tag=new_tag())).answered()
 
     async def expect_invite(self, timeout: float = PATIENCE) -> IncomingInvite:
         got = await self._take("INVITE", timeout)
@@ -213,12 +185,7 @@ class SipUser:
     def unasked(self) -> list[str]:
         """What came that no flow has looked at."""
         left = [str(item) for item in self.inbox.waiting()]
-        for call in self._calls.values():
-            left += [str(bye) for bye in call.byes.waiting()]
-            left += [str(change) for change in call.changes.waiting()]
-            left += [str(received.frame) for received in call.session.inbox.waiting()]
-            left += [str(report) for report in call.session.reports.waiting()]
-        return left
+        return [*left, *(text for dialog in self._dialogs.values() for text in dialog.unasked())]
 
     # What calls and transactions use.
 
@@ -244,14 +211,18 @@ class SipUser:
         self._acks[call.call_id] = ack
         self._transmit(ack, self._channel())
 
-    def add(self, call: Call) -> None:
-        self._calls[call.key] = call
+    def add(self, dialog: Dialog) -> None:
+        self._dialogs[dialog.key] = dialog
+
+    def remove(self, dialog: Dialog) -> None:
+        """Nothing may come in it any more."""
+        self._dialogs.pop(dialog.key, None)
 
     def drop(self, call: Call) -> None:
         """The call is over: nothing more may come in it."""
         left = call.byes.waiting() or call.session.inbox.waiting()
         require(not left, f"{self.name} hung up, but there was still\n{left}")
-        self._calls.pop(call.key, None)
+        self.remove(call)
         self.msrp.forget(call.session)
 
     def transact(self, request: SipMessage) -> ClientTransaction:
@@ -260,19 +231,20 @@ class SipUser:
         self._clients[request.branch, request.method] = transaction
         self._transmit(request, transaction.channel)
         if transaction.channel.transport == "udp":
-            self._spawn(transaction.retransmit())
+            self.spawn(transaction.retransmit())
         return transaction
 
-    def _request(
-        self, method: str, target: str, *, call_id: str | None, tag: str, proof: bool = True
+    def request(
+        self, method: str, target: str, *, call_id: str | None, tag: str, proof: bool = True, caller: str | None = None
     ) -> SipMessage:
+        """A request outside of dialogs, not sent yet; `caller` is a From value without tag."""
         authorization = [("Authorization", self.proof(method, target))] if self.proof and proof else []
         return SipMessage(
             f"{method} {target} SIP/2.0",
             [
                 ("Via", self.via()),
                 ("Max-Forwards", "70"),
-                ("From", f"<{self.uri}>;tag={tag}"),
+                ("From", f"{caller or f'<{self.uri}>'};tag={tag}"),
                 ("To", f"<{target}>"),
                 ("Call-ID", call_id or secrets.token_hex(8)),
                 ("CSeq", f"1 {method}"),
@@ -299,7 +271,8 @@ class SipUser:
         except FlowFailed as failure:
             raise (self.violations.pop(0) if self.violations else failure) from None
 
-    def _spawn(self, work: Coroutine[object, object, object]) -> None:
+    def spawn(self, work: Coroutine[object, object, object]) -> None:
+        """Runs beside the flow; its mishap fails the flow."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -365,15 +338,17 @@ class SipUser:
         if request.method == "CANCEL":
             return self._handle_cancel(request, transaction)
         if tag := parameter(request.one("To"), "tag"):
-            call = self._calls.get((request.call_id, tag))
-            if call is None:
+            dialog = self._dialogs.get((request.call_id, tag))
+            if dialog is None:
                 transaction.respond(481, "Call/Transaction Does Not Exist", tag=None)
                 raise ProtocolViolation("RFC 3261 §12.2: a request inside a dialog that is not open", str(request))
-            return call.handle(request, transaction)
+            return dialog.handle(request, transaction)
         if request.method == "INVITE":
             return self._handle_invite(transaction)
         if request.method == "MESSAGE":
             return self._handle_message(transaction)
+        if self.on_request is not None and self.on_request(transaction):
+            return
         transaction.respond(405, "Method Not Allowed", tag=new_tag(), headers=[("Allow", ALLOW)])
         self.inbox.put(request)
 
@@ -383,7 +358,7 @@ class SipUser:
         invite = IncomingInvite(self, transaction)
         self._invites[transaction.request.branch] = invite
         if self.on_invite is not None:
-            self._spawn(self._run(self.on_invite(invite)))
+            self.spawn(self._run(self.on_invite(invite)))
         else:
             self.inbox.put(invite)
 
@@ -412,7 +387,7 @@ class SipUser:
         refused = self._servers.get((ack.branch, "INVITE"))
         if refused is not None and refused.response is not None and refused.response.status >= 300:
             return refused.handle_ack(ack)
-        call = self._calls.get((ack.call_id, parameter(ack.one("To"), "tag") or ""))
-        if call is not None:
-            return call.handle_ack(ack)
+        dialog = self._dialogs.get((ack.call_id, parameter(ack.one("To"), "tag") or ""))
+        if dialog is not None:
+            return dialog.handle_ack(ack)
         raise ProtocolViolation("RFC 3261 §13.2.2.4: the ACK belongs to a dialog or a refusal of ours", str(ack))
