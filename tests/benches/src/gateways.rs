@@ -21,6 +21,8 @@ pub enum Gateway {
     RawMessage,
     StoxMsrp,
     StoxMessage,
+    /// With SIP by TCP: rosters do not fit into datagrams.
+    StoxRooms,
     Kamailio,
 }
 
@@ -46,7 +48,7 @@ impl Gateway {
         match self {
             Gateway::Echo => "raw echo",
             Gateway::RawMsrp | Gateway::RawMessage => "raw bridge",
-            Gateway::StoxMsrp | Gateway::StoxMessage => "stox",
+            Gateway::StoxMsrp | Gateway::StoxMessage | Gateway::StoxRooms => "stox",
             Gateway::Kamailio => "Kamailio",
         }
     }
@@ -58,8 +60,9 @@ impl Gateway {
             Gateway::Echo => floor(place, &["echo", &place.server.to_string()]),
             Gateway::RawMsrp => bridge(place, place.sessions),
             Gateway::RawMessage => bridge(place, 0),
-            Gateway::StoxMsrp => stox(place, "msrp"),
-            Gateway::StoxMessage => stox(place, "message"),
+            Gateway::StoxMsrp => stox(place, "msrp", "udp"),
+            Gateway::StoxMessage => stox(place, "message", "udp"),
+            Gateway::StoxRooms => stox(place, "msrp", "tcp"),
             Gateway::Kamailio => kamailio(place),
         }
     }
@@ -84,7 +87,7 @@ fn bridge(place: &Place<'_>, sessions: usize) -> io::Result<Process> {
     )
 }
 
-fn stox(place: &Place<'_>, mode: &str) -> io::Result<Process> {
+fn stox(place: &Place<'_>, mode: &str, transport: &str) -> io::Result<Process> {
     let config = format!(
         r#"log = "info"
 [xmpp]
@@ -92,9 +95,9 @@ server = "{server}"
 domain = "{GATEWAY}"
 secret = "{SECRET}"
 [sip]
-listen = ["udp:127.0.0.1:{sip}"]
+listen = ["{transport}:127.0.0.1:{sip}"]
 default_domain = "{PEERS}"
-outbound_proxy = "sip:127.0.0.1:{sip_users}"
+outbound_proxy = "sip:127.0.0.1:{sip_users};transport={transport}"
 [msrp]
 listen = ["tcp:127.0.0.1:{msrp}"]
 [chat]

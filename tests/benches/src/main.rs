@@ -9,6 +9,7 @@ mod load;
 mod options;
 mod raw;
 mod report;
+mod rooms;
 mod runs;
 mod servers;
 mod wire;

@@ -8,17 +8,19 @@ use crate::servers::Kind;
 
 const USAGE: &str = "\
 usage: stox-benches --stox PROGRAM [--counted PROGRAM] [--server prosody|ejabberd]... [--only WORD]... [--way WORD]...
-                    [--messages N] [--calm N] [--sessions N] [--settle S] [--rounds N] [--cores SERVER,GATEWAY | --any-core] [--json FILE] [--keep]
+                    [--messages N] [--calm N] [--sessions N] [--occupants N] [--rooms N] [--settle S] [--rounds N] [--cores SERVER,GATEWAY | --any-core] [--json FILE] [--keep]
 
   --stox      the gateway, built with `cargo build --release -p stox`
   --counted   the gateway with a counting allocator, built with
               `cargo build --release -p stox-benches --features count`
-  --only      of: echo, raw, stox, kamailio, set-ups, memory, allocations (needs --counted), million;
+  --only      of: echo, raw, stox, kamailio, set-ups, memory, rooms, allocations (needs --counted), million;
               all but the last without it
   --way       of: to-msrp, from-msrp, to-message, from-message; all without it
   --messages  in each saturated measurement (50,000)
   --calm      in each measurement at 500 a second (3,000)
   --sessions  idle ones, for their memory (10,000)
+  --occupants of one room (200)
+  --rooms     of five occupants each (1,000)
   --settle    seconds until they are looked at, since SIP transactions linger for 32 (40)
   --rounds    of everything; each figure is the median (1)
   --cores     the core of the XMPP server, and that of gateway and generator together (0,1)
@@ -34,6 +36,8 @@ pub struct Options {
     pub messages: u32,
     pub calm: u32,
     pub sessions: u32,
+    pub occupants: usize,
+    pub rooms: usize,
     pub settle: Duration,
     pub rounds: usize,
     /// Of the server, and of gateway and generator.
@@ -54,6 +58,8 @@ impl Options {
             messages: 50_000,
             calm: 3_000,
             sessions: 10_000,
+            occupants: 200,
+            rooms: 1_000,
             settle: Duration::from_secs(40),
             rounds: 1,
             cores: Some((0, 1)),
@@ -82,6 +88,8 @@ impl Options {
                 "--messages" => options.messages = number(value()?)?,
                 "--calm" => options.calm = number(value()?)?,
                 "--sessions" => options.sessions = number(value()?)?,
+                "--occupants" => options.occupants = number(value()?)?,
+                "--rooms" => options.rooms = number(value()?)?,
                 "--settle" => options.settle = Duration::from_secs(number(value()?)?),
                 "--rounds" => options.rounds = number(value()?)?,
                 "--cores" => {
@@ -97,7 +105,7 @@ impl Options {
         if options.servers.is_empty() {
             options.servers.push(Kind::Prosody);
         }
-        let needs_stox = ["stox", "set-ups", "memory", "million"];
+        let needs_stox = ["stox", "set-ups", "memory", "rooms", "million"];
         let needs_stox = needs_stox.iter().any(|part| options.wants(part));
         if needs_stox && !options.stox.is_file() {
             return Err(USAGE);

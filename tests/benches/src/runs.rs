@@ -13,6 +13,7 @@ use crate::gateways::{self, Gateway, Place};
 use crate::load::{Direction, Load, Pace, Then};
 use crate::options::Options;
 use crate::report::{self, Figure, Report, Row, micros};
+use crate::rooms;
 use crate::servers::{Kind, Server, free_port};
 
 /// Messages under way when saturated.
@@ -108,6 +109,10 @@ impl Bench<'_> {
             }
             if options.wants("memory") {
                 self.memory(server)?;
+            }
+            if options.wants("rooms") && server == Kind::Prosody {
+                let figures = rooms::measure(options, &self.folder)?;
+                self.report.figures.extend(figures);
             }
             if options.wants("allocations")
                 && let Some(counted) = &options.counted

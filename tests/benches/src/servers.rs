@@ -11,6 +11,9 @@ use crate::child::Process;
 use crate::component::SECRET;
 use crate::wire::{GATEWAY, USERS};
 
+/// Where Prosody has its rooms.
+pub const ROOMS: &str = "rooms.bench";
+
 /// The servers a gateway can be measured behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -94,7 +97,9 @@ modules_enabled = {{ "message", "presence", "iq" }}
 modules_disabled = {{ "s2s", "tls", "c2s", "posix_daemonize" }}
 log = {{ {{ levels = {{ min = "warn" }}, to = "console" }} }}
 VirtualHost "bench"
-{components}"#,
+{components}Component "{ROOMS}" "muc"
+	muc_room_locking = false
+"#,
         data.display(),
         folder.join("prosody.pid").display()
     );
