@@ -31,6 +31,7 @@ mod task;
 mod trial;
 mod write;
 
+pub use iq::{RoomView, answer_of_room};
 pub use link::{Confirmation, Handler, Link, LinkConfig, LinkEvent, spawn};
 pub use muc::{
     Affiliation, DirectInvite, History, Join, MucDecline, MucDestroy, MucInvite, MucItem, MucUser,

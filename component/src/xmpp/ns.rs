@@ -40,3 +40,13 @@ pub(super) const DATA_FORMS: &str = "jabber:x:data";
 pub(super) const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// Whether somebody is there. XEP-0199.
 pub(super) const PING: &str = "urn:xmpp:ping";
+/// A room gives the ids of messages back as they were. XEP-0045 §7.4.
+pub(super) const MUC_STABLE_ID: &str = "http://jabber.org/protocol/muc#stable_id";
+/// A room answers pings to one's own occupant address itself. XEP-0410.
+pub(super) const MUC_SELF_PING: &str = "http://jabber.org/protocol/muc#self-ping-optimization";
+/// What is told about a room. XEP-0045 §15.5.2.
+pub(super) const MUC_ROOM_INFO: &str = "http://jabber.org/protocol/muc#roominfo";
+/// Who may do what in a room. XEP-0045 §9.
+pub(super) const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";
+/// Registration. XEP-0077.
+pub(super) const REGISTER: &str = "jabber:iq:register";

@@ -8,6 +8,7 @@ mod gateway;
 mod last;
 mod ping;
 mod requests;
+mod room;
 mod vcard;
 mod version;
 
@@ -17,6 +18,8 @@ use std::time::Instant;
 use xmpp_parsers::minidom::Element;
 
 pub(super) use self::requests::Requests;
+pub use self::room::{RoomView, answer_of_room};
+use super::ns;
 use super::outgoing::OutgoingIq;
 use super::stanza::{Iq, IqType, Payload, StanzaError};
 use crate::address::{Addresses, Jid};
@@ -65,9 +68,11 @@ impl Desk {
             payload.name.as_str(),
         ) {
             (IqType::Get, disco_info::NAMESPACE, "query") => {
-                disco_info::answer(payload, entity).map(xml)
+                disco_info::answer(payload, entity).map(Some)
             }
-            (IqType::Get, disco_items::NAMESPACE, "query") => disco_items::answer(payload).map(xml),
+            (IqType::Get, disco_items::NAMESPACE, "query") => {
+                disco_items::answer(payload, []).map(Some)
+            }
             (IqType::Get, ping::NAMESPACE, "ping") => Ok(xml(ping::answer())),
             (IqType::Get, version::NAMESPACE, "query") => Ok(xml(Some(version::answer()))),
             (IqType::Get, gateway::NAMESPACE, "query") if entity == Entity::Gateway => {
@@ -83,7 +88,7 @@ impl Desk {
                 vcard::answer(&request.to, &self.addresses).map(Some)
             }
             // Nobody registers here: the gateway needs no account of the XMPP user's. DISCO-08.
-            (_, "jabber:iq:register", "query") => Err(error("cancel", "feature-not-implemented")),
+            (_, ns::REGISTER, "query") => Err(error("cancel", "feature-not-implemented")),
             _ => Err(error("cancel", "service-unavailable")),
         };
         match answer {
@@ -197,6 +202,23 @@ mod tests {
                 let asked = ask(to, IqType::Get, &format!("<{name} xmlns='{feature}'/>"));
                 assert_eq!(asked.kind, IqType::Result);
             }
+        }
+    }
+
+    // DISCO-02
+    #[test]
+    fn the_gateway_is_where_rooms_are() {
+        let answer = ask(
+            H,
+            IqType::Get,
+            "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+        );
+        let payload = answer.payload.unwrap();
+        for expected in [
+            "<identity category=\"conference\" type=\"text\" name=\"SIP\"/>",
+            "<feature var=\"http://jabber.org/protocol/muc\"/>",
+        ] {
+            assert!(payload.contains(expected), "{payload}");
         }
     }
 
