@@ -3,6 +3,8 @@
 //! Both routers run in the task that read the wire and never wait. What finds no conversation, or none with room, is
 //! answered here.
 
+mod iqs;
+
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -30,8 +32,8 @@ use crate::sip;
 use crate::store::{EntryId, LeftBehind};
 use crate::translate::{Event, Parties};
 use crate::xmpp::{
-    self, Delay, Handler as XmppHandler, LinkEvent, Message, Outgoing, OutgoingPresence, Presence,
-    PresenceType, Stanza,
+    self, Delay, Handler as XmppHandler, Iq, LinkEvent, Message, Outgoing, OutgoingPresence,
+    Presence, PresenceType, Stanza,
 };
 
 /// The parts of the gateway, which are complete a moment after the routers' tasks have started.
@@ -290,8 +292,7 @@ impl XmppHandler for XmppRouter {
                 self.message(*message, Arrival::Fresh(&stanza));
             }
             LinkEvent::Stanza(Stanza::Presence(presence), _) => self.presence(&presence),
-            // Requests are answered by the link, and answers are awaited by nobody here.
-            LinkEvent::Stanza(Stanza::Iq(iq), _) => debug!(from = %iq.from, "an iq for nobody"),
+            LinkEvent::Stanza(Stanza::Iq(iq), _) => self.iq(iq),
             LinkEvent::Up => {
                 metrics::link_up();
                 // Before anything new, so that their order holds.
@@ -305,6 +306,10 @@ impl XmppHandler for XmppRouter {
                 self.up.send_replace(false);
             }
         }
+    }
+
+    fn answers(&self, request: &Iq) -> bool {
+        self.room_of(request).is_some()
     }
 }
 

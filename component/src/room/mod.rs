@@ -4,6 +4,7 @@
 //! the [registry](crate::registry) by the address that XMPP knows the room under.
 
 mod input;
+pub mod nickname;
 mod wires;
 
 pub use input::{Door, Input, Leg, MemberId, Token};
