@@ -3,6 +3,7 @@
 //! One task owns a room and everybody who takes part in it through the gateway. Which room an address is, is found in
 //! the [registry](crate::registry) by the address that XMPP knows the room under.
 
+pub mod directory;
 mod input;
 pub mod nickname;
 mod wires;
