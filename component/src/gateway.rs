@@ -17,7 +17,7 @@ use crate::conversation::Ports;
 use crate::mailbox::Input;
 use crate::registry::Registry;
 use crate::room;
-use crate::route::{SipRouter, XmppRouter};
+use crate::route::{Lobby, SipRouter, XmppRouter};
 use crate::store::{Kept, Store};
 use crate::translate::Settings;
 use crate::xmpp::{self, LinkConfig};
@@ -39,6 +39,7 @@ pub enum StartError {
 /// A running gateway.
 pub struct Gateway {
     ports: Arc<Ports>,
+    lobby: Arc<Lobby>,
     ready: watch::Receiver<bool>,
     shutdown_timeout: Duration,
 }
@@ -61,7 +62,18 @@ impl Gateway {
         // The routers belong to tasks that start before what they route to is complete.
         let ports = Arc::new(OnceLock::new());
 
-        let router = SipRouter::new(registry.clone(), addresses.clone(), ports.clone());
+        let lobby = Arc::new(Lobby::new(
+            config.xmpp.domain.clone(),
+            registry.clone(),
+            ports.clone(),
+        ));
+
+        let router = SipRouter::new(
+            registry.clone(),
+            lobby.clone(),
+            addresses.clone(),
+            ports.clone(),
+        );
         let sip = stox_sip::bind(sip_config(config), router).await?;
         let msrp = stox_msrp::node::Node::bind(msrp_config(config)).await?;
         let secret = config.xmpp.secret.expose();
@@ -75,6 +87,7 @@ impl Gateway {
         };
         let router = XmppRouter::new(
             ports.clone(),
+            lobby.clone(),
             addresses.clone(),
             config.xmpp.domain.clone(),
             kept.messages,
@@ -103,6 +116,7 @@ impl Gateway {
         let gateway = Arc::new(gateway);
         Ok(Gateway {
             ports: ports.get_or_init(|| gateway).clone(),
+            lobby,
             ready,
             shutdown_timeout: config.shutdown_timeout,
         })
@@ -125,6 +139,7 @@ impl Gateway {
             ..
         } = &*self.ports;
         registry.close();
+        self.lobby.close();
         for door in registry.doors() {
             door.complete(Input::ShutDown);
         }

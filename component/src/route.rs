@@ -4,6 +4,9 @@
 //! answered here.
 
 mod iqs;
+mod lobby;
+
+pub use self::lobby::Lobby;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -17,6 +20,7 @@ use stox_sip::{
 use tokio::sync::watch;
 use tracing::{debug, info};
 
+use self::lobby::Arrived;
 use crate::address::{AddressError, Addresses, Aor, BareJid, Jid};
 use crate::body;
 use crate::conversation::{self, Ports, Receipt};
@@ -42,6 +46,7 @@ pub type SharedPorts = Arc<OnceLock<Arc<Ports>>>;
 /// Routes stanzas.
 pub struct XmppRouter {
     ports: SharedPorts,
+    lobby: Arc<Lobby>,
     addresses: Arc<Addresses>,
     pairs: Pairs,
     /// The component's own.
@@ -75,6 +80,7 @@ const TRIES: u32 = 3;
 /// Routes SIP events.
 pub struct SipRouter {
     registry: Arc<Registry>,
+    lobby: Arc<Lobby>,
     addresses: Arc<Addresses>,
     ports: SharedPorts,
     /// What each address sends.
@@ -86,6 +92,7 @@ impl XmppRouter {
     /// A router to the conversations behind `ports`. `left_behind` is taken up when the link stands for the first time.
     pub fn new(
         ports: SharedPorts,
+        lobby: Arc<Lobby>,
         addresses: Arc<Addresses>,
         domain: String,
         left_behind: Vec<LeftBehind>,
@@ -93,6 +100,7 @@ impl XmppRouter {
     ) -> XmppRouter {
         XmppRouter {
             ports,
+            lobby,
             addresses,
             pairs: Pairs::default(),
             domain,
@@ -295,6 +303,7 @@ impl XmppHandler for XmppRouter {
             LinkEvent::Stanza(Stanza::Iq(iq), _) => self.iq(iq),
             LinkEvent::Up => {
                 metrics::link_up();
+                self.lobby.link_up();
                 // Before anything new, so that their order holds.
                 for left in std::mem::take(&mut self.left_behind) {
                     self.take_up(left);
@@ -303,6 +312,7 @@ impl XmppHandler for XmppRouter {
             }
             LinkEvent::Down => {
                 metrics::link_down();
+                self.lobby.link_down();
                 self.up.send_replace(false);
             }
         }
@@ -317,11 +327,13 @@ impl SipRouter {
     /// A router that answers 503 until `ports` is filled.
     pub fn new(
         registry: Arc<Registry>,
+        lobby: Arc<Lobby>,
         addresses: Arc<Addresses>,
         ports: SharedPorts,
     ) -> SipRouter {
         SipRouter {
             registry,
+            lobby,
             addresses,
             ports,
             invites: Rates::new(INVITES.0, INVITES.1),
@@ -343,13 +355,14 @@ impl SipHandler for SipRouter {
                 within(is_taken, &source)?;
                 let from = sender(&request, &originator)?;
                 let (key, parties, to) = self.parties(&from, &request.uri)?;
-                let ports = self.ports()?;
-                let input = Input::Invited(Box::new((invite, request, from, to)));
-                self.registry
-                    .deliver_invite(&key, invite, input, |key| {
-                        Some(conversation::begin(ports.clone(), key.clone(), parties))
-                    })
-                    .map_err(|_| Status::SERVICE_UNAVAILABLE)
+                self.lobby.invited(Arrived {
+                    invite,
+                    request,
+                    from,
+                    to,
+                    key,
+                    parties,
+                })
             }
             SipEvent::Requested {
                 transaction,
@@ -377,7 +390,7 @@ impl SipHandler for SipRouter {
             | SipEvent::Cancelled { invite }
             | SipEvent::Acknowledged { invite, .. }
             | SipEvent::Reinvited { invite, .. }
-            | SipEvent::Ended { invite, .. } => match self.registry.owner_of_invite(invite) {
+            | SipEvent::Ended { invite, .. } => match self.owner(invite) {
                 Some(owner) => {
                     owner.complete(event);
                     Ok(())
@@ -400,6 +413,16 @@ impl SipHandler for SipRouter {
 }
 
 impl SipRouter {
+    /// Whom the events of an INVITE are for; nobody, if it was still waiting to be anybody's.
+    fn owner(&self, invite: InviteId) -> Option<Owner> {
+        let owner = self.registry.owner_of_invite(invite);
+        if owner.is_some() || self.lobby.withdraw(invite) {
+            return owner;
+        }
+        // It may have found one just now.
+        self.registry.owner_of_invite(invite)
+    }
+
     fn requested(
         &self,
         transaction: ServerTransactionId,

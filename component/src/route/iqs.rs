@@ -22,6 +22,9 @@ impl XmppRouter {
     }
 
     pub(super) fn iq(&self, iq: Box<Iq>) {
+        if matches!(iq.kind, IqType::Result | IqType::Error) && self.lobby.answered(&iq) {
+            return;
+        }
         let Some(room) = self.room_of(&iq) else {
             return debug!(from = %iq.from, "an answer that nobody awaits any more");
         };
