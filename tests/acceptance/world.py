@@ -95,13 +95,20 @@ class World:
         return juliet, sip_user
 
     async def start_rooms(
-        self, quirks: Quirks = PLAIN, *, transport: str = "udp", config: Settings | None = None, xmpp_port: int | None = None
+        self,
+        quirks: Quirks = PLAIN,
+        *,
+        transport: str = "udp",
+        config: Settings | None = None,
+        xmpp_port: int | None = None,
     ) -> tuple[XmppUser, Focus]:
         """As `start`, with a focus in place of romeo: every SIP address is a room."""
         focus_user = await self.add_sip_user("focus", transport)
         self.focus = Focus(focus_user, quirks)
         juliet = await self.add_xmpp_user("juliet")
-        self.make_gateway(proxy=f"sip:127.0.0.1:{focus_user.port};transport={transport}", config=config, xmpp_port=xmpp_port)
+        self.make_gateway(
+            proxy=f"sip:127.0.0.1:{focus_user.port};transport={transport}", config=config, xmpp_port=xmpp_port
+        )
         await self.gateway.start()
         return juliet, self.focus
 

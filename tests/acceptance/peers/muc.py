@@ -41,7 +41,11 @@ def item(stanza: Stanza) -> Item:
     require(found is not None, f"XEP-0045: an item in {stanza}")
     assert found is not None
     return Item(
-        found.get("affiliation"), found.get("role"), found.get("jid"), found.get("nick"), found.findtext(f"{USER}reason")
+        found.get("affiliation"),
+        found.get("role"),
+        found.get("jid"),
+        found.get("nick"),
+        found.findtext(f"{USER}reason"),
     )
 
 
@@ -83,7 +87,9 @@ class Occupancy:
 
     # Coming and going.
 
-    def ask_to_join(self, nick: str | None, *, password: str | None = None, history: str = "", id: str | None = None) -> str:
+    def ask_to_join(
+        self, nick: str | None, *, password: str | None = None, history: str = "", id: str | None = None
+    ) -> str:
         """The join, whatever comes of it; its id."""
         self.nick = nick or ""
         id = id or write.new_id()
@@ -93,7 +99,12 @@ class Occupancy:
         return id
 
     async def join(
-        self, nick: str, *, password: str | None = None, history: str = "<history maxstanzas='20'/>", timeout: float = 15.0
+        self,
+        nick: str,
+        *,
+        password: str | None = None,
+        history: str = "<history maxstanzas='20'/>",
+        timeout: float = 15.0,
     ) -> Arrival:
         """A join that must succeed: others, oneself, history, subject, in this order (XEP-0045 §7.1)."""
         self.ask_to_join(nick, password=password, history=history)
@@ -130,7 +141,8 @@ class Occupancy:
 
     async def configure(self, **options: str) -> None:
         fields = "".join(
-            f"<field var='muc#roomconfig_{name}'><value>{escape(value)}</value></field>" for name, value in options.items()
+            f"<field var='muc#roomconfig_{name}'><value>{escape(value)}</value></field>"
+            for name, value in options.items()
         )
         form = (
             "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
@@ -155,7 +167,9 @@ class Occupancy:
     async def destroy(self, reason: str = "", venue: str | None = None) -> None:
         jid = f" jid='{venue}'" if venue else ""
         inner = f"<reason>{escape(reason)}</reason>" if reason else ""
-        answer = await self.user.ask(self.room, f"<query xmlns='{_OWNER}'><destroy{jid}>{inner}</destroy></query>", "set")
+        answer = await self.user.ask(
+            self.room, f"<query xmlns='{_OWNER}'><destroy{jid}>{inner}</destroy></query>", "set"
+        )
         equal(answer.type, "result", f"end of {self.room}: {answer}")
 
     # In the room.
@@ -254,7 +268,11 @@ class Occupancy:
         """The next stanza is this message of that occupant's, or of the room's own without `nick`."""
         got = await self.take(f"the message {text!r}", timeout)
         sender = self.occupant(nick) if nick else self.room
-        equal((got.kind, got.body, got.type, got.sender), ("message", text, type, sender), f"{self.user.name} received {got}")
+        equal(
+            (got.kind, got.body, got.type, got.sender),
+            ("message", text, type, sender),
+            f"{self.user.name} received {got}",
+        )
         if id is not None:
             equal(got.id, id, f"RX-21: id of {got}")
         return got
@@ -264,15 +282,17 @@ class Occupancy:
     ) -> Stanza:
         """The next stanza says that this occupant is there."""
         got = await self.take(f"presence of {nick}", timeout)
-        equal((got.kind, got.type, got.sender), ("presence", None, self.occupant(nick)), f"{self.user.name} received {got}")
+        equal(
+            (got.kind, got.type, got.sender),
+            ("presence", None, self.occupant(nick)),
+            f"{self.user.name} received {got}",
+        )
         equal(110 in statuses(got), own, f"XEP-0045: status 110 in {got}")
         if role is not None:
             equal(item(got).role, role, f"role in {got}")
         return got
 
-    async def expect_gone(
-        self, nick: str, *, statuses: set[int] | None = None, timeout: float = PATIENCE
-    ) -> Stanza:
+    async def expect_gone(self, nick: str, *, statuses: set[int] | None = None, timeout: float = PATIENCE) -> Stanza:
         """The next stanza says that this occupant has left, with these status codes."""
         got = await self.take(f"{nick} to leave", timeout)
         expected = ("presence", "unavailable", self.occupant(nick))

@@ -39,6 +39,8 @@ class Participant:
         self.tokens: list[str] = []
         """What the room can do."""
         self.roster = Roster(uri)
+        self.notices: Mailbox[Notified] = Mailbox(f"{user.name}'s subscription")
+        """What a subscription inside the INVITE's dialog brings."""
         self._call: Call | None = None
         self._subscription: Subscription | None = None
         user.in_rooms = True
@@ -58,6 +60,14 @@ class Participant:
     def subscription(self) -> Subscription:
         assert self._subscription is not None
         return self._subscription
+
+    @property
+    def _notices(self) -> Mailbox[Notified]:
+        return self._subscription.inbox if self._subscription is not None else self.notices
+
+    @property
+    def watches(self) -> bool:
+        return self._subscription is not None
 
     def occupant(self, nickname: str) -> str:
         """The URI of somebody in the room (T16)."""
@@ -92,10 +102,31 @@ class Participant:
     def joined(self, call: Call, answer: SipMessage) -> None:
         """The dialog stands."""
         contact = answer.one("Contact")
-        require(parameter(contact, "isfocus") is not None, f"RS-03: Contact has isfocus outside the brackets: {contact}")
+        require(
+            parameter(contact, "isfocus") is not None, f"RS-03: Contact has isfocus outside the brackets: {contact}"
+        )
         require("conference" in (answer.get("Allow-Events") or ""), f"RS-03: Allow-Events has conference:\n{answer}")
         self.tokens = sdp.read(answer.body, "answer", room=True).chatroom or []
         self.answer, self._call = answer, call
+
+    def called(self, call: Call) -> None:
+        """The room has called him, and he has accepted."""
+        self._call = call
+
+    async def reconnect(self) -> SipMessage:
+        """A re-INVITE with a fresh path, after the connection was lost; the final response."""
+        call = self.call
+        old = self.session
+        session = self.user.msrp.open_as(RoomSession)
+        session.inbox, session.statuses, session.expects_cpim = old.inbox, old.statuses, old.expects_cpim
+        body = sdp.write(session.path, setup="passive", accept_types=sdp.ROOM_TYPES, version=2, more=[sdp.CHATROOM])
+        response = await call.change("INVITE", body)
+        if response.status < 300:
+            session.peer_path = sdp.read(response.body, "answer", room=True).path
+            call.session = session
+            self.user.msrp.forget(old)
+            await session.until_bound()
+        return response
 
     async def nickname(self, nickname: str, timeout: float = NICKNAME_PATIENCE) -> int:
         """NICKNAME; its answer."""
@@ -136,6 +167,15 @@ class Participant:
         response, self._subscription = await subscribe(self.user, self.uri, "conference", accept, expires)
         return response
 
+    async def watch_inside(self) -> SipMessage:
+        """SUBSCRIBE in the dialog of the INVITE; the final response."""
+        request = self.call.send("SUBSCRIBE")
+        request.headers += [
+            ("Contact", self.call.contact), ("Event", "conference"), ("Accept", ROSTER), ("Expires", "3600")
+        ]  # fmt: skip
+        self.call.on_request = _taker(self.notices, "conference")
+        return await self.user.transact(request).answered()
+
     async def watch(self) -> None:
         """A subscription that must be accepted."""
         equal((await self.subscribe()).status, 200, "answer to SUBSCRIBE")
@@ -143,7 +183,7 @@ class Participant:
     async def next_document(self, timeout: float = PATIENCE) -> Roster:
         """The next NOTIFY that has one, applied."""
         while True:
-            notified = await self.subscription.inbox.take("a NOTIFY", timeout)
+            notified = await self._notices.take("a NOTIFY", timeout)
             if self._apply(notified):
                 return self.roster
 
@@ -153,7 +193,7 @@ class Participant:
         try:
             async with asyncio.timeout(timeout):
                 while not self.roster.complete or self.roster.nicknames != wanted:
-                    self._apply(await self.subscription.inbox.take("a NOTIFY", timeout))
+                    self._apply(await self._notices.take("a NOTIFY", timeout))
         except (TimeoutError, FlowFailed):
             raise FlowFailed(f"{self.user.name} knows of {self.roster.nicknames}, not of {wanted}") from None
         return self.roster
@@ -167,7 +207,7 @@ class Participant:
     async def until_unwatched(self, reason: str | None = None, timeout: float = PATIENCE) -> None:
         """The subscription ends from the gateway's side."""
         while True:
-            notified = await self.subscription.inbox.take("the last NOTIFY", timeout)
+            notified = await self._notices.take("the last NOTIFY", timeout)
             if notified.state == "terminated":
                 break
             self._apply(notified)
@@ -199,7 +239,9 @@ class Participant:
         body = cpim.build(text, sender or f"<{self.user.uri}>", to, when=when, content_type=content_type)
         return self.session.send(body, "message/cpim", text=text, headers=headers)
 
-    async def expect(self, text: str, nickname: str | None, *, private: bool = False, timeout: float = PATIENCE) -> Received:
+    async def expect(
+        self, text: str, nickname: str | None, *, private: bool = False, timeout: float = PATIENCE
+    ) -> Received:
         """The next message is this one of that occupant; without a nickname it is the room's own (T13)."""
         got = await self.session.expect(text, timeout)
         headers = got.cpim or {}
@@ -219,11 +261,11 @@ class Participant:
         notices: Mailbox[Notified] = Mailbox(f"{self.user.name}'s REFER")
         if inside:
             request = self.call.send("REFER")
-            self.call.on_request = _taker(notices)
+            self.call.on_request = _taker(notices, "refer")
         else:
             tag, call_id = new_tag(), new_tag()
             dialog = _ReferDialog(self.user, self.uri, tag, call_id)
-            dialog.on_request = _taker(notices)
+            dialog.on_request = _taker(notices, "refer")
             self.user.add(dialog)
             request = dialog.send("REFER")
         request.headers += [
@@ -254,12 +296,12 @@ class _ReferDialog(RequestDialog):
         super().check(request)
 
 
-def _taker(notices: Mailbox[Notified]) -> Callable[[SipMessage, ServerTransaction], bool]:
+def _taker(notices: Mailbox[Notified], event: str) -> Callable[[SipMessage, ServerTransaction], bool]:
     def take(request: SipMessage, transaction: ServerTransaction) -> bool:
         if request.method != "NOTIFY":
             return False
         transaction.respond(200, "OK", tag=None)
-        notices.put(read_notify(request, "refer"))
+        notices.put(read_notify(request, event))
         return True
 
     return take

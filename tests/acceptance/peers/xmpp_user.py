@@ -6,6 +6,7 @@ import asyncio
 import logging
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from typing import Any
 
 import slixmpp
 
@@ -65,6 +66,12 @@ class XmppUser:
     def online(self) -> bool:
         """Logged in and seen by the server as available."""
         return self.connected and self._stream is not None and self._stream.was_seen.done()
+
+    def plugin(self, name: str) -> Any:
+        """An extension as slixmpp implements it, which knows nothing of these tests."""
+        assert self._stream is not None
+        self._stream.register_plugin(name)
+        return self._stream[name]
 
     def abort(self) -> None:
         if self._stream is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...mailbox import PATIENCE, Mailbox
 from ..msrp.room import RoomSession
 from ..sip import digest
+from ..sip.call import Call
 from ..sip.dialog import Dialog, new_tag
 from ..sip.incoming import REASONS, IncomingInvite
 from ..sip.message import SipMessage, SipUri, uri_of
@@ -83,13 +84,12 @@ class Focus:
         sender = invite.request.one("From")
         display_name = sender.partition("<")[0].strip().strip('"') or None
         member = room.admit(uri_of(sender), display_name, uri_of(invite.request.one("Contact")), session)
-        call = await invite.accept(
+        await invite.accept(
             setup=room.setup, accept_types=room.accept_types, session=session, contact=room.contact,
-            body=room.description(session, room.setup), headers=self._server(),
+            body=room.description(session, room.setup), headers=self._server(), prepare=member.stands,
         )  # fmt: skip
-        if room.setup == "passive":
-            await session.until_bound()
-        room.stands(member, call)
+        if await member.connected():
+            room.welcome(member)
 
     def _take(self, transaction: ServerTransaction) -> bool:
         request = transaction.request
@@ -148,15 +148,22 @@ class Focus:
         )  # fmt: skip
         return await invite.send()
 
-    async def admitted(self, room: Room, invite: OutgoingInvite, timeout: float = PATIENCE) -> tuple[SipMessage, Member | None]:
+    async def admitted(
+        self, room: Room, invite: OutgoingInvite, timeout: float = PATIENCE
+    ) -> tuple[SipMessage, Member | None]:
         """What became of such a call; who is there now."""
-        response, call = await invite.finished(timeout)
-        if call is None:
-            return response, None
-        assert isinstance(invite.session, RoomSession)
-        member = room.admit(uri_of(invite.request.one("To")), None, uri_of(response.one("Contact")), invite.session)
-        room.stands(member, call)
-        return response, member
+        session, entered = invite.session, list[Member]()
+        assert isinstance(session, RoomSession)
+
+        def admit(call: Call) -> None:
+            entered.append(room.admit(uri_of(invite.request.one("To")), None, call.remote_target, session))
+            entered[0].stands(call)
+
+        response, _ = await invite.finished(timeout, admit)
+        for member in entered:
+            room.welcome(member)
+            return response, member
+        return response, None
 
     def _room_of(self, uri: str) -> Room | None:
         """By the room's URI, or by the Contact of the focus."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from ...errors import FlowFailed
@@ -34,10 +35,22 @@ class Member:
         self.wishes: list[str] = []
         """The values of Use-Nickname so far."""
         self.byes: Mailbox[SipMessage] = Mailbox(f"{room.name}")
-        self.accepted: Mailbox[Call] = Mailbox(f"{room.name}")
+        self.entered: Mailbox[Member] = Mailbox(f"{room.name}")
         self._call: Call | None = None
+        self._gone = asyncio.Event()
         session.on_message = self._said
         session.on_nickname = self._wishes
+
+    async def connected(self) -> bool:
+        """Whether the session is there before the gateway has hung up again."""
+        bound, gone = (asyncio.ensure_future(one) for one in (self.session.until_bound(), self._gone.wait()))
+        await asyncio.wait((bound, gone), return_when=asyncio.FIRST_COMPLETED)
+        if self._gone.is_set():
+            bound.cancel()
+            return False
+        gone.cancel()
+        await bound
+        return True
 
     @property
     def call(self) -> Call:
@@ -60,14 +73,13 @@ class Member:
         bye = self.call.send("BYE")
         if reason:
             bye.headers.append(("Reason", reason))
-        self.room.forget(self, "booted")
+        self.room.forget(self)
         user = self.call.user
         user.remove(self.call)
         await user.connect()
         response = await user.transact(bye).answered()
         if response.status != 200:
             raise FlowFailed(f"the gateway answered BYE\n{response}")
-        user.msrp.forget(self.session)
 
     def unasked(self) -> list[str]:
         """What came and no flow has looked at."""
@@ -84,7 +96,7 @@ class Member:
         return self.room.wishes(self, value, frame)
 
     def _left(self, bye: SipMessage) -> None:
+        self._gone.set()
         self.byes.put(bye)
         self.call.user.remove(self.call)
-        self.call.user.msrp.forget(self.session)
-        self.room.forget(self, "departed")
+        self.room.forget(self)

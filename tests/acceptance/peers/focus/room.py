@@ -14,7 +14,6 @@ from .. import cpim, sdp
 from ..msrp.frame import Frame
 from ..msrp.room import RoomSession
 from ..msrp.session import Received
-from ..sip.call import Call
 from ..sip.message import SipMessage, uri_of
 from ..sip.transaction import ServerTransaction
 from . import document
@@ -52,6 +51,8 @@ class Room:
         """What a=chatroom says; empty: there is none."""
         self.is_focus = True
         """Whether Contact says so."""
+        self.shows_names = True
+        """Whether who has no nickname is shown by the display name of From."""
         self.accept_types = "message/cpim"
         self.setup = "passive"
         """Who connects by MSRP: the room waits for it, or (`active`) does it."""
@@ -129,8 +130,7 @@ class Room:
     async def next_member(self, timeout: float = PATIENCE) -> Member:
         """Whoever joins next through the gateway, with dialog and session."""
         member = await self.joined.take(f"somebody to join {self.uri}", timeout)
-        await member.accepted.take("the dialog", timeout)
-        return member
+        return await member.entered.take("its session", timeout)
 
     def unasked(self) -> list[str]:
         """What came and no flow has looked at."""
@@ -162,7 +162,7 @@ class Room:
     def admit(self, uri: str, display_name: str | None, contact: str, session: RoomSession) -> Member:
         """Somebody comes through the gateway: he is in the roster as soon as he can be told of."""
         endpoint = Endpoint(contact)
-        person = self.persons.get(uri) or Person(uri, display_name)
+        person = self.persons.get(uri) or Person(uri, display_name if self.shows_names else None)
         person.endpoints.append(endpoint)
         self.persons[uri] = person
         member = Member(self, uri, person, endpoint, session)
@@ -173,10 +173,9 @@ class Room:
         self.joined.put(member)
         return member
 
-    def stands(self, member: Member, call: Call) -> None:
-        """The dialog of a member is there, and its session."""
-        member.stands(call)
-        member.accepted.put(call)
+    def welcome(self, member: Member) -> None:
+        """The session of a member is there."""
+        member.entered.put(member)
         if self.quirks.welcomes:
             self._copy("Welcome!", f"<{self.uri}>", self.uri, member)
         if self.quirks.keeps_history:
@@ -185,7 +184,7 @@ class Room:
         if self.quirks.tells_comings:
             self.announce(f"{member.uri} has joined the room with chat", _STATUS)
 
-    def forget(self, member: Member, how: str) -> None:
+    def forget(self, member: Member) -> None:
         """A member has gone."""
         if member not in self.members:
             return
@@ -229,7 +228,12 @@ class Room:
         return self.private_status
 
     def spread(
-        self, text: str, sender: Person, address: str, session: RoomSession | None, headers: dict[str, str] | None = None
+        self,
+        text: str,
+        sender: Person,
+        address: str,
+        session: RoomSession | None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         """A message to everybody but the session it came by."""
         self._history.append((text, address, datetime.now(UTC)))
@@ -285,7 +289,14 @@ class Room:
         return 425 if wish and any(guest.person.nickname == wish for guest in self.guests) else 200
 
     def _copy(
-        self, text: str, sender: str, to: str, member: Member, *, when: datetime | None = None, headers: Sequence[str] = ()
+        self,
+        text: str,
+        sender: str,
+        to: str,
+        member: Member,
+        *,
+        when: datetime | None = None,
+        headers: Sequence[str] = (),
     ) -> None:
         if not member.session.bound:
             return

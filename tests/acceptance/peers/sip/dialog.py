@@ -83,7 +83,9 @@ class Dialog:
 
     def check_target(self, request: SipMessage) -> None:
         if request.uri != self.contact_uri:
-            raise ProtocolViolation(f"RFC 3261 §12.2.1.1: the Request-URI is our Contact {self.contact_uri}", str(request))
+            raise ProtocolViolation(
+                f"RFC 3261 §12.2.1.1: the Request-URI is our Contact {self.contact_uri}", str(request)
+            )
         for name, ours in (("From", self.remote), ("To", self.local)):
             same = uri_of(request.one(name)) == uri_of(ours)
             if not same or parameter(request.one(name), "tag") != parameter(ours, "tag"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import FlowFailed
@@ -57,10 +57,10 @@ class IncomingInvite:
     async def accept(
         self, *, setup: str = "passive", accept_types: str = sdp.PLAIN_TYPES, refuse_msrp: bool = False,
         headers: Sequence[tuple[str, str]] = (), session: MsrpSession | None = None, contact: str | None = None,
-        body: bytes | None = None,
+        body: bytes | None = None, prepare: Callable[[Call], None] = lambda _: None,
     ) -> Call:  # fmt: skip
         """200, waits for the ACK; as `active` side also connects the MSRP session. `contact`: a Contact value in place of
-        the user's own."""
+        the user's own; `prepare` is given the call before the 200 is sent."""
         session = session or self.user.msrp.open(refusing=refuse_msrp)
         session.peer_path = self.offer.path
         session.peer_fingerprint = self.offer.fingerprint
@@ -78,6 +78,7 @@ class IncomingInvite:
         )
         call.invite = self.transaction
         self.user.add(call)
+        prepare(call)
         self._respond(
             200,
             headers=[
@@ -87,9 +88,8 @@ class IncomingInvite:
                 ("Content-Type", "application/sdp"),
                 *headers,
             ],
-            body=body or sdp.write(
-                session.path, setup=setup, accept_types=accept_types, fingerprint=session.fingerprint
-            ),
+            body=body
+            or sdp.write(session.path, setup=setup, accept_types=accept_types, fingerprint=session.fingerprint),
         )
         await self.transaction.repeat_until_acknowledged()
         if setup == "active":

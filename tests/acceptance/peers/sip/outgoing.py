@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import equal
@@ -44,7 +44,11 @@ class OutgoingInvite:
         if offers:
             self.request.headers.append(("Content-Type", "application/sdp"))
             self.request.body = body or sdp.write(
-                self.session.path, setup=setup, accept_types=accept_types, fingerprint=self.session.fingerprint, more=more
+                self.session.path,
+                setup=setup,
+                accept_types=accept_types,
+                fingerprint=self.session.fingerprint,
+                more=more,
             )
         self._transaction: ClientTransaction | None = None
 
@@ -58,8 +62,11 @@ class OutgoingInvite:
         self._transaction = self.user.transact(self.request)
         return self
 
-    async def finished(self, timeout: float = PATIENCE) -> tuple[SipMessage, Call | None]:
-        """The final response, and the call if it was accepted (ACK sent, MSRP bound)."""
+    async def finished(
+        self, timeout: float = PATIENCE, prepare: Callable[[Call], None] = lambda _: None
+    ) -> tuple[SipMessage, Call | None]:
+        """The final response, and the call if it was accepted (ACK sent, MSRP bound); `prepare` is given it before the ACK
+        is sent."""
         response = await self.transaction.answered(timeout)
         if response.status >= 300:
             self.user.msrp.forget(self.session)
@@ -83,6 +90,7 @@ class OutgoingInvite:
             contact_uri=uri_of(self.contact),
         )
         self.user.add(call)
+        prepare(call)
         self.user.acknowledge(call, b"" if self.offers else call.description(setup="passive"))
         if answer.setup == "passive":
             await self.user.msrp.connect(session)

@@ -85,7 +85,10 @@ class Notifier:
             if notice.body:
                 request.headers.append(("Content-Type", notice.content_type))
                 request.body = notice.body
-            await self.dialog.user.connect()
+            try:
+                await self.dialog.user.connect()
+            except OSError:
+                return  # the gateway is gone: there is nobody to tell
             response = await self.dialog.user.transact(request).answered()
             self.answers.put(response.status)
             if notice.state.startswith("terminated"):
@@ -161,7 +164,12 @@ class Subscription(RequestDialog):
 
 
 async def subscribe(
-    user: SipUser, target: str, event: str, accept: str, expires: int | None = 3600, headers: Sequence[tuple[str, str]] = ()
+    user: SipUser,
+    target: str,
+    event: str,
+    accept: str,
+    expires: int | None = 3600,
+    headers: Sequence[tuple[str, str]] = (),
 ) -> tuple[SipMessage, Subscription]:
     """A new subscription at the gateway; the final response to SUBSCRIBE, whatever it is."""
     tag = new_tag()
