@@ -1,6 +1,6 @@
 //! SIP users in rooms of the XMPP server, which an XMPP user has made and stays in. RFC 7701, RFC 7702 §6.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -21,8 +21,10 @@ pub struct Guests {
     guests: HashMap<usize, Guest>,
     user_by_connection: HashMap<usize, usize>,
     transaction: u64,
+    /// Rooms that the XMPP user has wished to make.
+    wished: usize,
     /// Rooms that the XMPP user is in.
-    opened: usize,
+    opened: HashSet<usize>,
 }
 
 struct Guest {
@@ -43,7 +45,8 @@ impl Guests {
             guests: HashMap::new(),
             user_by_connection: HashMap::new(),
             transaction: 0,
-            opened: 0,
+            wished: 0,
+            opened: HashSet::new(),
         }
     }
 }
@@ -63,7 +66,9 @@ impl Rooms for Guests {
 
     fn open(&mut self, rooms: usize, stage: &mut Stage) -> usize {
         // A few at a time, as a server likes it.
-        for room in self.opened..rooms.min(self.opened + 100) {
+        let next = self.wished..rooms.min(self.wished + 100);
+        self.wished = next.end;
+        for room in next {
             put(
                 stage.xmpp(),
                 format_args!(
@@ -72,7 +77,7 @@ impl Rooms for Guests {
                 ),
             );
         }
-        rooms.saturating_sub(self.opened)
+        rooms.saturating_sub(self.opened.len())
     }
 
     fn join(&mut self, user: usize, room: usize, stage: &mut Stage) {
@@ -157,7 +162,9 @@ impl Guests {
         let (opening, rest) = stanza.split_once('>').unwrap_or((stanza, ""));
         let kind = attribute(opening, " type=");
         match opening.get(1..2) {
-            Some("p") if kind.is_none() && is_own(rest) => self.opened += 1,
+            Some("p") if kind.is_none() && is_own(rest) => {
+                self.opened.extend(sip::number_after(opening, "room"));
+            }
             Some("m") if kind == Some("error") => tally.returned(),
             Some("i") if matches!(kind, Some("get" | "set")) => refuse_iq(opening, stage),
             _ => {}

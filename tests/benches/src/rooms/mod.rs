@@ -71,7 +71,7 @@ pub fn measure(options: &Options, folder: &Path) -> io::Result<Vec<Figure>> {
             let name = format!("rooms-{number}-{what}");
             let mut run = Run::start(options, &folder.join(name), kind, rooms * occupants)?;
             run.join(rooms, occupants, &mut figures)?;
-            if what == "crowd" {
+            if what == "crowd" && run.tally.joined > 0 {
                 run.crowd(occupants, &mut figures)?;
             }
         }
@@ -139,7 +139,7 @@ impl Run<'_> {
             if Instant::now() > deadline {
                 return Err(io::Error::other("the server does not make the rooms"));
             }
-            self.listen(Duration::from_millis(500))?;
+            self.listen(Duration::from_millis(200))?;
         }
         let (before, cpu) = (self.gateway.resident(), self.gateway.cpu());
         let (begin, mut heard) = (Instant::now(), Instant::now());
