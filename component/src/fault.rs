@@ -217,7 +217,8 @@ impl Fault {
             LostCause::NoAddress
             | LostCause::Unreachable
             | LostCause::Untrusted
-            | LostCause::UnusablePath => Condition::RemoteServerNotFound,
+            | LostCause::UnusablePath
+            | LostCause::NotAdmitted => Condition::RemoteServerNotFound,
             LostCause::NobodyCame | LostCause::BindUnanswered | LostCause::Unresponsive => {
                 Condition::RemoteServerTimeout
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use stox_msrp::node::{NodeConfig, Preference, Tls};
-use stox_sip::{DriverConfig, Sip, SipsRequests, Transport};
+use stox_sip::{DriverConfig, Reach, Sip, SipsRequests, Transport};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
@@ -106,6 +106,7 @@ impl Gateway {
                 ..Settings::default()
             },
             max_size: MAX_SIZE,
+            reach: Reach::opening(config.sip.reachable.clone()),
         };
         info!(
             sip = %listeners(&gateway.sip),
@@ -238,6 +239,7 @@ fn sip_config(config: &Config) -> DriverConfig {
         tls: config.certificates.as_ref().map(|own| own.sip.clone()),
         dns_server: config.sip.dns_server,
         trusted: config.sip.trusted.clone(),
+        reach: Reach::opening(config.sip.reachable.clone()),
         authentication: config.authentication.clone(),
         credentials: config.credentials.clone(),
         // Nothing says that the way on to the XMPP user is secure (SEC-06).

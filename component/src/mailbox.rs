@@ -1,5 +1,6 @@
 //! What arrives at a conversation, and the doors of all tasks that own something, with the mailboxes behind them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,7 +17,7 @@ pub enum Input {
     /// From the XMPP side, translated by the router already.
     Xmpp(Box<Event>),
     /// An INVITE of the SIP user's, who has that address, for that address of the XMPP user's.
-    Invited(Box<(InviteId, Request, Uri, Jid)>),
+    Invited(Box<(InviteId, Request, Uri, Jid, IpAddr)>),
     /// A MESSAGE of the SIP user's, who has that address.
     Paged(Box<(ServerTransactionId, Request, Uri)>),
     /// A MESSAGE in the dialog of that INVITE.

@@ -362,6 +362,7 @@ impl SipHandler for SipRouter {
                     to,
                     key,
                     parties,
+                    source: source.remote.ip(),
                 })
             }
             SipEvent::Requested {

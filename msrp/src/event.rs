@@ -1,6 +1,6 @@
 //! What passes between a session and its owner.
 
-use std::time::Duration;
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -46,6 +46,33 @@ pub struct SessionOptions {
     /// After so long without a request of either side the session sends one without content, so that a peer that has gone is
     /// noticed and nobody in between forgets the connection. By default it does not (MSRP-26).
     pub keep_alive: Option<Duration>,
+    /// Which addresses the peer's path may lead to; by default all.
+    pub admitted: Admitted,
+}
+
+/// Which addresses a session may connect to, whatever names lead there (SEC-11). By default all of them.
+#[derive(Clone, Default)]
+pub struct Admitted(Option<Arc<dyn Fn(IpAddr) -> bool + Send + Sync>>);
+
+impl Admitted {
+    /// Those of which `is_admitted` says so.
+    pub fn only(is_admitted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Admitted {
+        Admitted(Some(Arc::new(is_admitted)))
+    }
+
+    /// Whether the session may connect there.
+    pub fn admits(&self, address: IpAddr) -> bool {
+        let Admitted(is_admitted) = self;
+        is_admitted
+            .as_ref()
+            .is_none_or(|is_admitted| is_admitted(address))
+    }
+}
+
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "some" } else { "all" })
+    }
 }
 
 /// How a session's owner gets messages of which not all is there at once: those in several chunks or with a long body.
@@ -215,6 +242,9 @@ pub enum LostCause {
     /// The peer's path asks for something this node does not do (another transport, or TLS where it is not set up).
     #[error("the peer's path cannot be used")]
     UnusablePath,
+    /// The peer's path leads to addresses of which none is admitted (SEC-11).
+    #[error("the peer's path leads where this peer may not lead")]
+    NotAdmitted,
     /// Passive, and nobody connected in time.
     #[error("the peer did not connect in time")]
     NobodyCame,

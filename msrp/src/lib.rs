@@ -157,9 +157,9 @@ mod xml;
 
 pub use byte_range::ByteRange;
 pub use event::{
-    FailureReport, Incoming, IncomingId, LongMessages, LostCause, NicknameRequest, Nicknames,
-    Outgoing, OutgoingStream, Report, Role, SendError, SessionConfig, SessionEvent, SessionOptions,
-    StreamBegan, StreamEnd, StreamError, Unconfirmed, Unsent,
+    Admitted, FailureReport, Incoming, IncomingId, LongMessages, LostCause, NicknameRequest,
+    Nicknames, Outgoing, OutgoingStream, Report, Role, SendError, SessionConfig, SessionEvent,
+    SessionOptions, StreamBegan, StreamEnd, StreamError, Unconfirmed, Unsent,
 };
 pub use history::{Histories, History};
 pub use ident::Ident;

@@ -223,7 +223,7 @@ impl Node {
     pub fn open(&self, session: SessionConfig, inbox: impl Inbox) -> Session {
         let shared = &self.owner.shared;
         let (role, target) = (session.role, session.remote.first().cloned());
-        let fingerprint = session.fingerprint;
+        let (fingerprint, admitted) = (session.fingerprint, session.options.admitted.clone());
         let core = SessionCore::new(
             session,
             shared.limits.clone(),
@@ -236,7 +236,7 @@ impl Node {
         match role {
             Role::Passive => shared.wait(&door, now() + shared.limits.first_request),
             Role::Active => {
-                let task = connector::run(target, door.clone(), shared.clone());
+                let task = connector::run(target, admitted, door.clone(), shared.clone());
                 shared.runtime.spawn(task);
             }
         }

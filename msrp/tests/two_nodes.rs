@@ -7,8 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use stox_msrp::{
-    ByteRange, FailureReport, Incoming, Limits, LostCause, MsrpUri, Outgoing, Report, Role,
-    SendError, SessionConfig, SessionEvent, SessionOptions,
+    Admitted, ByteRange, FailureReport, Incoming, Limits, LostCause, MsrpUri, Outgoing, Report,
+    Role, SendError, SessionConfig, SessionEvent, SessionOptions,
     node::{Inbox, Node, NodeConfig, Session},
     session::Chunking,
 };
@@ -298,6 +298,23 @@ async fn nobody_there_is_told() {
     assert_eq!(b.event().await, SessionEvent::Lost { cause });
 }
 
+// SEC-11: neither an address nor a name leads where a session must not go; that says nothing of the next one.
+#[tokio::test]
+async fn a_session_connects_to_admitted_addresses_only() {
+    let (romeo, juliet) = (node().await, node().await);
+    for host in ["127.0.0.1", "localhost"] {
+        let theirs = juliet.mint().to_string().replace("127.0.0.1", host);
+        let theirs: MsrpUri = theirs.parse().unwrap();
+        let near = Admitted::only(|address| !address.is_loopback());
+        let mut a = open_to_admitted(&romeo, romeo.mint(), theirs, Role::Active, near);
+        let cause = LostCause::NotAdmitted;
+        assert_eq!(a.event().await, SessionEvent::Lost { cause }, "{host}");
+    }
+    let (a, mut b) = pair(&romeo, &juliet).await;
+    a.session.send(outgoing(1, "hi")).unwrap();
+    assert_eq!(b.message().await.body, "hi");
+}
+
 // MSRP-26, MSRP-05, MSRP-19: what a stranger gets.
 #[tokio::test]
 async fn strangers_are_answered_or_cut_off() {
@@ -553,6 +570,16 @@ impl End {
 }
 
 fn open(node: &Node, local: MsrpUri, remote: MsrpUri, role: Role) -> End {
+    open_to_admitted(node, local, remote, role, Admitted::default())
+}
+
+fn open_to_admitted(
+    node: &Node,
+    local: MsrpUri,
+    remote: MsrpUri,
+    role: Role,
+    admitted: Admitted,
+) -> End {
     let (sender, happened) = mpsc::unbounded_channel();
     let config = SessionConfig {
         local,
@@ -560,7 +587,10 @@ fn open(node: &Node, local: MsrpUri, remote: MsrpUri, role: Role) -> End {
         role,
         max_size: 1_000_000,
         fingerprint: None,
-        options: SessionOptions::default(),
+        options: SessionOptions {
+            admitted,
+            ..SessionOptions::default()
+        },
     };
     End {
         session: node.open(config, Door(sender)),

@@ -1,5 +1,7 @@
 //! Dialogs: what two user agents agree on for the requests between them. RFC 3261 §12.
 
+use std::net::IpAddr;
+
 use crate::{CSeq, HeaderError, Method, Name, NameAddr, Request, Response, Text, Uri};
 
 /// Hops a request may still take. RFC 3261 §8.1.1.6.
@@ -40,6 +42,25 @@ pub(crate) struct Dialog {
     remote_target: Uri,
     /// Next hop first.
     route_set: Vec<NameAddr>,
+    /// Where what the peer says of itself came from.
+    source: IpAddr,
+}
+
+/// Where a request goes first.
+#[derive(Clone, Debug)]
+pub(crate) struct NextHop {
+    pub(crate) uri: Uri,
+    /// Who says so; `None`: nobody but ourselves.
+    pub(crate) named_by: Option<IpAddr>,
+}
+
+impl From<Uri> for NextHop {
+    fn from(uri: Uri) -> NextHop {
+        NextHop {
+            uri,
+            named_by: None,
+        }
+    }
 }
 
 /// The CSeq of a request inside a dialog is not above that of the one before. RFC 3261 §12.2.2.
@@ -48,7 +69,11 @@ pub(crate) struct OutOfOrder;
 
 impl Dialog {
     /// The dialog that a response to our INVITE makes. RFC 3261 §12.1.2.
-    pub(crate) fn of_client(request: &Request, response: &Response) -> Result<Self, HeaderError> {
+    pub(crate) fn of_client(
+        request: &Request,
+        response: &Response,
+        source: IpAddr,
+    ) -> Result<Self, HeaderError> {
         let mut route_set = routes(response.headers.all(&Name::RecordRoute))?;
         route_set.reverse();
         Ok(Self {
@@ -63,11 +88,16 @@ impl Dialog {
                 target => target?,
             },
             route_set,
+            source,
         })
     }
 
     /// The dialog that our response to the peer's INVITE makes. RFC 3261 §12.1.1.
-    pub(crate) fn of_server(request: &Request, local_tag: &str) -> Result<Self, HeaderError> {
+    pub(crate) fn of_server(
+        request: &Request,
+        local_tag: &str,
+        source: IpAddr,
+    ) -> Result<Self, HeaderError> {
         let remote = request.from()?;
         Ok(Self {
             call_id: Text::from(request.call_id()?),
@@ -81,15 +111,20 @@ impl Dialog {
             },
             remote,
             route_set: routes(request.headers.all(&Name::RecordRoute))?,
+            source,
         })
     }
 
     /// The dialog that the first NOTIFY to a SUBSCRIBE of ours makes. RFC 6665 §4.4.1.
-    pub(crate) fn of_notify(request: &Request, local_cseq: u32) -> Result<Self, HeaderError> {
+    pub(crate) fn of_notify(
+        request: &Request,
+        local_cseq: u32,
+        source: IpAddr,
+    ) -> Result<Self, HeaderError> {
         let local_tag = tag(&request.to()?).unwrap_or_default();
         Ok(Self {
             local_cseq,
-            ..Self::of_server(request, &local_tag)?
+            ..Self::of_server(request, &local_tag, source)?
         })
     }
 
@@ -154,10 +189,14 @@ impl Dialog {
     }
 
     /// Where requests inside the dialog go first.
-    pub(crate) fn next_hop(&self) -> &Uri {
-        self.route_set
-            .first()
-            .map_or(&self.remote_target, |first| &first.uri)
+    pub(crate) fn next_hop(&self) -> NextHop {
+        let first = self.route_set.first();
+        NextHop {
+            uri: first
+                .map_or(&self.remote_target, |first| &first.uri)
+                .clone(),
+            named_by: Some(self.source),
+        }
     }
 
     pub(crate) fn remote_tag(&self) -> Option<&str> {
@@ -198,8 +237,12 @@ fn tag(address: &NameAddr) -> Option<Text> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::Status;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     fn invite(record_routes: &[&str]) -> Request {
         let mut request = Request::new(Method::Invite, "sip:romeo@example.net".parse().unwrap())
@@ -233,7 +276,7 @@ mod tests {
     #[test]
     fn client_requests_follow_the_route_set() {
         let answer = answer(&["<sip:p2.example.org;lr>, <sip:p1.example.org;lr>"]);
-        let mut dialog = Dialog::of_client(&invite(&[]), &answer).unwrap();
+        let mut dialog = Dialog::of_client(&invite(&[]), &answer, PEER).unwrap();
         let bye = dialog.request(Method::Bye);
         assert_eq!(
             bye.uri.to_string(),
@@ -250,14 +293,14 @@ mod tests {
             Some("<sip:romeo@example.net>;tag=r")
         );
         assert_eq!(dialog.ack(7).headers.first(&Name::CSeq), Some("7 ACK"));
-        assert_eq!(dialog.next_hop().to_string(), "sip:p1.example.org;lr");
+        assert_eq!(dialog.next_hop().uri.to_string(), "sip:p1.example.org;lr");
     }
 
     /// SIP-05. A strict router becomes the Request-URI, the target the last Route.
     #[test]
     fn strict_routers_are_obeyed() {
         let request = invite(&["<sip:p1.example.org>, <sip:p2.example.org;lr>"]);
-        let mut dialog = Dialog::of_server(&request, "r").unwrap();
+        let mut dialog = Dialog::of_server(&request, "r", PEER).unwrap();
         let bye = dialog.request(Method::Bye);
         assert_eq!(bye.uri.to_string(), "sip:p1.example.org");
         let routes: Vec<_> = bye.headers.all(&Name::Route).collect();
@@ -275,24 +318,26 @@ mod tests {
     /// SIP-05. The peer's CSeq rises strictly; a target refresh moves it.
     #[test]
     fn order_and_target() {
-        let mut dialog = Dialog::of_server(&invite(&[]), "r").unwrap();
+        let mut dialog = Dialog::of_server(&invite(&[]), "r", PEER).unwrap();
         assert_eq!(dialog.accept(7), Err(OutOfOrder));
         assert_eq!(dialog.accept(9), Ok(()));
         assert_eq!(dialog.accept(8), Err(OutOfOrder));
         dialog.refresh("sip:juliet@192.0.2.2".parse().unwrap());
-        assert_eq!(dialog.next_hop().to_string(), "sip:juliet@192.0.2.2");
+        assert_eq!(dialog.next_hop().uri.to_string(), "sip:juliet@192.0.2.2");
     }
 
     #[test]
     fn both_sides_name_the_same_dialog() {
-        let client = Dialog::of_client(&invite(&[]), &answer(&[])).unwrap().id();
-        let server = Dialog::of_server(&invite(&[]), "r").unwrap().id();
+        let client = Dialog::of_client(&invite(&[]), &answer(&[]), PEER)
+            .unwrap()
+            .id();
+        let server = Dialog::of_server(&invite(&[]), "r", PEER).unwrap().id();
         assert_eq!(
             (client.local_tag, client.remote_tag),
             (server.remote_tag, server.local_tag)
         );
         let no_contact = Response::to_request(&invite(&[]), Status::OK);
-        let dialog = Dialog::of_client(&invite(&[]), &no_contact).unwrap();
-        assert_eq!(dialog.next_hop().to_string(), "sip:romeo@example.net");
+        let dialog = Dialog::of_client(&invite(&[]), &no_contact, PEER).unwrap();
+        assert_eq!(dialog.next_hop().uri.to_string(), "sip:romeo@example.net");
     }
 }

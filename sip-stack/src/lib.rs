@@ -129,8 +129,9 @@ pub use endpoint::{
     Assertion, AuthenticatedUser, Authentication, ConnectionId, CredentialScope, Credentials,
     Demand, Destination, EndCause, Endpoint, EndpointConfig, Event, Failure, Invite, InviteId,
     IpNetwork, IpNetworkError, Limits, Listener, LocalContact, Originator, OutgoingRequest, Proof,
-    QuestionId, Refer, ReferPlace, Register, RegistrationId, Reply, RequestId, ServerTransactionId,
-    SipsRequests, Source, Subscribe, SubscriptionId, Timers, Transmit, User, Visibility,
+    QuestionId, Reach, Refer, ReferPlace, Register, RegistrationId, Reply, RequestId,
+    ServerTransactionId, SipsRequests, Source, Subscribe, SubscriptionId, Timers, Transmit, User,
+    Visibility,
 };
 pub use framing::{Frame, FrameError, KeepAlive, PONG, StreamFramer};
 pub use header::{

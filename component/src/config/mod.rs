@@ -87,6 +87,9 @@ pub struct Sip {
     /// Networks that SIP requests are taken from; empty: every network.
     #[serde(deserialize_with = "value::networks")]
     pub trusted: Vec<IpNetwork>,
+    /// Networks that are not everybody's and that SIP peers may name from everywhere all the same.
+    #[serde(deserialize_with = "value::networks")]
+    pub reachable: Vec<IpNetwork>,
     /// The files of certificates.
     pub tls: Option<Tls>,
     /// What challenges of SIP servers are answered with.
@@ -210,6 +213,7 @@ impl Default for Sip {
             outbound_proxy: None,
             dns_server: None,
             trusted: Vec::new(),
+            reachable: Vec::new(),
             tls: None,
             credentials: Vec::new(),
             users: Vec::new(),

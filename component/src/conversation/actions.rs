@@ -1,6 +1,6 @@
 //! Shell: carries out what the core asks for.
 
-use stox_msrp::SessionConfig;
+use stox_msrp::{SessionConfig, SessionOptions};
 use stox_sip::{LocalContact, Method, NameAddr, Reply, Status};
 use tracing::{info, warn};
 
@@ -72,7 +72,10 @@ impl Task {
                     role,
                     max_size: self.ports.max_size,
                     fingerprint: wire.fingerprint,
-                    options: stox_msrp::SessionOptions::default(),
+                    options: SessionOptions {
+                        admitted: wire.admitted(&self.ports.reach),
+                        ..SessionOptions::default()
+                    },
                 };
                 wire.leg = leg;
                 wire.session = Some(self.ports.msrp.open(config, inbox));

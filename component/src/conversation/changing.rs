@@ -164,6 +164,7 @@ impl Wire {
             peer: Vec::new(),
             offer: None,
             fingerprint: None,
+            source: None,
             session: None,
             leg: 0,
             kept: HashMap::new(),

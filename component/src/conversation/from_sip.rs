@@ -1,5 +1,6 @@
 //! Shell: SIP events in the core's terms. What no core needs to know of is answered here.
 
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use stox_msrp::uri::Scheme;
@@ -16,8 +17,13 @@ impl Task {
     pub(super) async fn sip_event(&mut self, event: stox_sip::Event) -> Option<Event> {
         use stox_sip::Event as Sip;
         match event {
-            Sip::Answered { invite, response } => {
-                let scheme = self.learn_certificate(invite, &response.body);
+            Sip::Answered {
+                invite,
+                response,
+                remote,
+            } => {
+                self.learn_source(invite, remote.ip());
+                let scheme = self.learn_answer(invite, &response.body);
                 self.of_chat(invite, sip::answered(&response, scheme))
             }
             Sip::Rejected { invite, response } => {
@@ -26,7 +32,7 @@ impl Task {
             Sip::Failed { invite, cause } => self.of_chat(invite, ChatEvent::Failed(cause)),
             Sip::Cancelled { invite } => self.of_chat(invite, ChatEvent::Cancelled),
             Sip::Acknowledged { invite, request } => {
-                let scheme = self.learn_certificate(invite, &request.body);
+                let scheme = self.learn_answer(invite, &request.body);
                 self.of_chat(invite, sip::acknowledged(&request, scheme))
             }
             Sip::Ended { invite, cause } => {
@@ -82,8 +88,16 @@ impl Task {
         sip::rejection(response, &self.ports.addresses)
     }
 
+    /// Keeps where the answer to our INVITE came from.
+    fn learn_source(&mut self, invite: InviteId, source: IpAddr) {
+        let chat = self.wires.chat_by_invite.get(&invite);
+        if let Some(wire) = chat.and_then(|chat| self.wires.by_chat.get_mut(chat)) {
+            wire.source = Some(source);
+        }
+    }
+
     /// Keeps the fingerprint of an answer to our offer. Returns what was offered.
-    fn learn_certificate(&mut self, invite: InviteId, answer: &[u8]) -> Scheme {
+    fn learn_answer(&mut self, invite: InviteId, answer: &[u8]) -> Scheme {
         let chat = self.wires.chat_by_invite.get(&invite);
         let Some(wire) = chat.and_then(|chat| self.wires.by_chat.get_mut(chat)) else {
             return Scheme::Msrp;
@@ -105,6 +119,7 @@ impl Task {
         request: &Request,
         from: &Uri,
         to: Jid,
+        source: IpAddr,
     ) -> Option<Event> {
         match sip::invitation(request, from, to, &self.ports.msrp.schemes()) {
             Ok((invitation, offer)) => {
@@ -125,6 +140,7 @@ impl Task {
                     Wire {
                         offer,
                         fingerprint,
+                        source: Some(source),
                         ..Wire::new(invite, local)
                     },
                 );

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use stox_msrp::node::Node;
-use stox_sip::Sip;
+use stox_sip::{Reach, Sip};
 use tracing::{Instrument, info_span};
 
 use crate::address::Addresses;
@@ -46,6 +46,8 @@ pub struct Ports {
     pub settings: Settings,
     /// The largest MSRP message taken, in bytes.
     pub max_size: u64,
+    /// Where the paths of SIP users may lead us.
+    pub reach: Reach,
 }
 
 impl Ports {
@@ -133,8 +135,8 @@ impl Task {
         let event = match input {
             Input::Xmpp(event) => Some(*event),
             Input::Invited(invited) => {
-                let (invite, request, from, to) = *invited;
-                self.invited(invite, &request, &from, to).await
+                let (invite, request, from, to, source) = *invited;
+                self.invited(invite, &request, &from, to, source).await
             }
             Input::Paged(paged) => {
                 let (transaction, request, from) = *paged;

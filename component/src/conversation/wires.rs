@@ -1,12 +1,15 @@
 //! Shell: which dialog and which MSRP session belong to which chat, and the ways back into the mailbox.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use stox_msrp::node::{Inbox, Session};
 use stox_msrp::sdp::Fingerprint;
 use stox_msrp::sdp::{Origin, SessionDescription};
-use stox_msrp::{FailureReport, Incoming, MsrpUri, Outgoing, SendError, SessionEvent, Unconfirmed};
-use stox_sip::{InviteId, RequestId};
+use stox_msrp::{
+    Admitted, FailureReport, Incoming, MsrpUri, Outgoing, SendError, SessionEvent, Unconfirmed,
+};
+use stox_sip::{InviteId, Reach, RequestId};
 
 use crate::mailbox::{Door, Input};
 use crate::metrics;
@@ -41,6 +44,8 @@ pub(super) struct Wire {
     pub offer: Option<(SessionDescription, usize)>,
     /// Which certificate the peer shows, as its description says (SEC-07).
     pub fingerprint: Option<Fingerprint>,
+    /// Where the SIP of the peer comes from; unknown until it has answered.
+    pub source: Option<IpAddr>,
     pub session: Option<Session>,
     /// Which of the session's connections that is.
     pub leg: u32,
@@ -57,6 +62,12 @@ pub(super) enum Kept {
 }
 
 impl Wire {
+    /// What the peer's path may lead to: nothing that is nearer than where its SIP comes from (SEC-11).
+    pub fn admitted(&self, reach: &Reach) -> Admitted {
+        let (reach, source) = (reach.clone(), self.source);
+        Admitted::only(move |address| source.is_some_and(|source| reach.leads(source, address)))
+    }
+
     /// Sends by the connection there is, and keeps what that takes no more. Returns what the core must know.
     pub fn send(&mut self, outgoing: Outgoing) -> Result<(), ChatEvent> {
         let token = Token(outgoing.token);
@@ -304,6 +315,28 @@ mod tests {
             "{event:?}"
         );
         assert_eq!(wire.kept.len(), 2);
+    }
+
+    // SEC-11
+    #[tokio::test]
+    async fn a_path_leads_to_nothing_nearer_than_its_peer_is() {
+        let (mut wire, _mailbox) = broken().await;
+        let reach = Reach::opening(vec!["10.9.0.0/16".parse().unwrap()]);
+        for (source, expected) in [
+            (None, [false; 3]),
+            (Some("192.0.2.7"), [false, false, true]),
+            (Some("10.0.0.7"), [false, true, true]),
+            (Some("127.0.0.1"), [true; 3]),
+        ] {
+            wire.source = source.map(|source| source.parse().unwrap());
+            let admitted = wire.admitted(&reach);
+            let admits = |address: &str| admitted.admits(address.parse().unwrap());
+            assert_eq!(
+                ["127.0.0.1", "192.168.0.1", "198.51.100.1"].map(admits),
+                expected
+            );
+            assert_eq!(admits("10.9.0.1"), source.is_some(), "where all may lead");
+        }
     }
 
     // MSRP-10

@@ -4,6 +4,7 @@
 //! Both routers come here, each in its own task. An INVITE leaves with the directory locked, and its owner is registered
 //! by then: whoever does not find it here any more finds its owner.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -28,6 +29,8 @@ pub(super) struct Arrived {
     pub(super) to: Jid,
     pub(super) key: Key,
     pub(super) parties: Parties,
+    /// Where it came from.
+    pub(super) source: IpAddr,
 }
 
 /// Where INVITEs wait.
@@ -152,10 +155,11 @@ impl Lobby {
             to,
             key,
             parties,
+            source,
         } = arrived;
         let refusal = match kind {
             Kind::User => {
-                let input = Input::Invited(Box::new((invite, request, from, to)));
+                let input = Input::Invited(Box::new((invite, request, from, to, source)));
                 return self
                     .registry
                     .deliver_invite(&key, invite, input, |key| {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{net::TcpStream, time::timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     Shared,
@@ -15,7 +15,7 @@ use super::{
     door::Door,
     lock, now,
 };
-use crate::{LostCause, MsrpUri, sdp::Fingerprint, uri::Scheme};
+use crate::{Admitted, LostCause, MsrpUri, sdp::Fingerprint, uri::Scheme};
 
 /// Most addresses of a host that are tried: a name can have any number, and each may take its time.
 const ADDRESSES: usize = 8;
@@ -49,10 +49,15 @@ struct Attempt {
 }
 
 /// Connects an active session, or ends it.
-pub(super) async fn run(target: Option<MsrpUri>, door: Arc<Door>, shared: Arc<Shared>) {
+pub(super) async fn run(
+    target: Option<MsrpUri>,
+    admitted: Admitted,
+    door: Arc<Door>,
+    shared: Arc<Shared>,
+) {
     let mut closing = shared.closing.subscribe();
     let outcome = tokio::select! {
-        outcome = connect(target, &door, &shared) => outcome,
+        outcome = connect(target, &admitted, &door, &shared) => outcome,
         _ = closing.wait_for(|closing| *closing) => Err(LostCause::Closed),
     };
     if let Err(cause) = outcome {
@@ -63,6 +68,7 @@ pub(super) async fn run(target: Option<MsrpUri>, door: Arc<Door>, shared: Arc<Sh
 
 async fn connect(
     target: Option<MsrpUri>,
+    admitted: &Admitted,
     door: &Arc<Door>,
     shared: &Arc<Shared>,
 ) -> Result<(), LostCause> {
@@ -90,7 +96,7 @@ async fn connect(
             (Some(existing), _) if existing.attach(door) => Ok(()),
             _ if lock(door.core()).is_ended() => Ok(()),
             (_, Some((at, cause))) if at > wanted_since => Err(cause),
-            _ => match open(&key, shared).await {
+            _ => match open(&key, admitted, shared).await {
                 Ok(opened) => {
                     attempt.connection = Arc::downgrade(&opened);
                     attempt.failure = None;
@@ -99,6 +105,8 @@ async fn connect(
                         .then_some(())
                         .ok_or(LostCause::ConnectionEnded)
                 }
+                // That says nothing of the next session's peer.
+                Err(LostCause::NotAdmitted) => Err(LostCause::NotAdmitted),
                 Err(cause) => {
                     attempt.failure = Some((now(), cause));
                     Err(cause)
@@ -111,7 +119,11 @@ async fn connect(
     outcome
 }
 
-async fn open(peer: &Address, shared: &Arc<Shared>) -> Result<Arc<Connection>, LostCause> {
+async fn open(
+    peer: &Address,
+    admitted: &Admitted,
+    shared: &Arc<Shared>,
+) -> Result<Arc<Connection>, LostCause> {
     let patience = shared.limits.connect;
     let tls = match (peer.scheme, &shared.tls) {
         (Scheme::Msrp, _) => None,
@@ -119,12 +131,21 @@ async fn open(peer: &Address, shared: &Arc<Shared>) -> Result<Arc<Connection>, L
         (Scheme::Msrps, None) => return Err(LostCause::UnusablePath),
     };
     let lookup = shared.lookups.addresses(&peer.host, peer.port);
-    let addresses = match timeout(patience, lookup).await {
+    let mut addresses = match timeout(patience, lookup).await {
         Ok(Ok(addresses)) => addresses,
         Ok(Err(_)) | Err(_) => return Err(LostCause::NoAddress),
     };
     if addresses.is_empty() {
         return Err(LostCause::NoAddress);
+    }
+    addresses.retain(|address| admitted.admits(address.ip()));
+    if addresses.is_empty() {
+        info!(
+            host = peer.host,
+            port = peer.port,
+            "no connection: this peer may not lead there"
+        );
+        return Err(LostCause::NotAdmitted);
     }
     for address in addresses.into_iter().take(ADDRESSES) {
         match timeout(patience, TcpStream::connect(address)).await {

@@ -148,6 +148,7 @@ impl Play {
             },
             history: History::new(2),
             keep_alive: Some(Duration::from_secs(200)),
+            ..SessionOptions::default()
         };
         let nothing = SessionOptions {
             history: History::new(0),

@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::endpoint::{
     Assertion, Authentication, Credentials, EndpointConfig, Event, Invite, InviteId, IpNetwork,
-    Limits, OutgoingRequest, Register, RegistrationId, Reply, RequestId, ServerTransactionId,
-    SipsRequests, Timers,
+    Limits, OutgoingRequest, Reach, Register, RegistrationId, Reply, RequestId,
+    ServerTransactionId, SipsRequests, Timers,
 };
 use crate::{Method, Name, Status, Transport, Uri};
 
@@ -50,6 +50,8 @@ pub struct DriverConfig {
     /// Networks requests are taken from, and whose P-Asserted-Identity is believed. Others get 403 unless
     /// `authentication` asks for a proof instead; empty: every network, believed by nobody.
     pub trusted: Vec<IpNetwork>,
+    /// Where addresses that peers name may lead us: Contact, Record-Route, redirections (SEC-11).
+    pub reach: Reach,
     /// Who has to prove who they are; of several the first that asks it of a request (SIP-16).
     pub authentication: Vec<Authentication>,
     /// What requests of ours say to trusted networks of who they are from.
@@ -86,6 +88,7 @@ impl Default for DriverConfig {
             tls: None,
             dns_server: None,
             trusted: endpoint.trusted,
+            reach: endpoint.reach,
             authentication: endpoint.authentication,
             assertion: endpoint.assertion,
             credentials: endpoint.credentials,

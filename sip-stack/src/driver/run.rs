@@ -79,6 +79,7 @@ pub(super) async fn start(
         public: config.public,
         outbound_proxy: config.outbound_proxy,
         trusted: config.trusted,
+        reach: config.reach,
         authentication: config.authentication,
         assertion: config.assertion,
         credentials: config.credentials,

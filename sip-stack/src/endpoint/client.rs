@@ -1,6 +1,7 @@
 //! Requests of ours: what is known of each while it is tried at one target after the other, and the
 //! client transaction at the present one. RFC 3261 §8.1, §17.1.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -93,6 +94,8 @@ pub(super) struct Attempt {
     pub(super) identity: Vec<(Name, Text)>,
     /// Where else it may be sent, if it was redirected.
     pub(super) redirection: Option<Box<Redirection>>,
+    /// The peer that has said where it goes, if that was not us.
+    pub(super) named_by: Option<IpAddr>,
     /// What it bears for each realm that is known to ask.
     pub(super) proofs: Vec<Proof>,
     /// What is told when nothing is left.
@@ -157,6 +160,7 @@ impl Attempt {
             fallback: None,
             identity: Vec::new(),
             redirection: None,
+            named_by: None,
             proofs: Vec::new(),
             outcome: Outcome::Untried,
         })

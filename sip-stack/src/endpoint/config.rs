@@ -8,6 +8,7 @@ use super::authentication::Authentication;
 use super::capabilities::METHODS;
 use super::credentials::Credentials;
 use super::identity::Assertion;
+use super::reach::Reach;
 use crate::{MessageLimits, Method, Transport, Uri};
 
 /// What we call ourselves if nobody says otherwise.
@@ -173,6 +174,8 @@ pub struct EndpointConfig {
     /// Networks requests are taken from, and whose P-Asserted-Identity is believed. Others get 403 unless
     /// `authentication` asks for a proof instead; empty: every network, believed by nobody.
     pub trusted: Vec<IpNetwork>,
+    /// Where addresses that peers name may lead us: Contact, Record-Route, redirections (SEC-11).
+    pub reach: Reach,
     /// Who has to prove who they are; of several the first that asks it of a request (SIP-16).
     pub authentication: Vec<Authentication>,
     /// What requests of ours say to trusted networks of who they are from.
@@ -208,6 +211,7 @@ impl Default for EndpointConfig {
             public: None,
             outbound_proxy: None,
             trusted: Vec::new(),
+            reach: Reach::default(),
             authentication: Vec::new(),
             assertion: Assertion::default(),
             credentials: Vec::new(),

@@ -58,6 +58,8 @@ pub enum Event {
         invite: InviteId,
         /// The 2xx.
         response: Response,
+        /// Where the INVITE was sent to.
+        remote: SocketAddr,
     },
     /// A final response of 300 and above came to our INVITE; it is acknowledged already.
     Rejected {

@@ -28,6 +28,7 @@ mod flows;
 mod identity;
 mod incoming;
 mod keep_alive;
+mod reach;
 mod redirection;
 mod registrations;
 mod responding;
@@ -59,6 +60,7 @@ pub use credentials::{CredentialScope, Credentials};
 pub use event::{EndCause, Event, Failure, Pending, Source};
 pub use flows::{ConnectionId, Destination, Transmit};
 pub use identity::{Assertion, Originator, Proof, Visibility};
+pub use reach::Reach;
 pub use registrations::{Register, RegistrationId};
 pub use subscription_command::{Refer, ReferPlace, Subscribe, SubscriptionId};
 
@@ -304,7 +306,7 @@ impl Endpoint {
             });
         }
         let next_hop = self.next_hop(&request);
-        self.start(request, Owner::Request(id), contact, &next_hop, now);
+        self.start(request, Owner::Request(id), contact, next_hop, now);
     }
 
     /// The first Route, else the outbound proxy, else the target. RFC 3261 §8.1.2.

@@ -63,6 +63,7 @@ impl Endpoint {
     /// Whether the request goes on to an address of a redirection, which may be what this response is. What it answers with
     /// is told only when there is none left.
     pub(super) fn may_follow(&self, client: &mut Client, response: &Response) -> bool {
+        let source = client.target.address.ip();
         let attempt = &mut *client.attempt;
         let most = self.config.limits.redirections;
         // 380 names other services, and 305 a proxy for this target.
@@ -77,6 +78,7 @@ impl Endpoint {
                 .redirection
                 .get_or_insert_with(|| Box::new(Redirection::new(target.clone())));
             redirection.learn(contacts, most);
+            attempt.named_by = Some(source);
         }
         // 6xx speaks for every address. RFC 3261 §21.6.
         response.status.class() != Class::GlobalFailure && self.has_next_location(attempt)

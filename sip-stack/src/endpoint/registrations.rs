@@ -246,7 +246,7 @@ impl Endpoint {
         };
         let (request, contact) = compose::request(outgoing, &identity, &self.capabilities);
         let next_hop = self.next_hop(&request);
-        self.start(request, Owner::Registration(id), contact, &next_hop, now);
+        self.start(request, Owner::Registration(id), contact, next_hop, now);
     }
 }
 

@@ -14,10 +14,11 @@ use super::config::EndpointConfig;
 use super::flows::{Destination, Transmit, advertised, listener_for};
 use super::timer_queue::Scheduled;
 use super::{Endpoint, Failure, QuestionId, compose};
+use crate::dialog::NextHop;
 use crate::resolve::{Plan, Step, Target};
 use crate::transaction::client_invite::ClientInvite;
 use crate::transaction::client_non_invite::ClientNonInvite;
-use crate::{Method, Name, Request, Scheme, Text, Transport, Uri, Via};
+use crate::{Method, Name, Request, Scheme, Text, Transport, Via};
 
 /// In a Via: requests may come back on the connection. RFC 5923 §7.
 pub(super) const ALIAS: &str = "alias";
@@ -32,11 +33,14 @@ impl Endpoint {
         request: Request,
         owner: Owner,
         contact: Option<LocalContact>,
-        next_hop: &Uri,
+        next_hop: impl Into<NextHop>,
         now: Instant,
     ) {
-        let plan = Plan::new(next_hop, &self.config.transports);
-        self.begin_attempt(Attempt::new(request, owner, contact, plan), now);
+        let NextHop { uri, named_by } = next_hop.into();
+        let plan = Plan::new(&uri, &self.config.transports);
+        let mut attempt = Attempt::new(request, owner, contact, plan);
+        attempt.named_by = named_by;
+        self.begin_attempt(attempt, now);
     }
 
     /// Starts a request again that has changed since it was sent.
@@ -48,6 +52,7 @@ impl Endpoint {
             identity,
             proofs,
             redirection,
+            named_by,
             ..
         } = *attempt;
         if !proofs.is_empty() {
@@ -60,6 +65,7 @@ impl Endpoint {
         let plan = Plan::new(&self.next_hop(&request), &self.config.transports);
         let mut attempt = Attempt::new(request, owner, contact, plan);
         attempt.redirection = redirection;
+        attempt.named_by = named_by;
         self.begin_attempt(attempt, now);
     }
 
@@ -103,6 +109,10 @@ impl Endpoint {
                     self.questions.push_back((id, question));
                     return;
                 }
+                Step::Try(target) if !self.may_be_tried(&attempt, &target) => {
+                    attempt.outcome = Outcome::Failure(Failure::Unreachable);
+                    continue;
+                }
                 Step::Try(target) => match self
                     .blocklist
                     .standing((target.transport, target.address), now)
@@ -136,6 +146,19 @@ impl Endpoint {
                 Err(attempt) => attempt,
             };
         }
+    }
+
+    /// Nobody leads us where he could not go himself (SEC-11).
+    fn may_be_tried(&self, attempt: &Attempt, target: &Target) -> bool {
+        let Some(from) = attempt.named_by else {
+            return true;
+        };
+        let address = target.address.ip();
+        let leads = self.config.reach.leads(from, address);
+        if !leads {
+            tracing::info!(method = %attempt.request.method, %address, named_by = %from, "a request is not sent: the address is none that this peer may name");
+        }
+        leads
     }
 
     /// Sends a request to one target; gives it back when there is no way there.

@@ -377,9 +377,9 @@ impl Endpoint {
         };
         established.ending = Ending::Sent;
         let mut request = established.dialog.request(Method::Bye);
-        let next_hop = established.dialog.next_hop().clone();
+        let next_hop = established.dialog.next_hop();
         compose::add_user_headers(&mut request, headers, &self.capabilities);
-        self.start(request, Owner::Bye(id), None, &next_hop, now);
+        self.start(request, Owner::Bye(id), None, next_hop, now);
     }
 
     /// Our BYE was answered, or nobody is there to answer it.

@@ -402,14 +402,14 @@ impl Endpoint {
         established.ours = Some(request_id);
         let contact = established.contact.clone();
         let mut request = established.dialog.request(method);
-        let next_hop = established.dialog.next_hop().clone();
+        let next_hop = established.dialog.next_hop();
         compose::add_user_headers(&mut request, headers, &self.capabilities);
         add_missing(&mut request, fields);
         if !body.is_empty() {
             request = request.with_body(content_type, body);
         }
         let owner = Owner::InSession(id, request_id);
-        self.start(request, owner, Some(contact), &next_hop, now);
+        self.start(request, owner, Some(contact), next_hop, now);
     }
 
     /// The session is over: a change that waits to be tried again is too.

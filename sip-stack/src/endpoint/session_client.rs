@@ -49,7 +49,7 @@ impl Endpoint {
         };
         self.sessions.insert(id, Session::Inviting(inviting));
         let next_hop = self.next_hop(&request);
-        self.start(request, Owner::Invite(id), Some(contact), &next_hop, now);
+        self.start(request, Owner::Invite(id), Some(contact), next_hop, now);
         self.schedule_session(id);
     }
 
@@ -198,7 +198,11 @@ impl Endpoint {
         response: Response,
         now: Instant,
     ) {
-        let dialog = match Dialog::of_client(&client.attempt.request, &response) {
+        let dialog = match Dialog::of_client(
+            &client.attempt.request,
+            &response,
+            client.target.address.ip(),
+        ) {
             Ok(dialog) => dialog,
             Err(error) => {
                 tracing::debug!(%error, "a 2xx that makes no dialog");
@@ -223,6 +227,7 @@ impl Endpoint {
         self.events.push_back(Event::Answered {
             invite: id,
             response,
+            remote: client.target.address,
         });
     }
 
@@ -237,13 +242,13 @@ impl Endpoint {
         let (cseq, credentials) = (owed.cseq, owed.credentials.clone());
         let mut request = established.dialog.ack(cseq);
         request.headers.extend(credentials);
-        let next_hop = established.dialog.next_hop().clone();
+        let next_hop = established.dialog.next_hop();
         compose::add_user_headers(&mut request, Vec::new(), &self.capabilities);
         if let Some((content_type, body)) = body {
             established.changes.note_description(&content_type, &body);
             request = request.with_body(content_type, body);
         }
-        self.start(request, Owner::Ack(id, cseq), None, &next_hop, now);
+        self.start(request, Owner::Ack(id, cseq), None, next_hop, now);
     }
 
     pub(super) fn note_ack(&mut self, id: InviteId, cseq: u32, transmit: Transmit) {
@@ -307,7 +312,11 @@ impl Endpoint {
 
     /// Acknowledges a 2xx whose dialog nobody wants, and ends that dialog, once.
     fn end_fork(&mut self, client: &mut Client, response: &Response, now: Instant) {
-        let Ok(mut dialog) = Dialog::of_client(&client.attempt.request, response) else {
+        let Ok(mut dialog) = Dialog::of_client(
+            &client.attempt.request,
+            response,
+            client.target.address.ip(),
+        ) else {
             return;
         };
         let mut ack = dialog.ack(cseq_of(client));
@@ -376,7 +385,7 @@ impl Endpoint {
             changes_session || matches!(method, Method::Subscribe | Method::Notify | Method::Refer);
         let contact = has_contact.then(|| established.contact.clone());
         let mut request = established.dialog.request(method);
-        let next_hop = established.dialog.next_hop().clone();
+        let next_hop = established.dialog.next_hop();
         compose::add_user_headers(&mut request, headers, &self.capabilities);
         session_changes::add_missing(&mut request, fields);
         if !body.is_empty() {
@@ -386,7 +395,7 @@ impl Endpoint {
             request,
             Owner::InSession(invite, id),
             contact,
-            &next_hop,
+            next_hop,
             now,
         );
     }

@@ -35,7 +35,7 @@ impl Endpoint {
             return self.refuse_statelessly(&request, via, &source, status, [least]);
         }
         let tag = self.new_tag();
-        let Ok(dialog) = Dialog::of_server(&request, &tag) else {
+        let Ok(dialog) = Dialog::of_server(&request, &tag, source.remote.ip()) else {
             return self.refuse_statelessly(&request, via, &source, Status::BAD_REQUEST, None);
         };
         let invite = self.sessions.new_id();

@@ -47,7 +47,7 @@ impl Endpoint {
                 let contact = established.contact.clone();
                 let dialog = established.dialog.id();
                 let mut request = established.dialog.request(Method::Refer);
-                let next_hop = established.dialog.next_hop().clone();
+                let next_hop = established.dialog.next_hop();
                 let event = event_of_refer(&request);
                 let place = Place::Dialog(dialog);
                 if !self.begin_subscription(id, side, place, event, contact.clone()) {
@@ -55,7 +55,7 @@ impl Endpoint {
                 }
                 compose::add_user_headers(&mut request, headers, &self.capabilities);
                 let owner = Owner::Subscription(id);
-                self.start(request, owner, Some(contact), &next_hop, now);
+                self.start(request, owner, Some(contact), next_hop, now);
             }
             ReferPlace::Outside {
                 target,
@@ -100,7 +100,8 @@ impl Endpoint {
             Some(Entry {
                 place: Place::Opening(opening),
                 ..
-            }) => Dialog::of_notify(&request, opening.cseq).map_err(|_| Status::BAD_REQUEST),
+            }) => Dialog::of_notify(&request, opening.cseq, source.remote.ip())
+                .map_err(|_| Status::BAD_REQUEST),
             Some(_) | None => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
         };
         match refused {
@@ -251,7 +252,7 @@ impl Endpoint {
         };
         let (request, contact) = compose::request(request, &identity, &self.capabilities);
         let next_hop = self.next_hop(&request);
-        self.start(request, Owner::Subscription(id), contact, &next_hop, now);
+        self.start(request, Owner::Subscription(id), contact, next_hop, now);
     }
 
     pub(super) fn opening(&mut self, request: OutgoingRequest) -> Place {

@@ -116,7 +116,9 @@ impl Endpoint {
         mut reply: Reply,
         now: Instant,
     ) {
-        let Some(to) = self.servers.get(transaction).and_then(|server| server.to()) else {
+        let server = self.servers.get(transaction);
+        let Some((to, source)) = server.and_then(|server| Some((server.to()?, server.source)))
+        else {
             return self.fail_subscription(id, Failure::Timeout);
         };
         let dialog = match DialogId::of_incoming(request) {
@@ -127,7 +129,7 @@ impl Endpoint {
             }
             None => {
                 let tag = crate::NameAddr::parse(&to).map(|to| super::session::tag_of(&to));
-                match Dialog::of_server(request, &tag.unwrap_or_default()) {
+                match Dialog::of_server(request, &tag.unwrap_or_default(), source.remote.ip()) {
                     Ok(dialog) => self.keep_dialog(dialog),
                     Err(_) => {
                         let reply = Reply::new(Status::BAD_REQUEST);

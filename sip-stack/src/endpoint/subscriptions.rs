@@ -213,12 +213,12 @@ impl Endpoint {
             return;
         };
         let mut request = dialog.request(method);
-        let next_hop = dialog.next_hop().clone();
+        let next_hop = dialog.next_hop();
         compose::add_user_headers(&mut request, fields, &self.capabilities);
         if let Some(document) = document {
             request = request.with_body(document.content_type, document.body);
         }
-        self.start(request, owner, Some(contact), &next_hop, now);
+        self.start(request, owner, Some(contact), next_hop, now);
     }
 
     /// Keeps a new subscription; if there is no room for it, says so, and it is not kept.

@@ -15,6 +15,7 @@ mod loops;
 mod non_invite;
 mod overload;
 mod prack;
+mod reach;
 mod redirection;
 mod refer;
 mod registration;

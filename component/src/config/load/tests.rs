@@ -30,6 +30,7 @@ default_domain = "example.net"
 outbound_proxy = "sip:127.0.0.1:5080;transport=tcp"
 dns_server = "127.0.0.1:53"
 trusted = ["127.0.0.0/8", "2001:db8::/32"]
+reachable = ["10.0.0.0/8"]
 
 [msrp]
 listen = ["tcp:127.0.0.1:2855"]
@@ -100,6 +101,7 @@ fn every_key_is_read() {
     assert_eq!(proxy.to_string(), "sip:127.0.0.1:5080;transport=tcp");
     assert_eq!(config.sip.dns_server, Some("127.0.0.1:53".parse().unwrap()));
     assert_eq!(config.sip.trusted.len(), 2);
+    assert_eq!(config.sip.reachable, ["10.0.0.0/8".parse().unwrap()]);
     assert_eq!(config.msrp.public.unwrap().port, None);
     assert_eq!(config.chat.mode, ChatMode::Message);
     assert_eq!(config.chat.idle_timeout, Duration::from_secs(3600));

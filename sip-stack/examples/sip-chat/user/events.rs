@@ -27,7 +27,9 @@ impl User {
             Event::Invited {
                 invite, request, ..
             } => self.on_invited(invite, &request).await,
-            Event::Answered { invite, response } => self.on_answered(invite, &response).await,
+            Event::Answered {
+                invite, response, ..
+            } => self.on_answered(invite, &response).await,
             Event::Rejected { invite, response } => self.end(invite, Some(&status_line(&response))),
             Event::Failed { invite, cause } => self.end(invite, Some(&cause)),
             Event::Cancelled { invite } => self.end(invite, None::<&str>),
