@@ -57,7 +57,8 @@ impl Gateway {
         );
         let addresses = Arc::new(addresses.allowing(Allowed::of(&config.xmpp.allowed)));
         let (store, kept) = open_store(config);
-        let registry = Arc::new(Registry::new(store.clone(), &kept.spellings));
+        let registry = Registry::new(store.clone(), &kept.spellings);
+        let registry = Arc::new(registry.remembering(&kept.call_ids));
         let (up, ready) = watch::channel(false);
         // The routers belong to tasks that start before what they route to is complete.
         let ports = Arc::new(OnceLock::new());

@@ -212,12 +212,22 @@ impl Registry {
         }
     }
 
-    /// Takes a Call-ID for a new dialog. `false`: a dialog has had it already (CHAT-03).
+    /// The same, knowing the hashes of Call-IDs that earlier processes noted.
+    pub fn remembering(self, call_ids: &[u64]) -> Registry {
+        Registry {
+            call_ids: Mutex::new(CallIds::remembering(call_ids)),
+            ..self
+        }
+    }
+
+    /// Takes a Call-ID for a new dialog. `false`: a dialog has had it already, perhaps one of an earlier process (CHAT-03).
     pub fn claim_call_id(&self, call_id: &str) -> bool {
-        self.call_ids
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .claim(call_id)
+        let mut call_ids = self.call_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let claimed = call_ids.claim(call_id);
+        if let Some(hash) = claimed {
+            self.store.note_call_id(hash);
+        }
+        claimed.is_some()
     }
 
     /// Notes how a SIP user spells the own address, where it is not what the JID says (CORE-06).

@@ -1,5 +1,5 @@
-//! What outlives the process: messages taken from the XMPP server and not handed on yet, and how SIP users spell
-//! themselves (CORE-06).
+//! What outlives the process: messages taken from the XMPP server and not handed on yet, how SIP users spell themselves
+//! (CORE-06), and which Call-IDs dialogs have had (CHAT-03).
 //!
 //! A message is noted when it is read ([`Store::keep`]) and forgotten when it has been handed on, or when the error that
 //! gives it back has provably reached the server ([`Store::release`]). Most are by then still in the [`Journal`] and never
@@ -45,6 +45,8 @@ pub struct Kept {
     pub messages: Vec<LeftBehind>,
     /// SIP URIs by the one spelling that all others lead to.
     pub spellings: Vec<(String, String)>,
+    /// Hashes of Call-IDs that dialogs have had, the oldest first.
+    pub call_ids: Vec<u64>,
 }
 
 /// A handle to the store. Clones are the same store; the default one keeps nothing.
@@ -119,6 +121,13 @@ impl Store {
     pub fn note_spelling(&self, address: &Arc<str>, uri: String) {
         if let Some(shared) = &self.0 {
             shared.with_journal(|journal| journal.note_spelling(address.clone(), uri));
+        }
+    }
+
+    /// Remembers the hash of a Call-ID that a dialog has. One that is killed within a second forgets it.
+    pub fn note_call_id(&self, hash: u64) {
+        if let Some(shared) = &self.0 {
+            shared.with_journal(|journal| journal.note_call_id(hash, Instant::now()));
         }
     }
 
@@ -199,6 +208,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call_ids::CallIds;
 
     fn stanza(text: &str) -> Bytes {
         Bytes::copy_from_slice(text.as_bytes())
@@ -309,6 +319,28 @@ mod tests {
             )]
         );
         store.close();
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn call_ids_outlive_the_process() {
+        // CHAT-03 SEC-14: as many as are remembered, and those that came last.
+        const MANY: u64 = CallIds::REMEMBERED as u64;
+        let folder = folder();
+        let file = folder.join("sip.example.com.redb");
+        for part in 0..3 {
+            let (store, kept) = Store::open(&file).unwrap();
+            assert_eq!(kept.call_ids.len() as u64, part * MANY / 2);
+            for hash in part * MANY / 2..(part + 1) * MANY / 2 {
+                store.note_call_id(hash);
+            }
+            store.close();
+        }
+        let (store, kept) = Store::open(&file).unwrap();
+        store.close();
+        assert_eq!(kept.call_ids, (MANY / 2..MANY / 2 * 3).collect::<Vec<_>>());
+        let mut call_ids = CallIds::remembering(&kept.call_ids);
+        assert_eq!(call_ids.claim("a"), Some(CallIds::hash("a")));
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -1,6 +1,6 @@
 //! Shell: the database file.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,6 +10,7 @@ use redb::{Database, DatabaseError, ReadableTable, ReadableTableMetadata, TableD
 
 use super::journal::Batch;
 use super::{EntryId, Kept, LeftBehind};
+use crate::call_ids::CallIds;
 
 /// What one commit wrote, by its first entry: entry, when it was read (milliseconds since 1970), stanza. One row for many
 /// messages: a row each would cost more than handing them on.
@@ -28,6 +29,9 @@ const SPELLINGS: TableDefinition<&str, &str> = TableDefinition::new("spellings")
 
 /// As many spellings are kept: strangers choose them.
 const MAX_SPELLINGS: u64 = 65_536;
+
+/// Call-IDs that dialogs had, as hashes; one row for all of a commit, counted up.
+const CALL_IDS: TableDefinition<u64, Vec<u64>> = TableDefinition::new("call_ids");
 
 /// Bytes of the file's pages that are held in memory.
 const CACHE: usize = 4 * 1024 * 1024;
@@ -53,6 +57,8 @@ pub(super) struct File {
     path: PathBuf,
     /// What is in it, by the first entry.
     batch_by_first: BTreeMap<u64, Remains>,
+    /// Its rows of Call-IDs, oldest first, and how many each has.
+    call_ids: VecDeque<(u64, usize)>,
 }
 
 /// What is left of a batch.
@@ -74,6 +80,7 @@ impl File {
             database,
             path: path.to_owned(),
             batch_by_first: BTreeMap::new(),
+            call_ids: VecDeque::new(),
         };
         let kept = file.take_stock().map_err(unusable)?;
         Ok((file, kept))
@@ -113,6 +120,12 @@ impl File {
                 let (address, uri) = entry?;
                 let spelling = (address.value().to_owned(), uri.value().to_owned());
                 kept.spellings.push(spelling);
+            }
+            for row in transaction.open_table(CALL_IDS)?.iter()? {
+                let (number, hashes) = row?;
+                let hashes = hashes.value();
+                self.call_ids.push_back((number.value(), hashes.len()));
+                kept.call_ids.extend(hashes);
             }
         }
         transaction.commit()?;
@@ -162,6 +175,20 @@ impl File {
                 if spellings.len()? < MAX_SPELLINGS || spellings.get(&**address)?.is_some() {
                     spellings.insert(&**address, uri.as_str())?;
                 }
+            }
+        }
+        if !batch.call_ids.is_empty() {
+            let mut rows = transaction.open_table(CALL_IDS)?;
+            let number = self.call_ids.back().map_or(0, |(last, _)| last + 1);
+            rows.insert(number, &batch.call_ids)?;
+            self.call_ids.push_back((number, batch.call_ids.len()));
+            let mut all: usize = self.call_ids.iter().map(|(_, count)| count).sum();
+            while let Some((oldest, count)) = self.call_ids.front().copied()
+                && all - count >= CallIds::REMEMBERED
+            {
+                rows.remove(oldest)?;
+                self.call_ids.pop_front();
+                all -= count;
             }
         }
         transaction.commit()?;

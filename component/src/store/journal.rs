@@ -12,6 +12,9 @@ use super::EntryId;
 /// many milliseconds with it, as it does those that it has not read yet.
 pub(super) const SETTLING: Duration = Duration::from_millis(5);
 
+/// What is not urgent goes with the next message, or after so long alone.
+const IDLY: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(super) struct Journal {
     /// The name of the first of `fresh`; older ones are in the file.
@@ -20,6 +23,9 @@ pub(super) struct Journal {
     /// In the file, and to be taken out.
     released: Vec<EntryId>,
     uri_by_address: HashMap<Arc<str>, String>,
+    call_ids: Vec<u64>,
+    /// When the first of them came.
+    call_ids_since: Option<Instant>,
     state: State,
 }
 
@@ -42,6 +48,7 @@ pub(super) struct Batch {
     pub kept: Vec<(EntryId, SystemTime, Bytes)>,
     pub released: Vec<EntryId>,
     pub spellings: Vec<(Arc<str>, String)>,
+    pub call_ids: Vec<u64>,
 }
 
 impl Journal {
@@ -52,6 +59,8 @@ impl Journal {
             fresh: VecDeque::new(),
             released: Vec::new(),
             uri_by_address: HashMap::new(),
+            call_ids: Vec::new(),
+            call_ids_since: None,
             state: State::Open,
         }
     }
@@ -86,6 +95,11 @@ impl Journal {
         self.uri_by_address.insert(address, uri);
     }
 
+    pub fn note_call_id(&mut self, hash: u64, now: Instant) {
+        self.call_ids.push(hash);
+        self.call_ids_since.get_or_insert(now);
+    }
+
     /// From now on everything is due at once.
     pub fn close(&mut self) {
         self.state = State::Closed;
@@ -101,9 +115,14 @@ impl Journal {
         if !self.released.is_empty() || !self.uri_by_address.is_empty() {
             return Some(now);
         }
-        let oldest = self.fresh.iter().flatten().next()?;
+        let oldest = self.fresh.iter().flatten().next();
+        let due = oldest.map(|oldest| oldest.since + SETTLING);
+        let due = due
+            .into_iter()
+            .chain(self.call_ids_since.map(|since| since + IDLY))
+            .min()?;
         Some(match self.state {
-            State::Open => oldest.since + SETTLING,
+            State::Open => due,
             State::Closed => now,
         })
     }
@@ -114,7 +133,9 @@ impl Journal {
             kept: Vec::new(),
             released: std::mem::take(&mut self.released),
             spellings: self.uri_by_address.drain().collect(),
+            call_ids: std::mem::take(&mut self.call_ids),
         };
+        self.call_ids_since = None;
         while let Some(oldest) = self.fresh.front() {
             let is_due =
                 |fresh: &Fresh| self.state == State::Closed || fresh.since + SETTLING <= now;
@@ -178,6 +199,22 @@ mod tests {
 
         assert_eq!(names(&journal.take(now + 2 * SETTLING)), [late.0]);
         assert_eq!(journal.poll_timeout(now), None);
+    }
+
+    #[test]
+    fn call_ids_go_with_the_next_message_or_alone_in_the_end() {
+        let (mut journal, now) = (Journal::beginning_at(0), Instant::now());
+        journal.note_call_id(1, now);
+        journal.note_call_id(2, now + SETTLING);
+        assert_eq!(journal.poll_timeout(now), Some(now + IDLY));
+        keep(&mut journal, now);
+        assert_eq!(journal.poll_timeout(now), Some(now + SETTLING));
+        assert_eq!(journal.take(now + SETTLING).call_ids, [1, 2]);
+        assert_eq!(journal.poll_timeout(now), None);
+        journal.note_call_id(3, now);
+        journal.close();
+        assert_eq!(journal.poll_timeout(now), Some(now));
+        assert_eq!(journal.take(now).call_ids, [3]);
     }
 
     #[test]

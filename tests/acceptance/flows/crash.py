@@ -22,6 +22,9 @@ _PAUSE = 0.003
 #: What the gateway has had for so long before it is killed, it must account for, in seconds.
 _ACCEPTED = 0.1
 
+#: After so long the gateway has noted which Call-IDs its dialogs had, in seconds.
+_NOTED = 1.2
+
 
 @flow("crash: killed while the SIP user's phone rings", limit=60.0)
 async def ringing(world: World) -> None:
@@ -95,14 +98,15 @@ async def burst(world: World) -> None:
 
 @flow("crash: killed or stopped in mid-chat, nothing stale is left", limit=60.0)
 async def stale(world: World) -> None:
-    """DISCO-14, IM-16: the dialog of before is unknown to the next process, and the thread goes on in a new session. A
-    stop ends the session on both sides."""
+    """DISCO-14, IM-16, CHAT-03: the dialog of before is unknown to the next process, and the thread goes on in a new session
+    with a Call-ID of its own. A stop ends the session on both sides."""
     port = free_port()
     juliet, romeo = await world.start(config={"admin": {"listen": f"127.0.0.1:{port}"}})
     call = await open_from_xmpp(juliet, romeo, "stale")
     await exchange(juliet, call, ROMEO, "stale")
+    equal(call.call_id, "stale", "Call-ID of the first session")
     await until_counted(port, SESSIONS, 1)
-    await asyncio.sleep(_ACCEPTED)
+    await asyncio.sleep(_NOTED)
     await _crash(world)
     await until_counted(port, SESSIONS, 0)
     message = call.send("MESSAGE")
@@ -113,6 +117,7 @@ async def stale(world: World) -> None:
         equal(response.status, 481, f"answer to {request.method} in the dialog of before")
     romeo.drop(call)
     call = await open_from_xmpp(juliet, romeo, "stale")
+    require(call.call_id != "stale", "CHAT-03: the session after the crash has the Call-ID of the one before")
     await exchange(juliet, call, ROMEO, "stale")
     await world.gateway.terminate()
     await call.expect_bye()
