@@ -201,7 +201,9 @@ impl Fault {
     pub fn from_failure(failure: &Failure) -> Fault {
         let condition = match failure {
             Failure::Timeout | Failure::ResolverFailed => Condition::RemoteServerTimeout,
-            Failure::Unreachable | Failure::Unresolvable => Condition::RemoteServerNotFound,
+            Failure::Unreachable | Failure::Untrusted | Failure::Unresolvable => {
+                Condition::RemoteServerNotFound
+            }
             Failure::Blocked => Condition::RemoteServerTimeout,
             Failure::TooManyRequests => Condition::ResourceConstraint,
             Failure::Cancelled | Failure::SessionEnded => Condition::RecipientUnavailable,

@@ -151,6 +151,7 @@ fn local_causes_become_conditions() {
         (Failure::Timeout, RemoteServerTimeout),
         (Failure::Unresolvable, RemoteServerNotFound),
         (Failure::Unreachable, RemoteServerNotFound),
+        (Failure::Untrusted, RemoteServerNotFound),
     ] {
         assert_eq!(Fault::from_failure(&failure).condition(), condition);
     }

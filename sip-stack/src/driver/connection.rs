@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::queue::{Queue, Unwritten, WeakQueue};
 use super::run::Report;
-use super::tls::TlsSettings;
+use super::tls::{self, TlsSettings};
 use super::unfinished::Unfinished;
 use crate::endpoint::{ConnectionId, Limits, Matter, Source};
 use crate::resolve::Target;
@@ -56,6 +56,9 @@ enum Broken {
     /// It was not made, or did nothing, or took nothing from us, for too long.
     #[error("it took too long")]
     Late(#[from] Elapsed),
+    /// The server's certificate is not one that its domain can have.
+    #[error("the peer is not who it should be")]
+    Untrusted,
     /// No TLS with a peer that connected to us.
     #[error("no TLS: {0}")]
     Handshake(io::Error),
@@ -70,7 +73,7 @@ enum Broken {
 impl Broken {
     fn matter(&self) -> Option<Matter> {
         match self {
-            Broken::Io(_) | Broken::Late(_) => None,
+            Broken::Io(_) | Broken::Late(_) | Broken::Untrusted => None,
             Broken::Handshake(_) => Some(Matter::Handshake),
             Broken::Stalled => Some(Matter::Stalled),
             Broken::Unfinished => Some(Matter::Overload),
@@ -107,6 +110,7 @@ pub(super) fn spawn(
     let pongs = queue.downgrade();
     let task = tokio::spawn(async move {
         let ended = run(id, origin, tls, messages, pongs, &common).await;
+        let is_untrusted = matches!(ended, Err(Broken::Untrusted));
         if let Err(error) = ended {
             tracing::debug!(?id, %error, "connection ended");
             if let Some(matter) = error.matter() {
@@ -115,7 +119,11 @@ pub(super) fn spawn(
             }
         }
         // An error means that the driver has ended.
-        let _ = common.reports.send(Report::Disconnected(id)).await;
+        let last = match is_untrusted {
+            true => Report::Untrusted(id),
+            false => Report::Disconnected(id),
+        };
+        let _ = common.reports.send(last).await;
     });
     Connection { queue, task }
 }
@@ -155,7 +163,13 @@ async fn run(
         };
     };
     let (stream, domains) = match target {
-        Some(target) => timeout(limits.connect, tls.connect(stream, &target)).await??,
+        Some(target) => {
+            let connected = timeout(limits.connect, tls.connect(stream, &target)).await?;
+            connected.map_err(|error| match tls::is_about_certificate(&error) {
+                true => Broken::Untrusted,
+                false => Broken::Io(error),
+            })?
+        }
         None => {
             let accepted = timeout_at(awaited.deadline(), tls.accept(stream)).await;
             accepted

@@ -47,6 +47,8 @@ pub(super) enum Report {
     /// A connection ended before its time.
     Broken(ConnectionId, Matter, String),
     Disconnected(ConnectionId),
+    /// A connection was given up: the peer is not who it should be.
+    Untrusted(ConnectionId),
     /// Nobody takes datagrams there.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody says so"))]
     Unreachable(SocketAddr),
@@ -284,6 +286,11 @@ impl Driver {
                 }
             }
             Report::Disconnected(id) => self.disconnected(id, now),
+            Report::Untrusted(id) => {
+                if self.forget_connection(id) {
+                    self.endpoint.handle_untrusted(id, now);
+                }
+            }
             Report::Unreachable(remote) => self.endpoint.handle_unreachable(remote, now),
             Report::Resolved(question, answer) => {
                 self.endpoint.handle_resolved(question, answer, now)
@@ -325,9 +332,19 @@ impl Driver {
     }
 
     fn disconnected(&mut self, id: ConnectionId, now: Instant) {
-        if let Some((_, source)) = self.connections.remove(&id) {
-            self.forget_source(source);
+        if self.forget_connection(id) {
             self.endpoint.handle_disconnected(id, now);
+        }
+    }
+
+    /// Whether it was known.
+    fn forget_connection(&mut self, id: ConnectionId) -> bool {
+        match self.connections.remove(&id) {
+            Some((_, source)) => {
+                self.forget_source(source);
+                true
+            }
+            None => false,
         }
     }
 

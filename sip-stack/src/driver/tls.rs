@@ -62,6 +62,12 @@ pub enum TlsError {
     Unusable(#[from] rustls::Error),
 }
 
+/// Whether a handshake failed because of what the peer has shown of itself.
+pub(super) fn is_about_certificate(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(error, Some(rustls::Error::InvalidCertificate(_)))
+}
+
 impl TlsSettings {
     /// Settings from a certificate chain, our own certificate first; its private key; and the roots that peers are
     /// verified with. The process's default provider does the cryptography, aws-lc-rs where none is installed.

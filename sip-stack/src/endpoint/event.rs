@@ -189,6 +189,9 @@ pub enum Failure {
     /// Every target refused the connection, or none can be reached over a transport we have. Like 503.
     #[error("no target could be reached")]
     Unreachable,
+    /// The server has shown no valid certificate for the domain that was asked for. Like 503.
+    #[error("the SIP server has not shown a valid certificate for its domain")]
+    Untrusted,
     /// The DNS has no address for the target's domain, or the URI is of a kind that has none. Like 404.
     #[error("the target has no address")]
     Unresolvable,

@@ -210,17 +210,26 @@ impl Endpoint {
 
     /// A connection could not be made, or is closed.
     pub fn handle_disconnected(&mut self, connection: ConnectionId, now: Instant) {
+        self.lose(connection, Failure::Unreachable, now);
+    }
+
+    /// A connection was given up, because the peer has shown no valid certificate (SEC-01).
+    pub fn handle_untrusted(&mut self, connection: ConnectionId, now: Instant) {
+        self.lose(connection, Failure::Untrusted, now);
+    }
+
+    fn lose(&mut self, connection: ConnectionId, failure: Failure, now: Instant) {
         let mut waiting = self.connections.remove(connection);
         waiting.sort_unstable();
         for key in waiting {
-            self.handle_client_transport_failed(key, now);
+            self.handle_client_transport_failed(key, failure, now);
         }
     }
 
     /// A message could not be sent.
     pub fn handle_transmit_failed(&mut self, transmit: &Transmit, now: Instant) {
         if let Some(key) = transmit.origin {
-            self.handle_client_transport_failed(key, now);
+            self.handle_client_transport_failed(key, Failure::Unreachable, now);
         }
     }
 
@@ -231,7 +240,7 @@ impl Endpoint {
             if !self.clients.get(&key).is_some_and(Client::is_pending) {
                 continue;
             }
-            self.handle_client_transport_failed(key, now);
+            self.handle_client_transport_failed(key, Failure::Unreachable, now);
         }
     }
 

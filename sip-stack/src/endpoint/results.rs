@@ -291,7 +291,13 @@ impl Endpoint {
     }
 
     /// What was sent for this transaction did not get out.
-    pub(super) fn handle_client_transport_failed(&mut self, key: ClientKey, now: Instant) {
+    /// `failure`: what is told of it where it is the end.
+    pub(super) fn handle_client_transport_failed(
+        &mut self,
+        key: ClientKey,
+        failure: Failure,
+        now: Instant,
+    ) {
         let Some(mut client) = self.clients.remove(&key) else {
             return;
         };
@@ -300,7 +306,11 @@ impl Endpoint {
             return self.keep_client(key, client);
         }
         let reactions = client.on_transport_failed(&self.config.timers, now);
-        self.react_to_failure(key, client, reactions, now);
+        let reactions = reactions.into_iter().map(|reaction| match reaction {
+            Reaction::Fail(_) => Reaction::Fail(failure),
+            Reaction::SendRequest | Reaction::SendAck | Reaction::Pass => reaction,
+        });
+        self.react_to_failure(key, client, reactions.collect(), now);
     }
 
     pub(super) fn handle_client_time(&mut self, key: ClientKey, at: Instant, now: Instant) {

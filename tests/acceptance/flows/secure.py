@@ -110,7 +110,8 @@ async def _goes_back(world: World, juliet_says: list[tuple[str, str]]) -> None:
     for text, type in juliet_says:
         id = juliet.say(ROMEO, text, thread=f"refused {type}", type=type)
         error = await juliet.expect_error(id, "remote-server-not-found", "cancel", sender=ROMEO)
-        require(error.error and error.error.text, "an error without a word for a human")
+        assert error.error is not None
+        require("certificate" in (error.error.text or ""), f"CORE-21: juliet hears what is wrong: {error.error.text}")
 
 
 def _lines(world: World, pattern: str) -> list[str]:

@@ -34,7 +34,7 @@ async fn connections_are_used_again_for_the_same_domain_only() {
     assert!(matches!(
         juliet.next().await,
         Event::RequestFailed {
-            cause: Failure::Unreachable,
+            cause: Failure::Untrusted,
             ..
         }
     ));

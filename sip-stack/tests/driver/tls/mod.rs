@@ -40,7 +40,7 @@ async fn outcome_at(domain: &str, mut juliet: Agent, mut romeo: Agent) -> Outcom
                     Status::FORBIDDEN => Forbidden,
                     status => panic!("{status}"),
                 },
-                Event::RequestFailed { cause: Failure::Unreachable, .. } => return Refused,
+                Event::RequestFailed { cause: Failure::Unreachable | Failure::Untrusted, .. } => return Refused,
                 event => panic!("{event:?}"),
             },
             Some(event) = romeo.events.recv() => {
