@@ -35,6 +35,10 @@ impl Task {
                 let invite = self.wires.by_chat.get(&chat)?.invite;
                 self.ports.sip.cancel(invite).await;
             }
+            Action::Retract(chat) => {
+                let invite = self.wires.by_chat.get(&chat)?.invite;
+                self.ports.sip.retract(invite).await;
+            }
             Action::Bye(chat, reason) => {
                 let invite = self.wires.by_chat.get(&chat)?.invite;
                 info!(?reason, "the chat session is ended");

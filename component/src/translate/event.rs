@@ -308,6 +308,8 @@ pub enum Action {
     Ack(ChatId),
     /// Withdraw our INVITE.
     Cancel(ChatId),
+    /// Withdraw our INVITE unless it is answered meanwhile: then the session is there (CHAT-27).
+    Retract(ChatId),
     /// End the dialog.
     Bye(ChatId, Reason),
     /// Answer the caller's INVITE with 200 and an SDP answer, or an offer where there was none.

@@ -244,10 +244,11 @@ impl Conversation {
                     .map(|(at, _)| at)
             }
             Some(thread) => {
-                let known = self
-                    .chats
-                    .iter()
-                    .position(|chat| open(chat) && chat.has_thread(thread));
+                // Of several, the one that the SIP user's side used last (CHAT-27).
+                let known = self.chats.iter().enumerate();
+                let known = known.filter(|(_, chat)| open(chat) && chat.has_thread(thread));
+                let known = known.max_by_key(|(_, chat)| chat.used_by_peer());
+                let known = known.map(|(at, _)| at);
                 known.or_else(|| match self.chats.as_mut_slice() {
                     [only] => (open(only) && only.adopt(thread)).then_some(0),
                     _ => None,
@@ -265,6 +266,14 @@ impl Conversation {
         out: &mut Vec<Action>,
     ) {
         let (chats, pager, mut cx) = self.context(now, out);
+        if let (Some(thread), ChatState::Gone) = (thread, state) {
+            // Both sessions of two that have crossed (CHAT-27).
+            let open = chats.iter_mut().filter(|chat| !chat.is_over());
+            for chat in open.filter(|chat| chat.has_thread(thread)) {
+                chat.handle(ChatInput::Gone, &mut cx);
+            }
+            return pager.stated(Some(thread), state, &mut cx);
+        }
         let mut open = chats.iter_mut().filter(|chat| chat.takes_messages());
         let chat = match thread {
             Some(thread) => open.find(|chat| chat.has_thread(thread)),

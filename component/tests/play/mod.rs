@@ -382,7 +382,7 @@ impl Stage {
                 self.note(Party::Romeo, offer);
             }
             Action::Ack(_) => self.note(Party::Romeo, "ACK".to_owned()),
-            Action::Cancel(_) => self.note(Party::Romeo, "CANCEL".to_owned()),
+            Action::Cancel(_) | Action::Retract(_) => self.note(Party::Romeo, "CANCEL".to_owned()),
             Action::Bye(..) => {
                 self.to_answer.push_back(Pending::Bye);
                 self.note(Party::Romeo, "BYE".to_owned());

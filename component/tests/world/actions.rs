@@ -36,6 +36,11 @@ impl World {
                     self.soon(chat, Step::Answers(Reply::Refuses(487)));
                 }
             }
+            Action::Retract(chat) => {
+                if !self.rng.random_bool(0.5) {
+                    self.soon(chat, Step::Answers(Reply::Refuses(487)));
+                }
+            }
             Action::Bye(chat, _) => {
                 let side = self.side(chat)?;
                 if side.dialog == Dialog::Ours {

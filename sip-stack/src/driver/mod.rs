@@ -173,6 +173,7 @@ enum Command {
     Invite(InviteId, Box<Invite>),
     Ack(InviteId, Option<(String, Bytes)>),
     Cancel(InviteId),
+    Retract(InviteId),
     Bye(InviteId, Vec<(Name, String)>),
     Answer(InviteId, Box<Reply>),
     Respond(ServerTransactionId, Box<Reply>),
@@ -232,6 +233,11 @@ impl Sip {
     /// with ACK and BYE by the endpoint.
     pub async fn cancel(&self, id: InviteId) {
         self.send(Command::Cancel(id)).await;
+    }
+
+    /// Takes our INVITE back if it is not answered yet: a 2xx that crosses the CANCEL is told as [`Event::Answered`].
+    pub async fn retract(&self, id: InviteId) {
+        self.send(Command::Retract(id)).await;
     }
 
     /// Ends a session.

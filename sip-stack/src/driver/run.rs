@@ -240,6 +240,7 @@ impl Driver {
             Command::Invite(id, invite) => self.endpoint.invite(id, *invite, now),
             Command::Ack(id, body) => self.endpoint.ack(id, body, now),
             Command::Cancel(id) => self.endpoint.cancel(id, now),
+            Command::Retract(id) => self.endpoint.retract(id, now),
             Command::Bye(id, headers) => self.endpoint.bye(id, headers, now),
             Command::Answer(id, reply) => self.endpoint.answer(id, *reply, now),
             Command::Respond(transaction, reply) => self.endpoint.respond(transaction, *reply, now),

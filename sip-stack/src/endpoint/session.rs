@@ -49,10 +49,20 @@ pub(super) enum Session {
 #[derive(Debug)]
 pub(super) struct Inviting {
     pub(super) stage: Stage,
+    pub(super) crossing: Crossing,
     pub(super) contact: LocalContact,
     pub(super) changes: Box<Changes>,
     /// When ringing has lasted too long, or when the CANCEL has had no effect.
     pub(super) deadline: Instant,
+}
+
+/// What becomes of a 2xx that crosses our CANCEL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Crossing {
+    /// ACK and BYE.
+    Ended,
+    /// The user is told, as of any other.
+    Told,
 }
 
 /// How far our INVITE is.

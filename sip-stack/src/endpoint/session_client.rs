@@ -8,7 +8,7 @@ use super::authentication::Peer;
 use super::client::{Client, ClientKey};
 use super::command::{Invite, InviteId, RequestId};
 use super::flows::Transmit;
-use super::session::{Ending, Established, Inviting, Session, Stage, tag_of};
+use super::session::{Crossing, Ending, Established, Inviting, Session, Stage, tag_of};
 use super::{
     EndCause, Endpoint, Event, Failure, Owner, Phase, QuestionId, compose, session_changes,
 };
@@ -43,6 +43,7 @@ impl Endpoint {
         let deadline = now + self.config.limits.ringing;
         let inviting = Inviting {
             stage: Stage::Starting,
+            crossing: Crossing::Ended,
             contact: contact.clone(),
             changes,
             deadline,
@@ -78,8 +79,24 @@ impl Endpoint {
         }
     }
 
+    /// Takes our INVITE back if it is not answered yet: should a 2xx cross the CANCEL, the user is told of it as of any
+    /// other, and has a session. [`Endpoint::cancel`] may follow.
+    pub fn retract(&mut self, id: InviteId, now: Instant) {
+        if let Some(inviting) = self.sessions.inviting(id) {
+            inviting.crossing = Crossing::Told;
+            self.withdraw(id, now);
+        }
+    }
+
     /// Takes our INVITE back. RFC 3261 §9.1.
     pub fn cancel(&mut self, id: InviteId, now: Instant) {
+        if let Some(inviting) = self.sessions.inviting(id) {
+            inviting.crossing = Crossing::Ended;
+        }
+        self.withdraw(id, now);
+    }
+
+    fn withdraw(&mut self, id: InviteId, now: Instant) {
         match self.sessions.get(id) {
             Some(Session::Inviting(inviting)) => match inviting.stage {
                 Stage::Starting => self.handle_invite_failed(id, Failure::Cancelled),
@@ -212,7 +229,9 @@ impl Endpoint {
         let Some(inviting) = self.sessions.inviting(id) else {
             return self.end_fork(client, &response, now);
         };
-        if let Stage::Withdrawing(_) | Stage::Cancelled(_) = inviting.stage {
+        if let (Stage::Withdrawing(_) | Stage::Cancelled(_), Crossing::Ended) =
+            (inviting.stage, inviting.crossing)
+        {
             self.end_fork(client, &response, now);
             self.end_session(id, EndCause::CancelCrossed, now);
             return;

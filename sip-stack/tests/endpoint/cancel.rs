@@ -69,6 +69,42 @@ fn a_2xx_that_crosses_the_cancel_is_ended() {
     net.ends_with_nothing_left();
 }
 
+/// CHAT-27. The 2xx crosses a CANCEL that was no more than an offer to do without: there is a session, which stays.
+#[test]
+fn a_2xx_that_crosses_a_retraction_is_told() {
+    for is_taken_back in [false, true] {
+        let mut net = Net::new();
+        let (ours, theirs) = net.ring();
+        net.romeo.answer(theirs, Reply::new(Status::OK), net.now);
+        net.juliet.retract(ours, net.now);
+        if is_taken_back {
+            net.juliet.cancel(ours, net.now);
+        }
+        net.run();
+        match net.juliet.poll_event() {
+            Some(Event::Answered { invite, .. }) if !is_taken_back => {
+                assert_eq!(invite, ours);
+                net.juliet.ack(ours, None, net.now);
+                net.run();
+                assert!(!net.log.iter().any(|line| line.contains("BYE")));
+                net.juliet.bye(ours, Vec::new(), net.now);
+                net.run();
+                assert!(matches!(net.juliet.poll_event(), Some(Event::Ended { .. })));
+            }
+            Some(Event::Ended { .. }) if is_taken_back => {}
+            other => panic!("{other:?}"),
+        }
+        for _ in 0..2 {
+            let told = net.romeo.poll_event();
+            assert!(
+                matches!(told, Some(Event::Acknowledged { .. } | Event::Ended { .. })),
+                "{told:?}"
+            );
+        }
+        net.ends_with_nothing_left();
+    }
+}
+
 /// SIP-09. A CANCEL that comes after the 2xx is answered and has no effect.
 #[test]
 fn a_late_cancel_has_no_effect() {

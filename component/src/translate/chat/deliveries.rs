@@ -69,6 +69,7 @@ impl Deliveries {
             return promise.refused(Fault::new(Condition::ResourceConstraint));
         }
         thread.touch(cx.now);
+        thread.used_by_peer = Some(cx.now);
         let asked = Asked::of(&incoming, text.imdn.take());
         let beside = Beside {
             state: thread.typing.got_message(),

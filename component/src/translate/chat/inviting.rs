@@ -29,6 +29,12 @@ pub(super) struct Cancelling {
     pub until: Instant,
 }
 
+/// CANCEL sent because the peer calls as well. Should a 2xx cross it, there are two sessions, and both stay (CHAT-27).
+#[derive(Debug)]
+pub(super) struct Yielding {
+    pub until: Instant,
+}
+
 impl Inviting {
     pub fn begin(first: Held, thread: &Thread, cx: &mut Context<'_>) -> State {
         let origin = &first.written.origin;
@@ -115,11 +121,11 @@ impl Inviting {
 
     /// The peer calls as well: ours is withdrawn, and what waited is returned (CHAT-27).
     pub fn give_way(self, thread: &Thread, cx: &mut Context<'_>) -> (VecDeque<Held>, State) {
-        cx.out.push(Action::Cancel(thread.chat));
-        let cancelling = State::Cancelling(Cancelling {
+        cx.out.push(Action::Retract(thread.chat));
+        let yielding = State::Yielding(Yielding {
             until: cx.now + cx.settings.bind_wait,
         });
-        (self.held, cancelling)
+        (self.held, yielding)
     }
 
     /// The peer said no: by MESSAGE if it only lacks MSRP, else the sender hears why (CHAT-09, CHAT-11).
@@ -155,6 +161,37 @@ impl Inviting {
             thread: thread.clone(),
         };
         cx.stranded.extend(self.held.into_iter().map(strand));
+    }
+}
+
+impl Yielding {
+    pub fn on(self, event: Event, thread: &mut Thread, cx: &mut Context<'_>) -> State {
+        match event {
+            Event::Peer(ChatEvent::Answered { media, device }) => {
+                cx.out.push(Action::Ack(thread.chat));
+                if device.is_some() {
+                    thread.device = device;
+                }
+                match media {
+                    Ok(media) => Binding::begin(media, VecDeque::new(), thread, cx),
+                    Err(_) => {
+                        thread.bye(Reason::MediaLost, cx);
+                        State::Over
+                    }
+                }
+            }
+            // Nobody wants it any more, even if it is answered.
+            Event::Gone | Event::ShutDown | Event::Elapsed => {
+                cx.out.push(Action::Cancel(thread.chat));
+                State::Cancelling(Cancelling {
+                    until: cx.now + cx.settings.bind_wait,
+                })
+            }
+            other => match (Cancelling { until: self.until }).on(other) {
+                State::Cancelling(_) => State::Yielding(self),
+                state => state,
+            },
+        }
     }
 }
 

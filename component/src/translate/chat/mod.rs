@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! opened by the XMPP user: Inviting ──► Binding ──► Open ──► Leaving ──► Draining ──► Over
-//!                             └► Cancelling           ├────► Failing ───────▲
+//!                   Yielding ◄┴► Cancelling           ├────► Failing ───────▲
 //! opened by the SIP user:  Offering ──► Binding       ├────► Parting ───────┘
 //!                                                     ◄────► Renewing
 //! ```
@@ -27,7 +27,7 @@ use stox_msrp::{Incoming, Role};
 
 use binding::Binding;
 use ending::{Draining, Failing, Leaving, Parting};
-use inviting::{Cancelling, Inviting};
+use inviting::{Cancelling, Inviting, Yielding};
 use offering::Offering;
 use open::Open;
 use renewing::Renewing;
@@ -64,6 +64,8 @@ struct Thread {
     since: Instant,
     /// Last content message either way, else the beginning (CHAT-25).
     last_active: Instant,
+    /// When the SIP user's side last used it, by opening it to begin with.
+    used_by_peer: Option<Instant>,
     content: Content,
     typing: Typing,
     /// The MSRP connection it has, counted from 1; 0 before the first.
@@ -97,6 +99,7 @@ enum State {
     Open(Open),
     Renewing(Renewing),
     Cancelling(Cancelling),
+    Yielding(Yielding),
     Leaving(Leaving),
     Failing(Failing),
     Parting(Parting),
@@ -163,6 +166,7 @@ impl Chat {
             opening: Opening::Xmpp,
             since: cx.now,
             last_active: cx.now,
+            used_by_peer: None,
             content: Content::None,
             typing,
             leg: 0,
@@ -196,6 +200,7 @@ impl Chat {
             opening,
             since: cx.now,
             last_active: cx.now,
+            used_by_peer: Some(cx.now),
             content: Content::None,
             typing: Typing::default(),
             leg: 0,
@@ -227,7 +232,7 @@ impl Chat {
                 let (held, state) = inviting.give_way(&self.thread, cx);
                 self.state = state;
                 Some(Yielded {
-                    names: std::mem::take(&mut self.thread.names),
+                    names: self.thread.names.clone(),
                     reply_to: self.thread.reply_to.clone(),
                     held,
                 })
@@ -257,6 +262,7 @@ impl Chat {
             State::Open(state) => state.on(event, thread, cx),
             State::Renewing(state) => state.on(event, thread, cx),
             State::Cancelling(state) => state.on(event),
+            State::Yielding(state) => state.on(event, thread, cx),
             State::Leaving(state) => state.on(event, thread, cx),
             State::Failing(state) => state.on(event, thread, cx),
             State::Parting(state) => state.on(event, thread, cx),
@@ -296,6 +302,7 @@ impl Chat {
             }
             State::Renewing(state) => Some(state.until),
             State::Cancelling(state) => Some(state.until),
+            State::Yielding(state) => Some(state.until),
             State::Leaving(state) => Some(state.until),
             State::Failing(state) => Some(state.until),
             State::Parting(state) => Some(state.until),
@@ -313,6 +320,7 @@ impl Chat {
             | State::Open(_)
             | State::Renewing(_) => true,
             State::Cancelling(_)
+            | State::Yielding(_)
             | State::Leaving(_)
             | State::Failing(_)
             | State::Parting(_)
@@ -343,6 +351,10 @@ impl Chat {
         self.thread.last_active
     }
 
+    pub fn used_by_peer(&self) -> Option<Instant> {
+        self.thread.used_by_peer
+    }
+
     /// Where something that belongs to this session goes: the XMPP user's address, and the thread.
     pub fn reply_to(&self) -> (&Jid, &str) {
         (&self.thread.reply_to, self.thread.name())
@@ -366,6 +378,7 @@ impl Chat {
             | State::Offering(_)
             | State::Binding(_)
             | State::Cancelling(_)
+            | State::Yielding(_)
             | State::Over => false,
         }
     }
@@ -378,6 +391,7 @@ impl Chat {
                 cx.out.push(Action::Cancel(thread.chat));
                 refuse_all(state.held, &unavailable());
             }
+            State::Yielding(_) => cx.out.push(Action::Cancel(thread.chat)),
             State::Offering(state) => {
                 thread.bye(Reason::ShuttingDown, cx);
                 refuse_all(state.held, &unavailable());
@@ -489,6 +503,7 @@ impl State {
             State::Open(_) => "open",
             State::Renewing(_) => "renewing",
             State::Cancelling(_) => "cancelling",
+            State::Yielding(_) => "yielding",
             State::Leaving(_) => "leaving",
             State::Failing(_) => "failing",
             State::Parting(_) => "parting",

@@ -299,6 +299,92 @@ fn what_waits_for_a_held_peer_is_bounded_and_given_back_at_the_end() {
     assert!(stage.core.is_quiet());
 }
 
+/// What one of two gateways has sent by MSRP: by which session, what.
+fn sent(actions: &[Action]) -> Vec<(ChatId, Vec<u8>)> {
+    let sent = actions.iter().filter_map(|action| match action {
+        Action::Send { chat, body, .. } => Some((*chat, body.to_vec())),
+        _ => None,
+    });
+    sent.collect()
+}
+
+#[test]
+fn two_gateways_that_call_each_other_lose_nothing() {
+    // CHAT-27: each withdraws its INVITE, and each 2xx crosses that: both sessions stay, on both sides
+    let mut sides = [Stage::new(), Stage::new()];
+    let mut chats = Vec::new();
+    for stage in &mut sides {
+        let actions = stage.feed(message("m1", Some(THREAD), "one"));
+        let [Action::Invite { chat: ours, .. }] = actions.as_slice() else {
+            panic!("{actions:?}");
+        };
+        let theirs = stage.core.next_chat();
+        let actions = stage.feed(Event::Invited(theirs, stage.invitation()));
+        let mut retracted = actions.iter();
+        assert!(retracted.any(|action| matches!(action, Action::Retract(chat) if chat == ours)));
+        chats.push((*ours, theirs));
+    }
+    for (stage, (ours, theirs)) in sides.iter_mut().zip(chats) {
+        stage.feed(message("m2", Some(THREAD), "two"));
+        let media = Ok(stage.media(Role::Active));
+        let device = None;
+        let actions = stage.feed(Event::Chat(ours, ChatEvent::Answered { media, device }));
+        assert!(
+            matches!(
+                actions.as_slice(),
+                [Action::Ack(_), Action::OpenMsrp { .. }]
+            ),
+            "{actions:?}"
+        );
+        assert!(sent(&stage.feed(Event::Chat(ours, ChatEvent::Bound))).is_empty());
+        // What waited goes by the session that the other has opened, in its order.
+        let actions = stage.feed(Event::Chat(theirs, ChatEvent::Bound));
+        assert_eq!(
+            sent(&actions),
+            [(theirs, b"one".to_vec()), (theirs, b"two".to_vec())]
+        );
+        // Then by the one that the other has used last.
+        for (used, id) in [(ours, "m3"), (theirs, "m4")] {
+            stage.now += Duration::from_secs(1);
+            stage.hand_over(received(used, 1, "text/plain", "an answer"));
+            let actions = stage.feed(message(id, Some(THREAD), id));
+            assert_eq!(sent(&actions), [(used, id.as_bytes().to_vec())]);
+        }
+        // When the XMPP user leaves, nothing of it is left.
+        let gone = Event::Stated {
+            thread: Some(THREAD.to_owned()),
+            state: ChatState::Gone,
+        };
+        stage.feed(gone);
+        stage.elapse();
+        let actions = stage.feed(Event::Elapsed);
+        assert!(
+            actions
+                .iter()
+                .all(|action| !matches!(action, Action::Send { .. }))
+        );
+    }
+}
+
+#[test]
+fn an_invite_that_gave_way_and_is_wanted_no_more_is_withdrawn_for_good() {
+    // CHAT-27 CHAT-10
+    for event in [Event::ShutDown, Event::Elapsed] {
+        let mut stage = Stage::new();
+        stage.feed(message("m1", Some(THREAD), "one"));
+        let theirs = stage.core.next_chat();
+        stage.feed(Event::Invited(theirs, stage.invitation()));
+        stage.feed(Event::Chat(theirs, ChatEvent::Bound));
+        stage.now += Duration::from_secs(30);
+        let actions = stage.feed(event);
+        let mut cancels = actions.iter();
+        assert!(
+            cancels.any(|action| matches!(action, Action::Cancel(ours) if *ours != theirs)),
+            "{actions:?}"
+        );
+    }
+}
+
 #[test]
 fn the_invite_that_gives_way_leaves_its_messages_and_its_thread() {
     // CHAT-27
@@ -309,7 +395,7 @@ fn the_invite_that_gives_way_leaves_its_messages_and_its_thread() {
     let invitation = stage.invitation();
     let actions = stage.feed(Event::Invited(theirs, invitation));
     let mut cancels = actions.iter();
-    assert!(cancels.any(|action| matches!(action, Action::Cancel(ours) if *ours != theirs)));
+    assert!(cancels.any(|action| matches!(action, Action::Retract(ours) if *ours != theirs)));
     let sent = stage.feed(Event::Chat(theirs, ChatEvent::Bound));
     let sent: Vec<_> = sent
         .iter()
