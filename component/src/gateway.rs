@@ -17,7 +17,7 @@ use crate::conversation::Ports;
 use crate::mailbox::Input;
 use crate::registry::Registry;
 use crate::room;
-use crate::route::{Lobby, SipRouter, XmppRouter};
+use crate::route::{Inquiries, Lobby, SipRouter, XmppRouter};
 use crate::store::{Kept, Store};
 use crate::translate::Settings;
 use crate::xmpp::{self, LinkConfig};
@@ -68,10 +68,13 @@ impl Gateway {
             registry.clone(),
             ports.clone(),
         ));
+        let domain = &config.xmpp.domain;
+        let inquiries = Arc::new(Inquiries::new(domain, addresses.clone(), ports.clone()));
 
         let router = SipRouter::new(
             registry.clone(),
             lobby.clone(),
+            inquiries.clone(),
             addresses.clone(),
             ports.clone(),
         );
@@ -89,6 +92,7 @@ impl Gateway {
         let router = XmppRouter::new(
             ports.clone(),
             lobby.clone(),
+            inquiries,
             addresses.clone(),
             config.xmpp.domain.clone(),
             kept.messages,

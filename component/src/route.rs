@@ -3,9 +3,11 @@
 //! Both routers run in the task that read the wire and never wait. What finds no conversation, or none with room, is
 //! answered here.
 
+mod inquiries;
 mod iqs;
 mod lobby;
 
+pub use self::inquiries::Inquiries;
 pub use self::lobby::Lobby;
 
 use std::net::IpAddr;
@@ -15,7 +17,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use stox_sip::{
     Event as SipEvent, Handler as SipHandler, InviteId, Method, Name, Originator, Reply, Request,
-    ServerTransactionId, Source, Status, Uri,
+    Response, ServerTransactionId, Source, Status, Uri,
 };
 use tokio::sync::watch;
 use tracing::{debug, info};
@@ -47,6 +49,7 @@ pub type SharedPorts = Arc<OnceLock<Arc<Ports>>>;
 pub struct XmppRouter {
     ports: SharedPorts,
     lobby: Arc<Lobby>,
+    inquiries: Arc<Inquiries>,
     addresses: Arc<Addresses>,
     pairs: Pairs,
     /// The component's own.
@@ -81,6 +84,7 @@ const TRIES: u32 = 3;
 pub struct SipRouter {
     registry: Arc<Registry>,
     lobby: Arc<Lobby>,
+    inquiries: Arc<Inquiries>,
     addresses: Arc<Addresses>,
     ports: SharedPorts,
     /// What each address sends.
@@ -93,6 +97,7 @@ impl XmppRouter {
     pub fn new(
         ports: SharedPorts,
         lobby: Arc<Lobby>,
+        inquiries: Arc<Inquiries>,
         addresses: Arc<Addresses>,
         domain: String,
         left_behind: Vec<LeftBehind>,
@@ -101,6 +106,7 @@ impl XmppRouter {
         XmppRouter {
             ports,
             lobby,
+            inquiries,
             addresses,
             pairs: Pairs::default(),
             domain,
@@ -319,7 +325,7 @@ impl XmppHandler for XmppRouter {
     }
 
     fn answers(&self, request: &Iq) -> bool {
-        self.room_of(request).is_some()
+        self.room_of(request).is_some() || self.inquiries.concerns(request)
     }
 }
 
@@ -328,12 +334,14 @@ impl SipRouter {
     pub fn new(
         registry: Arc<Registry>,
         lobby: Arc<Lobby>,
+        inquiries: Arc<Inquiries>,
         addresses: Arc<Addresses>,
         ports: SharedPorts,
     ) -> SipRouter {
         SipRouter {
             registry,
             lobby,
+            inquiries,
             addresses,
             ports,
             invites: Rates::new(INVITES.0, INVITES.1),
@@ -379,8 +387,9 @@ impl SipHandler for SipRouter {
                 self.requested(transaction, invite, request, &originator)
             }
             SipEvent::Responded { request, .. } | SipEvent::RequestFailed { request, .. } => {
-                if let Some(owner) = self.registry.take_request(request) {
-                    owner.complete(event);
+                match self.registry.take_request(request) {
+                    Some(owner) => owner.complete(event),
+                    None => self.inquiries.answered(request, response_of(&event)),
                 }
                 Ok(())
             }
@@ -506,6 +515,13 @@ impl SipRouter {
         let key = Key::of(&parties);
         self.registry.note_spelling(&key, &parties.romeo_uri);
         Ok((key, parties, to))
+    }
+}
+
+fn response_of(event: &SipEvent) -> Option<&Response> {
+    match event {
+        SipEvent::Responded { response, .. } => Some(response),
+        _ => None,
     }
 }
 

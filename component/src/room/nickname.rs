@@ -4,7 +4,8 @@
 //! The tables behind [`prepare`] are those of Unicode 6.3. What has been added to Unicode since then is taken as it is:
 //! servers and clients take it, and nobody would understand why a newer letter or emoji keeps them out of a room.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use precis_core::profile::Rules;
 use precis_core::{DerivedPropertyValue, Error, FreeformClass, StringClass, UnexpectedError};
@@ -114,6 +115,57 @@ impl Taken {
         let nickname = numbered(wish, number);
         self.take(&nickname);
         nickname
+    }
+}
+
+/// Nicknames of those who have just lost their connection: for [`HOLD`] nobody else gets them by way of the gateway, who
+/// would be taken for the other (SEC-17). `W` says who somebody is.
+#[derive(Clone, Debug)]
+pub struct Held<W> {
+    /// The last comes last.
+    by_key: VecDeque<(String, W, Instant)>,
+}
+
+/// How long a nickname is kept for who lost it, `room.nick_hold`.
+pub const HOLD: Duration = Duration::from_secs(60);
+
+/// Nicknames that are held at a time in one room; of more the oldest are free early.
+const HELD: usize = 256;
+
+impl<W> Default for Held<W> {
+    fn default() -> Self {
+        Held {
+            by_key: VecDeque::new(),
+        }
+    }
+}
+
+impl<W: PartialEq> Held<W> {
+    /// Somebody has lost the connection, and with it the nickname.
+    pub fn hold(&mut self, nickname: &str, whose: W, now: Instant) {
+        self.forget(now);
+        if self.by_key.len() >= HELD {
+            self.by_key.pop_front();
+        }
+        self.by_key
+            .push_back((compare_key(nickname), whose, now + HOLD));
+    }
+
+    /// Whether the nickname is kept for somebody else.
+    pub fn is_held_from(&mut self, nickname: &str, who: &W, now: Instant) -> bool {
+        self.forget(now);
+        if self.by_key.is_empty() {
+            return false;
+        }
+        let key = compare_key(nickname);
+        let last = self.by_key.iter().rev().find(|(held, ..)| *held == key);
+        last.is_some_and(|(_, whose, _)| whose != who)
+    }
+
+    fn forget(&mut self, now: Instant) {
+        while self.by_key.front().is_some_and(|(.., until)| *until <= now) {
+            self.by_key.pop_front();
+        }
     }
 }
 
@@ -303,6 +355,25 @@ mod tests {
         assert_eq!(taken.take_distinct(&long), long);
         let other = taken.take_distinct(&long);
         assert!(other.ends_with("é (2)") && other.len() <= MOST, "{other}");
+    }
+
+    // SEC-17
+    #[test]
+    fn a_lost_nickname_is_kept_for_a_while() {
+        let mut held = Held::default();
+        let now = Instant::now();
+        assert!(!held.is_held_from("Romeo", &2, now));
+        held.hold("Romeo", 1, now);
+        assert!(held.is_held_from(" ROMEO", &2, now));
+        assert!(!held.is_held_from("Romeo", &1, now));
+        assert!(!held.is_held_from("Juliet", &2, now));
+        let late = now + HOLD - Duration::from_millis(1);
+        assert!(held.is_held_from("Romeo", &2, late));
+        assert!(!held.is_held_from("Romeo", &2, now + HOLD));
+        for n in 0..1000 {
+            held.hold(&n.to_string(), n, now);
+        }
+        assert_eq!(held.by_key.len(), HELD);
     }
 
     // RX-15 SEC-14: a focus that calls everybody the same costs no more than a little.

@@ -26,7 +26,12 @@ impl XmppRouter {
             return;
         }
         let Some(room) = self.room_of(&iq) else {
-            return debug!(from = %iq.from, "an answer that nobody awaits any more");
+            return match iq.kind {
+                IqType::Get | IqType::Set => self.inquiries.ask(iq),
+                IqType::Result | IqType::Error => {
+                    debug!(from = %iq.from, "an answer that nobody awaits any more");
+                }
+            };
         };
         match iq.kind {
             // There can be no more of them than were asked for.

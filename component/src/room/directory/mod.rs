@@ -10,6 +10,7 @@
 
 mod answer;
 mod cache;
+pub mod foci;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -85,6 +85,10 @@ pub(super) fn answer_of_room(
     info.identity("conference", "text", Some(room.name));
     info.features(ROOM);
     let occupants = room.nicks.len().to_string();
+    if room.nicks.is_empty() {
+        // Nobody has entered it from here: who else is there is not known.
+        return Ok(info.end());
+    }
     let subject = room
         .subject
         .map(|subject| ("muc#roominfo_subject", subject));

@@ -18,7 +18,7 @@ use std::time::Instant;
 use xmpp_parsers::minidom::Element;
 
 pub(super) use self::requests::Requests;
-pub use self::room::{RoomView, answer_of_room};
+pub use self::room::{RoomView, answer_of_room, answer_of_unentered_room, asks_what_it_is};
 use super::ns;
 use super::outgoing::OutgoingIq;
 use super::stanza::{Iq, IqType, Payload, StanzaError};
@@ -87,6 +87,10 @@ impl Desk {
             (IqType::Get, vcard::NAMESPACE, "vCard") => {
                 vcard::answer(&request.to, &self.addresses).map(Some)
             }
+            // Whatever room it may be: nobody governs it from here. RX-34.
+            (_, ns::MUC_ADMIN | ns::MUC_OWNER, _) if entity != Entity::Gateway => {
+                Err(error("cancel", "not-allowed"))
+            }
             // Nobody registers here: the gateway needs no account of the XMPP user's. DISCO-08.
             (_, ns::REGISTER, "query") => Err(error("cancel", "feature-not-implemented")),
             _ => Err(error("cancel", "service-unavailable")),
@@ -96,6 +100,16 @@ impl Desk {
             Err(error) => OutgoingIq::error(request, error),
         }
     }
+}
+
+/// The answer to a request to a SIP user, or a device of theirs.
+pub fn answer_of_user(request: &Iq, addresses: &Arc<Addresses>) -> OutgoingIq {
+    let now = Instant::now();
+    let desk = Desk {
+        addresses: addresses.clone(),
+        began: now,
+    };
+    desk.answer(request, now)
 }
 
 /// The payload as a typed query. One that does not keep its own schema is a bad request.
@@ -332,6 +346,18 @@ mod tests {
                 "<vCard xmlns='vcard-temp'><FN>romeo@example.net</FN><URL>sip:romeo@example.net</URL></vCard>"
             )
         );
+    }
+
+    // RX-34: whoever comes before anybody has entered the room.
+    #[test]
+    fn nobody_governs_a_room_from_here() {
+        for name in ["muc#owner", "muc#admin"] {
+            let payload = format!("<query xmlns='http://jabber.org/protocol/{name}'/>");
+            for kind in [IqType::Get, IqType::Set] {
+                let answer = ask(ROMEO, kind, &payload);
+                assert_eq!(condition(&answer), Some("not-allowed"));
+            }
+        }
     }
 
     // DISCO-05, DISCO-08

@@ -34,6 +34,32 @@ pub fn answer_of_room(request: &Iq, room: &RoomView<'_>) -> OutgoingIq {
     }
 }
 
+/// Whether the answer to a request is another one for a room than for a user: what is there, and whether the asker is.
+pub fn asks_what_it_is(request: &Iq) -> bool {
+    let Some(payload) = &request.payload else {
+        return false;
+    };
+    let is_of_occupant = request.to.resource().is_some();
+    match (payload.namespace.as_str(), payload.name.as_str()) {
+        (disco_info::NAMESPACE, "query") => request.kind == IqType::Get,
+        (ping::NAMESPACE, "ping") => request.kind == IqType::Get && is_of_occupant,
+        (ns::REGISTER, "query") => true,
+        _ => false,
+    }
+}
+
+/// The answer to a request to a room, or somebody in it, that nobody has entered from here.
+pub fn answer_of_unentered_room(request: &Iq) -> OutgoingIq {
+    let name = request.to.node().unwrap_or_default();
+    let room = RoomView {
+        name,
+        subject: None,
+        nicks: Vec::new(),
+        own: None,
+    };
+    answer_of_room(request, &room)
+}
+
 fn of_room(
     request: &Iq,
     payload: &Payload,
@@ -163,6 +189,30 @@ mod tests {
             IqType::Result
         );
         assert_eq!(ask(None, IqType::Get, PING, None).kind, IqType::Result);
+    }
+
+    // RX-33: as after a restart, when clients still believe to be in a room.
+    #[test]
+    fn nobody_is_in_a_room_that_nobody_has_entered() {
+        let mut request = Iq {
+            from: Jid::parse("juliet@example.com/balcony").unwrap(),
+            to: Jid::parse(&format!("{ROOM}/Juliet")).unwrap(),
+            id: Some("q1".into()),
+            kind: IqType::Get,
+            lang: None,
+            payload: Some(Payload {
+                namespace: ping::NAMESPACE.into(),
+                name: "ping".into(),
+                xml: PING.into(),
+            }),
+            error: None,
+        };
+        assert!(asks_what_it_is(&request));
+        let answer = answer_of_unentered_room(&request);
+        assert_eq!(condition(&answer), Some("not-acceptable"));
+        request.to = Jid::parse(ROOM).unwrap();
+        assert!(!asks_what_it_is(&request));
+        assert_eq!(answer_of_unentered_room(&request).kind, IqType::Result);
     }
 
     // RX-34
