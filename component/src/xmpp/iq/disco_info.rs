@@ -36,6 +36,17 @@ const CONTACT: &[&str] = &[
     ns::MARKERS,
 ];
 
+/// What their devices do: whether one is there, nobody here can tell.
+const DEVICE: &[&str] = &[
+    NAMESPACE,
+    super::disco_items::NAMESPACE,
+    super::version::NAMESPACE,
+    super::vcard::NAMESPACE,
+    ns::CHAT_STATES,
+    ns::RECEIPTS,
+    ns::MARKERS,
+];
+
 /// What somebody in such a room answers.
 const OCCUPANT: &[&str] = &[
     NAMESPACE,
@@ -69,7 +80,7 @@ pub(super) fn answer(payload: &Payload, entity: Entity) -> Result<String, Stanza
         }
         Entity::Device => {
             info.identity("client", "phone", None);
-            CONTACT
+            DEVICE
         }
     };
     info.features(features);
