@@ -21,6 +21,7 @@ pub struct Fault {
     kind: ErrorKind,
     text: Option<String>,
     address: Option<String>,
+    by: Option<String>,
 }
 
 /// A stanza error condition. RFC 6120 §8.3.3.
@@ -113,6 +114,15 @@ impl Fault {
             kind: condition.usual_kind(),
             text: None,
             address: None,
+            by: None,
+        }
+    }
+
+    /// The same fault, found by whoever has this JID. RFC 6120 §8.3.1.
+    pub fn by(self, jid: &str) -> Fault {
+        Fault {
+            by: Some(jid.to_owned()),
+            ..self
         }
     }
 
@@ -195,6 +205,30 @@ impl Fault {
             },
         };
         Fault::new(condition).with_text(reason)
+    }
+
+    /// The fault of somebody who wants to enter a room, when the focus has refused the INVITE with this status, which
+    /// says `told` elsewhere. T18.
+    pub fn from_sip_join(status: u16, told: &Fault) -> Fault {
+        use Condition::*;
+        let words = told.text().unwrap_or_default();
+        let condition = match status {
+            405 | 501 | 420 => FeatureNotImplemented,
+            408 | 504 => RemoteServerTimeout,
+            415 | 488 | 606 => NotAcceptable,
+            480 | 486 | 600 | 603 => RecipientUnavailable,
+            // The room may have a place later.
+            503 => {
+                return Fault::from_stanza(Some("wait"), Some("service-unavailable"), Some(words));
+            }
+            404 | 604 => ItemNotFound,
+            401 => NotAuthorized,
+            403 => Forbidden,
+            407 => RegistrationRequired,
+            500..=599 => InternalServerError,
+            _ => return told.clone(),
+        };
+        Fault::new(condition).with_text(words)
     }
 
     /// The fault when a request of ours got no final response (T9, local causes).
@@ -471,6 +505,7 @@ impl From<&Fault> for StanzaError {
             condition: fault.condition().name().to_owned(),
             address: fault.address().map(str::to_owned),
             text: fault.text().map(str::to_owned),
+            by: fault.by.clone(),
         }
     }
 }

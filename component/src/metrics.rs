@@ -34,6 +34,21 @@ pub fn settled(ticket: &Ticket, outcome: &Outcome) {
     METRICS.messages.get_or_create(&labels).inc();
 }
 
+/// A message of a room ended: an XMPP user's, or a SIP user's.
+pub fn settled_in_room(is_from_xmpp: bool, outcome: &Outcome) {
+    let labels = MessageLabels {
+        direction: match is_from_xmpp {
+            true => XMPP_TO_SIP,
+            false => SIP_TO_XMPP,
+        },
+        outcome: match outcome {
+            Outcome::Delivered => DELIVERED,
+            Outcome::Refused(_) => REFUSED,
+        },
+    };
+    METRICS.messages.get_or_create(&labels).inc();
+}
+
 /// A chat session was invited, by either side.
 pub fn session_opened() {
     METRICS.sessions_open.inc();

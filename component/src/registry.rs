@@ -12,7 +12,7 @@ use dashmap::mapref::entry::Entry;
 use stox_sip::{InviteId, RequestId, SubscriptionId, Uri};
 use tokio::sync::Notify;
 
-use crate::address::BareJid;
+use crate::address::{BareJid, Jid};
 use crate::call_ids::CallIds;
 use crate::mailbox::{Door, Full, Input};
 use crate::room;
@@ -81,6 +81,8 @@ pub struct Registry {
     owner_by_invite: DashMap<InviteId, Owner>,
     owner_by_request: DashMap<RequestId, Owner>,
     room_by_subscription: DashMap<SubscriptionId, room::Door>,
+    /// Devices of XMPP users in rooms, or on their way in, and how often each has asked to enter.
+    seats: DashMap<(BareJid, Jid), u32>,
     conversations: AtomicUsize,
     rooms: AtomicUsize,
     closing: AtomicBool,

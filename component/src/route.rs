@@ -6,6 +6,7 @@
 mod inquiries;
 mod iqs;
 mod lobby;
+mod rooms;
 
 pub use self::inquiries::Inquiries;
 pub use self::lobby::Lobby;
@@ -255,18 +256,11 @@ impl XmppRouter {
         }
     }
 
-    /// Presence of SIP users and rooms are not there yet: whoever tries to enter a room is told so, the rest is ignored.
+    /// Presence of SIP users is not there yet: what is not for a room is ignored.
     fn presence(&self, presence: &Presence) {
-        if presence.to.node().is_none() {
-            return self.presence_of_ours(presence);
-        }
-        let joins = presence.join.is_some() && presence.kind == PresenceType::Available;
-        if joins {
-            let fault = Fault::new(Condition::FeatureNotImplemented)
-                .with_text("this gateway has no rooms yet");
-            if let Some(refusal) = OutgoingPresence::refusal(presence, (&fault).into()) {
-                self.reply(refusal, None);
-            }
+        match presence.to.node() {
+            None => self.presence_of_ours(presence),
+            Some(_) => self.presence_for_room(presence),
         }
     }
 
@@ -303,13 +297,16 @@ impl XmppHandler for XmppRouter {
     fn handle(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Stanza(Stanza::Message(message), stanza) => {
-                self.message(*message, Arrival::Fresh(&stanza));
+                if let Some(message) = self.message_for_room(*message) {
+                    self.message(message, Arrival::Fresh(&stanza));
+                }
             }
             LinkEvent::Stanza(Stanza::Presence(presence), _) => self.presence(&presence),
             LinkEvent::Stanza(Stanza::Iq(iq), _) => self.iq(iq),
             LinkEvent::Up => {
                 metrics::link_up();
                 self.lobby.link_up();
+                self.tell_rooms(|| room::Input::LinkUp);
                 // Before anything new, so that their order holds.
                 for left in std::mem::take(&mut self.left_behind) {
                     self.take_up(left);
@@ -319,6 +316,7 @@ impl XmppHandler for XmppRouter {
             LinkEvent::Down => {
                 metrics::link_down();
                 self.lobby.link_down();
+                self.tell_rooms(|| room::Input::LinkDown);
                 self.up.send_replace(false);
             }
         }
@@ -362,6 +360,9 @@ impl SipHandler for SipRouter {
                 let is_taken = self.invites.take(&source.remote.ip(), Instant::now());
                 within(is_taken, &source)?;
                 let from = sender(&request, &originator)?;
+                if rooms::is_from_focus(&request) {
+                    return self.invited_by_focus(invite, request, from);
+                }
                 let (key, parties, to) = self.parties(&from, &request.uri)?;
                 self.lobby.invited(Arrived {
                     invite,
@@ -408,8 +409,13 @@ impl SipHandler for SipRouter {
                 // Who had it has let go of the dialog already.
                 None => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
             },
-            SipEvent::Notified { subscription, .. }
-            | SipEvent::StateAsked { subscription, .. }
+            SipEvent::Notified { subscription, .. } => {
+                if let Some(room) = self.registry.room_of_subscription(subscription) {
+                    rooms::deliver_notify(&room, event);
+                }
+                Ok(())
+            }
+            SipEvent::StateAsked { subscription, .. }
             | SipEvent::SubscriptionEnded { subscription, .. } => {
                 if let Some(room) = self.registry.room_of_subscription(subscription) {
                     room.complete(room::Input::Sip(Box::new(event)));

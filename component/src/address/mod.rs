@@ -9,5 +9,5 @@ pub use allowed::Allowed;
 pub use jid::{BareJid, Jid, JidError, MAX_PART, Part};
 pub use sip::{
     AddressError, AddressStyle, Addresses, Aor, SipContact, device_of, device_of_value, gr_of,
-    with_device, xmpp_uri,
+    jid_of_xmpp_uri, with_device, xmpp_uri,
 };

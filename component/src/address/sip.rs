@@ -223,12 +223,11 @@ impl Addresses {
     /// The new address in an XMPP `<gone/>` or `<redirect/>`, as a SIP Contact. `None` where it has no counterpart: then
     /// the address is better not told. RFC 5122 §2.1, CORE-20.
     pub fn new_address_for_sip(&self, address: &str) -> Option<Uri> {
-        let Some(address) = address.strip_prefix("xmpp:") else {
+        if !address.starts_with("xmpp:") {
             let uri = Uri::parse(address).ok()?;
             return matches!(uri.scheme(), Scheme::Sip | Scheme::Sips).then_some(uri);
-        };
-        let address = address.split(['?', '#']).next()?;
-        let jid = Jid::parse(&escape::percent_decode(address)?).ok()?;
+        }
+        let jid = jid_of_xmpp_uri(address)?;
         match self.sip_of(&jid) {
             Ok(contact) => Some(contact.uri()),
             Err(AddressError::NotOurs) => self.uri_of_xmpp(&jid).ok(),
@@ -257,6 +256,13 @@ pub fn xmpp_uri(jid: &Jid) -> String {
         jid.domain(),
         encode(jid.resource())
     )
+}
+
+/// The JID that an `xmpp:` URI names. RFC 5122 §2.2.
+pub fn jid_of_xmpp_uri(uri: &str) -> Option<Jid> {
+    let address = uri.trim().strip_prefix("xmpp:")?;
+    let address = address.split(['?', '#']).next()?;
+    Jid::parse(&escape::percent_decode(address)?).ok()
 }
 
 /// The device a URI names: the value of `gr`, decoded. A `gr` without value (a temporary GRUU) names none, nor does one

@@ -60,7 +60,7 @@ impl Ports {
     }
 
     /// What our session descriptions say.
-    fn terms(&self) -> sip::Terms {
+    pub(crate) fn terms(&self) -> sip::Terms {
         sip::Terms {
             max_size: self.max_size,
             fingerprint: self.msrp.fingerprint(),

@@ -6,7 +6,7 @@ use dashmap::mapref::entry::Entry;
 use stox_sip::{InviteId, SubscriptionId};
 
 use super::{Owner, Registry};
-use crate::address::BareJid;
+use crate::address::{BareJid, Jid};
 use crate::mailbox::Full;
 use crate::room::{Door, Input};
 
@@ -98,6 +98,32 @@ impl Registry {
             .iter()
             .map(|entry| entry.value().clone())
             .collect()
+    }
+
+    /// An XMPP user's device asks to enter the room: what it says to that address is for the room from now on.
+    pub fn take_seat(&self, room: &BareJid, device: &Jid) {
+        let seat = (room.clone(), device.clone());
+        *self.seats.entry(seat).or_default() += 1;
+    }
+
+    /// One such wish is of no more concern: it was not granted, or the device has left.
+    pub fn vacate_seat(&self, room: &BareJid, device: &Jid) {
+        let seat = (room.clone(), device.clone());
+        if let Entry::Occupied(mut entry) = self.seats.entry(seat) {
+            match entry.get().checked_sub(1) {
+                None | Some(0) => {
+                    entry.remove();
+                }
+                Some(left) => {
+                    entry.insert(left);
+                }
+            }
+        }
+    }
+
+    /// Whether what the device says to that address is for the room.
+    pub fn is_seated(&self, room: &BareJid, device: &Jid) -> bool {
+        !self.seats.is_empty() && self.seats.contains_key(&(room.clone(), device.clone()))
     }
 
     /// Rooms there are.

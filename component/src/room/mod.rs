@@ -5,6 +5,7 @@
 
 pub mod directory;
 mod input;
+pub mod muc;
 pub mod nickname;
 mod wires;
 

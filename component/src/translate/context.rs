@@ -98,7 +98,7 @@ fn hash(id: &str) -> u64 {
 
 /// Where tokens and random ids come from.
 #[derive(Debug)]
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     next: u64,
     rng: SmallRng,
 }
@@ -112,8 +112,13 @@ impl Tokens {
     }
 
     pub fn token(&mut self) -> Token {
+        Token(self.number())
+    }
+
+    /// A number that none had before.
+    pub fn number(&mut self) -> u64 {
         self.next += 1;
-        Token(self.next)
+        self.next
     }
 
     /// A fresh name for a message.

@@ -21,7 +21,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use chat::{Chat, Event as ChatInput};
 pub use context::Clock;
-use context::{Context, StanzaIds, Stranded, Tokens};
+pub(crate) use context::Tokens;
+use context::{Context, StanzaIds, Stranded};
 pub use event::{
     Action, ChatEvent, ChatId, Event, Invitation, Kind, Mark, Page, PageFault, Paged, Precedent,
     Reason, Rejection, Settings, Token, Wishes, Written,

@@ -45,3 +45,11 @@ pub use stanza::{
     PresenceType, Receipt, Show, Stanza, StanzaError, Text, Thread,
 };
 pub use trial::{LoginRefused, try_login};
+
+/// The stanza as it is written, for tests.
+#[cfg(test)]
+pub(crate) fn written(stanza: &Outgoing, domain: &str) -> String {
+    let mut out = bytes::BytesMut::new();
+    write::write(&mut out, stanza, domain, None);
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -424,6 +424,7 @@ fn stanza_error(node: Node<'_, '_>) -> StanzaError {
         condition: "undefined-condition".to_owned(),
         address: None,
         text: None,
+        by: owned(node.attribute("by")),
     };
     for child in node.children().filter(Node::is_element) {
         match (child.tag_name().namespace(), child.tag_name().name()) {

@@ -80,6 +80,7 @@ impl Unreadable {
             condition: condition.to_owned(),
             address: None,
             text: Some(self.reason.to_string()),
+            by: None,
         };
         let id = envelope.id.clone();
         match (envelope.name.as_str(), envelope.kind.as_deref()) {

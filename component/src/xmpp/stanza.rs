@@ -232,6 +232,8 @@ pub struct StanzaError {
     pub address: Option<String>,
     /// Words for a human reader.
     pub text: Option<String>,
+    /// Who found it wrong, where that is not whom the stanza was for.
+    pub by: Option<String>,
 }
 
 /// A child element that the gateway has no type for here.

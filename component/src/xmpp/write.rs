@@ -161,6 +161,9 @@ fn error(out: &mut BytesMut, error: Option<&StanzaError>) {
     };
     out.put_slice(b"<error");
     attribute(out, "type", kind);
+    if let Some(by) = &error.by {
+        attribute(out, "by", by);
+    }
     out.put_slice(b"><");
     out.put_slice(condition.as_bytes());
     attribute(out, "xmlns", ns::STANZA_ERRORS);

@@ -129,6 +129,7 @@ fn error(kind: &str, condition: &str) -> StanzaError {
         condition: condition.to_owned(),
         address: None,
         text: None,
+        by: None,
     }
 }
 

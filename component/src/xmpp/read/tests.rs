@@ -151,6 +151,7 @@ fn errors_of_messages() {
         condition: "gone".into(),
         address: Some("xmpp:a@b".into()),
         text: Some("moved".into()),
+        by: None,
     };
     assert_eq!(message.error, Some(error));
     let bare = super::tests::message("type='error'><error/>");

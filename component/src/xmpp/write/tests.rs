@@ -94,6 +94,7 @@ fn errors() {
         condition: "gone".into(),
         address: Some("xmpp:a@b".into()),
         text: Some("moved".into()),
+        by: None,
     };
     let juliet = jid("juliet@example.com/balcony");
     assert_eq!(
@@ -110,11 +111,13 @@ fn errors() {
     let smuggled = StanzaError {
         kind: "x\" y=\"".into(),
         condition: "a><b".into(),
+        by: Some("rooms@example.com\" y=\"".into()),
         ..StanzaError::default()
     };
     assert!(
-        written(Outgoing::message_error(&romeo(), &juliet, None, smuggled))
-            .contains("<error type=\"cancel\"><undefined-condition ")
+        written(Outgoing::message_error(&romeo(), &juliet, None, smuggled)).contains(
+            "<error type=\"cancel\" by=\"rooms@example.com&quot; y=&quot;\"><undefined-condition "
+        )
     );
 }
 

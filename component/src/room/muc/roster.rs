@@ -1,0 +1,507 @@
+//! Who is in the room, as one subscription has told, and under which nickname each is shown. RX-12 to RX-19.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use stox_sip::conference::{Applied, Conference, ConferenceInfo, User};
+
+use super::event::Place;
+use super::occupant::{self, People, Standing};
+use super::place::AddressKey;
+use crate::address::Jid;
+use crate::room::nickname::compare_key;
+use crate::xmpp::{MucUser, Role};
+
+/// Nicknames that the user had lately: a document that still tells one of them is old.
+const FORMER: usize = 8;
+
+/// Occupants who are known only because they spoke.
+const SPEAKERS: usize = 2_000;
+
+/// The occupants that one member sees.
+#[derive(Debug)]
+pub struct Roster {
+    copy: Conference,
+    source: Source,
+    /// By entity.
+    occupants: BTreeMap<String, Occupant>,
+    entity_by_key: HashMap<AddressKey, String>,
+    /// Nicknames in use by others, as they are compared.
+    taken: HashMap<String, String>,
+    own: Own,
+    subject: Option<String>,
+}
+
+/// Where the roster comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The focus will tell.
+    Awaited,
+    /// The focus tells.
+    Focus,
+    /// The focus does not tell: occupants are known when they speak (RX-18).
+    Speakers,
+}
+
+/// Somebody else in the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occupant {
+    /// The name in the room.
+    pub nick: String,
+    /// Its JID.
+    pub jid: Jid,
+    /// What a presence says of them.
+    pub about: Arc<MucUser>,
+    /// What they would be called if nobody else were.
+    wish: String,
+}
+
+/// The user of the member.
+#[derive(Debug)]
+struct Own {
+    /// What the user is called, as nicknames are compared.
+    key: String,
+    /// The entity that is the user, as soon as one is known.
+    entity: Option<String>,
+    /// What the focus called it last.
+    told: Option<String>,
+    /// What the user was called before.
+    former: Vec<String>,
+    about: Arc<MucUser>,
+}
+
+/// Who the member is, to be found among those the focus tells of.
+#[derive(Clone, Copy, Debug)]
+pub struct Me<'a> {
+    /// The user's SIP address.
+    pub key: Option<&'a AddressKey>,
+    /// The user's devices in this dialog.
+    pub seats: &'a [Jid],
+    /// What the user's other dialogs are called, as nicknames are compared.
+    pub siblings: &'a [String],
+}
+
+/// What changed for the member. First those who left, then those who came: a nickname may pass from one to the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Left, in a way that this status code tells.
+    Left(Jid, Option<u16>),
+    /// Is called something else from now on.
+    Renamed(Occupant, String),
+    /// Came, or is something else than before.
+    Present(Occupant),
+    /// The focus calls the user of the member something else.
+    OwnName(String),
+    /// The user of the member is something else than before.
+    OwnRole,
+}
+
+/// What a document came to.
+#[derive(Debug)]
+pub struct Told {
+    /// What became of it.
+    pub applied: Applied,
+    /// What changed.
+    pub changes: Vec<Change>,
+    /// The subject, where it is not what it was.
+    pub subject: Option<String>,
+}
+
+impl Roster {
+    /// Of a room in which the user is to be called so.
+    pub fn new(place: &Place, nick: &str) -> Roster {
+        Roster {
+            copy: Conference::new(place.uri.to_string()),
+            source: Source::Awaited,
+            occupants: BTreeMap::new(),
+            entity_by_key: HashMap::new(),
+            taken: HashMap::new(),
+            own: Own {
+                key: compare_key(nick),
+                entity: None,
+                told: None,
+                former: Vec::new(),
+                about: occupant::about(Role::Participant, None),
+            },
+            subject: None,
+        }
+    }
+
+    /// Everybody else, in an order of their own.
+    pub fn occupants(&self) -> impl Iterator<Item = &Occupant> {
+        self.occupants.values()
+    }
+
+    /// What a presence says of the user.
+    pub fn own(&self) -> &Arc<MucUser> {
+        &self.own.about
+    }
+
+    /// What the focus calls the user.
+    pub fn own_name(&self) -> Option<&str> {
+        self.own.told.as_deref()
+    }
+
+    /// The subject, which may be empty.
+    pub fn subject(&self) -> &str {
+        self.subject.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the focus shows people's addresses (status 100).
+    pub fn shows_addresses(&self) -> bool {
+        let has_jid = |about: &MucUser| about.item.as_ref().is_some_and(|item| item.jid.is_some());
+        self.occupants().any(|occupant| has_jid(&occupant.about))
+    }
+
+    /// Whether the focus has told who is there.
+    pub fn is_told(&self) -> bool {
+        self.source == Source::Focus
+    }
+
+    /// The focus will not tell.
+    pub fn give_up(&mut self) {
+        if self.source == Source::Awaited {
+            self.source = Source::Speakers;
+        }
+    }
+
+    /// A new subscription begins.
+    pub fn resubscribed(&mut self) {
+        self.copy.resubscribe();
+    }
+
+    /// The occupant with that address.
+    pub fn by_address(&self, key: &AddressKey) -> Option<&Occupant> {
+        let known = |key: &AddressKey| self.entity_by_key.get(key);
+        let entity = known(key).or_else(|| known(&key.user()))?;
+        self.occupants.get(entity)
+    }
+
+    /// The address and the occupant with that nickname.
+    pub fn by_nick(&self, nick: &str) -> Option<(&str, &Occupant)> {
+        let entity = self.taken.get(&compare_key(nick))?;
+        Some((entity, self.occupants.get(entity)?))
+    }
+
+    /// Whether that address is the user's own.
+    pub fn is_own(&self, key: &AddressKey, me: Me<'_>) -> bool {
+        let own = self.own.entity.as_deref().and_then(AddressKey::parse);
+        own.as_ref() == Some(key) || me.key.is_some_and(|me| me.is_same_user(key))
+    }
+
+    /// The user is called so from now on. Whoever was shown by that name is told apart.
+    pub fn call_me(&mut self, place: &Place, was: &str, nick: &str) -> Vec<Change> {
+        self.own.former.push(compare_key(was));
+        if self.own.former.len() > FORMER {
+            self.own.former.remove(0);
+        }
+        self.own.key = compare_key(nick);
+        let Some(entity) = self.taken.get(&self.own.key).cloned() else {
+            return Vec::new();
+        };
+        let Some(other) = self.occupants.get(&entity).cloned() else {
+            return Vec::new();
+        };
+        self.taken.remove(&self.own.key);
+        let nick = self.claim(&other.wish, &entity);
+        let renamed = Occupant {
+            jid: place.occupant(&nick),
+            nick: nick.clone(),
+            ..other.clone()
+        };
+        self.occupants.insert(entity, renamed.clone());
+        vec![Change::Renamed(other, nick), Change::Present(renamed)]
+    }
+
+    /// Somebody speaks whom the focus does not tell of (RX-18, RX-25): the occupant, and whether it is a new one.
+    pub fn learn(&mut self, place: &Place, entity: &str, name: Option<&str>) -> (Occupant, bool) {
+        if let Some(known) = self.occupants.get(entity) {
+            return (known.clone(), false);
+        }
+        let user = User {
+            display_text: name.map(str::to_owned),
+            ..User::new(entity)
+        };
+        let wish = occupant::name_of(&user, AddressKey::parse(entity).as_ref());
+        if self.source != Source::Speakers || self.occupants.len() >= SPEAKERS {
+            // Only for this message: the focus may still tell who it is.
+            let nick = self.free(&wish);
+            let occupant = Occupant {
+                jid: place.occupant(&nick),
+                nick,
+                about: occupant::about(Role::Participant, None),
+                wish,
+            };
+            return (occupant, false);
+        }
+        let nick = self.claim(&wish, entity);
+        let occupant = Occupant {
+            jid: place.occupant(&nick),
+            nick,
+            about: occupant::about(Role::Participant, None),
+            wish,
+        };
+        self.insert(entity, occupant.clone());
+        (occupant, true)
+    }
+
+    /// Whether whoever speaks may still turn up in the roster.
+    pub fn may_still_tell(&self) -> bool {
+        self.source != Source::Speakers
+    }
+
+    /// Takes a document.
+    pub fn apply(
+        &mut self,
+        document: ConferenceInfo,
+        place: &Place,
+        people: &People<'_>,
+        me: Me<'_>,
+    ) -> Told {
+        let partings: HashMap<String, u16> = document
+            .users
+            .iter()
+            .filter_map(|user| Some((user.entity.clone(), occupant::parting_of(user)?)))
+            .collect();
+        let applied = self.copy.apply(document);
+        match applied {
+            Applied::Updated => {}
+            Applied::Ignored | Applied::Gap | Applied::Ended => {
+                return Told {
+                    applied,
+                    changes: Vec::new(),
+                    subject: None,
+                };
+            }
+        }
+        if self.source != Source::Focus {
+            // What was only guessed from those who spoke is known now.
+            self.source = Source::Focus;
+        }
+        let changes = self.compare(&partings, place, people, me);
+        let subject = self.copy.subject().unwrap_or_default().trim().to_owned();
+        let is_new = self.subject.as_ref() != Some(&subject);
+        self.subject = Some(subject.clone());
+        Told {
+            applied,
+            changes,
+            subject: is_new.then_some(subject),
+        }
+    }
+
+    /// What the copy says differently from what is shown.
+    fn compare(
+        &mut self,
+        partings: &HashMap<String, u16>,
+        place: &Place,
+        people: &People<'_>,
+        me: Me<'_>,
+    ) -> Vec<Change> {
+        let own = self.find_own(people, me);
+        let mut present: BTreeMap<String, Seen> = BTreeMap::new();
+        let mut order = Vec::new();
+        let mut changes = Vec::new();
+        for user in self.copy.users() {
+            let Standing::Present(role) = occupant::standing_of(user) else {
+                continue;
+            };
+            let key = AddressKey::parse(&user.entity);
+            let seen = Seen {
+                wish: occupant::name_of(user, key.as_ref()),
+                about: occupant::about(role, occupant::address_of(user, key.as_ref(), people)),
+            };
+            if own.as_ref() != Some(&user.entity) {
+                order.push(user.entity.clone());
+            }
+            present.insert(user.entity.clone(), seen);
+        }
+        if let Some(seen) = own.as_ref().and_then(|entity| present.remove(entity)) {
+            self.note_own(seen, me, &mut changes);
+        }
+        self.own.entity = own;
+        self.part(&present, partings, &mut changes);
+        self.rename(&present, place, &mut changes);
+        self.admit(&order, present, place, &mut changes);
+        changes
+    }
+
+    /// Which of those told of is the user of the member.
+    fn find_own(&self, people: &People<'_>, me: Me<'_>) -> Option<String> {
+        let users = || self.copy.users().iter();
+        let by_address = |user: &&User| {
+            let key = AddressKey::parse(&user.entity);
+            key.is_some_and(|key| me.key.is_some_and(|me| me.is_same_user(&key)))
+        };
+        let by_jid = |user: &&User| {
+            let jid = occupant::address_of(user, None, people);
+            jid.is_some_and(|jid| me.seats.contains(&jid))
+        };
+        let by_nick = |user: &&User| {
+            let key = AddressKey::parse(&user.entity);
+            let is_room = |key: &AddressKey| people.room.is_some_and(|room| room.is_same_user(key));
+            let device = key.as_ref().filter(|key| is_room(key));
+            let device = device.and_then(|key| key.device().map(compare_key));
+            device.as_ref() == Some(&self.own.key)
+        };
+        let by_name = |user: &&User| {
+            let key = AddressKey::parse(&user.entity);
+            compare_key(&occupant::name_of(user, key.as_ref())) == self.own.key
+        };
+        let known = |user: &&User| self.own.entity.as_ref() == Some(&user.entity);
+        users()
+            .find(by_address)
+            .or_else(|| users().find(by_jid))
+            .or_else(|| users().find(by_nick))
+            .or_else(|| users().find(known))
+            .or_else(|| users().find(by_name))
+            .map(|user| user.entity.clone())
+    }
+
+    /// RX-16: only what changes at the focus changes the user's nickname, and only if it is no older than what is known.
+    fn note_own(&mut self, seen: Seen, me: Me<'_>, changes: &mut Vec<Change>) {
+        if self.own.about != seen.about {
+            self.own.about = seen.about;
+            changes.push(Change::OwnRole);
+        }
+        let key = compare_key(&seen.wish);
+        let was = self.own.told.replace(seen.wish.clone());
+        let is_news = was.is_some_and(|was| was != seen.wish);
+        let is_other =
+            key != self.own.key && !self.own.former.contains(&key) && !me.siblings.contains(&key);
+        if is_news && is_other {
+            changes.push(Change::OwnName(seen.wish));
+        }
+    }
+
+    fn part(
+        &mut self,
+        present: &BTreeMap<String, Seen>,
+        partings: &HashMap<String, u16>,
+        changes: &mut Vec<Change>,
+    ) {
+        let gone: Vec<String> = self
+            .occupants
+            .keys()
+            .filter(|entity| !present.contains_key(*entity))
+            .cloned()
+            .collect();
+        for entity in gone {
+            if let Some(occupant) = self.remove(&entity) {
+                changes.push(Change::Left(occupant.jid, partings.get(&entity).copied()));
+            }
+        }
+    }
+
+    fn rename(
+        &mut self,
+        present: &BTreeMap<String, Seen>,
+        place: &Place,
+        changes: &mut Vec<Change>,
+    ) {
+        let renamed: Vec<(String, Occupant)> = self
+            .occupants
+            .iter()
+            .filter(|(entity, occupant)| {
+                let seen = present.get(*entity);
+                seen.is_some_and(|seen| seen.wish != occupant.wish)
+            })
+            .map(|(entity, occupant)| (entity.clone(), occupant.clone()))
+            .collect();
+        for (_, occupant) in &renamed {
+            self.taken.remove(&compare_key(&occupant.nick));
+        }
+        for (entity, was) in renamed {
+            let Some(seen) = present.get(&entity) else {
+                continue;
+            };
+            let nick = self.claim(&seen.wish, &entity);
+            if nick != was.nick {
+                changes.push(Change::Renamed(was, nick.clone()));
+            }
+            let occupant = Occupant {
+                jid: place.occupant(&nick),
+                nick,
+                // Told as new by `admit`.
+                about: Arc::default(),
+                wish: seen.wish.clone(),
+            };
+            self.insert(&entity, occupant);
+        }
+    }
+
+    fn admit(
+        &mut self,
+        order: &[String],
+        mut present: BTreeMap<String, Seen>,
+        place: &Place,
+        changes: &mut Vec<Change>,
+    ) {
+        for entity in order {
+            let Some(seen) = present.remove(entity) else {
+                continue;
+            };
+            match self.occupants.get_mut(entity) {
+                Some(occupant) if occupant.about == seen.about => {}
+                Some(occupant) => {
+                    occupant.about = seen.about;
+                    changes.push(Change::Present(occupant.clone()));
+                }
+                None => {
+                    let nick = self.claim(&seen.wish, entity);
+                    let occupant = Occupant {
+                        jid: place.occupant(&nick),
+                        nick,
+                        about: seen.about,
+                        wish: seen.wish,
+                    };
+                    self.insert(entity, occupant.clone());
+                    changes.push(Change::Present(occupant));
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, entity: &str, occupant: Occupant) {
+        if let Some(key) = AddressKey::parse(entity) {
+            self.entity_by_key.insert(key, entity.to_owned());
+        }
+        self.occupants.insert(entity.to_owned(), occupant);
+    }
+
+    fn remove(&mut self, entity: &str) -> Option<Occupant> {
+        let occupant = self.occupants.remove(entity)?;
+        self.taken.remove(&compare_key(&occupant.nick));
+        if let Some(key) = AddressKey::parse(entity) {
+            self.entity_by_key.remove(&key);
+        }
+        Some(occupant)
+    }
+
+    /// The wished nickname, told apart from those of others (RX-15).
+    fn claim(&mut self, wish: &str, entity: &str) -> String {
+        let nick = self.free(wish);
+        self.taken.insert(compare_key(&nick), entity.to_owned());
+        nick
+    }
+
+    fn free(&self, wish: &str) -> String {
+        let is_taken = |nick: &str| {
+            let key = compare_key(nick);
+            key == self.own.key || self.taken.contains_key(&key)
+        };
+        if !is_taken(wish) {
+            return wish.to_owned();
+        }
+        // As many as there are cannot all be taken by the others.
+        (2..=self.taken.len().saturating_add(3))
+            .map(|number| format!("{wish} ({number})"))
+            .find(|nick| !is_taken(nick))
+            .unwrap_or_else(|| wish.to_owned())
+    }
+}
+
+/// What a document says of somebody who is there.
+struct Seen {
+    wish: String,
+    about: Arc<MucUser>,
+}
