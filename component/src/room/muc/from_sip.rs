@@ -17,7 +17,9 @@ impl Task {
     pub(super) async fn sip_event(&mut self, event: stox_sip::Event) -> Option<Event> {
         use stox_sip::Event as Sip;
         match event {
-            Sip::Answered { invite, response } => {
+            Sip::Answered {
+                invite, response, ..
+            } => {
                 let member = self.wires.member(invite)?;
                 let scheme = self.wires.of(member)?.local.scheme();
                 let fingerprint = sip::fingerprint(&response.body, scheme);
