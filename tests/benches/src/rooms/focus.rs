@@ -323,7 +323,10 @@ impl Focus {
 
     fn document(&self, room: usize, state: &str, version: u32, told: &[usize]) -> String {
         let present = self.rooms.get(room).map_or(0, |room| room.present.len());
-        let mut users = String::new();
+        let mut users = match (room, state) {
+            (0, "full") => Self::user(&format!("sip:ben@{PEERS}"), "Ben"),
+            _ => String::new(),
+        };
         for user in told {
             let Some(member) = self.members.get(user) else {
                 continue;
@@ -332,12 +335,7 @@ impl Focus {
                 Some(nickname) => nickname.clone(),
                 None => format!("u{user:05}"),
             };
-            users.push_str(&format!(
-                "<user entity=\"sip:u{user:05}@{USERS}\" state=\"full\" xcon:nickname=\"{name}\">\
-                 <display-text>{name}</display-text><roles><entry>participant</entry></roles>\
-                 <endpoint entity=\"sip:u{user:05}@{USERS};gr=balcony\"><status>connected</status>\
-                 <media id=\"1\"><type>message</type></media></endpoint></user>"
-            ));
+            users.push_str(&Self::user(&format!("sip:u{user:05}@{USERS}"), &name));
         }
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
@@ -347,6 +345,15 @@ impl Focus {
              <conference-description><subject>Today in Verona</subject></conference-description>\
              <conference-state><user-count>{present}</user-count></conference-state>\
              <users state=\"{state}\">{users}</users></conference-info>"
+        )
+    }
+
+    fn user(entity: &str, name: &str) -> String {
+        format!(
+            "<user entity=\"{entity}\" state=\"full\" xcon:nickname=\"{name}\">\
+             <display-text>{name}</display-text><roles><entry>participant</entry></roles>\
+             <endpoint entity=\"{entity};gr=1\"><status>connected</status>\
+             <media id=\"1\"><type>message</type></media></endpoint></user>"
         )
     }
 
@@ -390,8 +397,7 @@ impl Focus {
             }
             what if what.starts_with(b"200") || what == b"REPORT" => {}
             what => {
-                let why = format!("MSRP {}", String::from_utf8_lossy(what));
-                tally.refused(user, &why);
+                tally.returned_copy(&format!("MSRP {}", String::from_utf8_lossy(what)));
             }
         }
     }
@@ -432,7 +438,7 @@ fn take_stanza(stanza: &str, stage: &mut Stage, tally: &mut Tally) {
         }
     } else if opening.starts_with("<message") {
         match (kind, wire::seq_of(stanza.as_bytes())) {
-            (Some("error"), _) => tally.returned(),
+            (Some("error"), _) => tally.returned(rest),
             (Some("groupchat"), Some(seq)) => tally.delivered(user, seq, Instant::now()),
             _ => {}
         }

@@ -165,7 +165,7 @@ impl Guests {
             Some("p") if kind.is_none() && is_own(rest) => {
                 self.opened.extend(sip::number_after(opening, "room"));
             }
-            Some("m") if kind == Some("error") => tally.returned(),
+            Some("m") if kind == Some("error") => tally.returned(rest),
             Some("i") if matches!(kind, Some("get" | "set")) => refuse_iq(opening, stage),
             _ => {}
         }
@@ -284,7 +284,7 @@ impl Guests {
                 false => tally.refused(user, &format!("NICKNAME: {status}")),
             },
             _ if status.starts_with("200") => {}
-            _ => tally.returned(),
+            _ => tally.returned(&format!("MSRP {status}")),
         }
     }
 }

@@ -162,10 +162,7 @@ impl Run<'_> {
             "{} joined, {} refused{}, {} lost; {:.2} ms of CPU each",
             self.tally.joined,
             self.tally.refusals.len(),
-            self.tally
-                .refusals
-                .first()
-                .map_or(String::new(), |first| format!(" ({})", plain(first))),
+            reason(self.tally.refusals.first().map(String::as_str)),
             total.saturating_sub(self.tally.accounted()),
             micros(cpu) / 1000.0 / total.max(1) as f64,
         );
@@ -217,12 +214,15 @@ impl Run<'_> {
                     }
                 );
                 let remark = format!(
-                    "{:.0} deliveries/s of {} messages to {receivers}; {} lost, {} given back, {} twice or late; \
+                    "{:.0} deliveries/s of {} messages to {receivers}; {} lost, {} given back{}, {} twice or late; \
                      p50 {:.1} ms, p99 {:.1} ms",
                     outcome.per_second(),
                     outcome.sent,
-                    outcome.expected.saturating_sub(outcome.deliveries),
+                    outcome
+                        .expected
+                        .saturating_sub(outcome.deliveries + outcome.returned),
                     outcome.returned,
+                    reason(outcome.why_returned.as_deref()),
                     outcome.out_of_order,
                     micros(outcome.latency(0.5)) / 1000.0,
                     micros(outcome.latency(0.99)) / 1000.0,
@@ -306,6 +306,11 @@ fn push(figures: &mut Vec<Figure>, name: String, value: f64, unit: &'static str,
         unit,
         remark,
     });
+}
+
+/// In brackets, if there is one.
+fn reason(why: Option<&str>) -> String {
+    why.map_or(String::new(), |why| format!(" ({})", plain(why)))
 }
 
 /// Without what would need an escape in the report.

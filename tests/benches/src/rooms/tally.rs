@@ -15,6 +15,7 @@ pub struct Tally {
     receivers: usize,
     deliveries: usize,
     returned: usize,
+    why_returned: Option<String>,
     out_of_order: usize,
     latencies: Vec<Duration>,
 }
@@ -32,8 +33,10 @@ pub struct Outcome {
     /// Messages times the users that each was for.
     pub expected: usize,
     pub deliveries: usize,
-    /// Given back to who wrote them.
+    /// Deliveries that there will not be: the message, or this copy, was given back.
     pub returned: usize,
+    /// Why the first was.
+    pub why_returned: Option<String>,
     /// Twice, or after a later one.
     pub out_of_order: usize,
     pub took: Duration,
@@ -52,6 +55,7 @@ impl Tally {
             receivers: 0,
             deliveries: 0,
             returned: 0,
+            why_returned: None,
             out_of_order: 0,
             latencies: Vec::new(),
         }
@@ -120,13 +124,20 @@ impl Tally {
     }
 
     /// A message was given back to who wrote it.
-    pub fn returned(&mut self) {
+    pub fn returned(&mut self, why: &str) {
+        self.returned += self.receivers;
+        self.why_returned.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// The copy for one user was given back.
+    pub fn returned_copy(&mut self, why: &str) {
         self.returned += 1;
+        self.why_returned.get_or_insert_with(|| why.to_owned());
     }
 
     /// Messages that have not reached everybody.
     pub fn under_way(&self) -> usize {
-        let done = self.deliveries / self.receivers.max(1) + self.returned;
+        let done = (self.deliveries + self.returned) / self.receivers.max(1);
         self.sent_at.len().saturating_sub(done)
     }
 
@@ -144,6 +155,7 @@ impl Tally {
             expected: self.sent_at.len() * self.receivers,
             deliveries: self.deliveries,
             returned: self.returned,
+            why_returned: self.why_returned.take(),
             out_of_order: self.out_of_order,
             took,
             latencies,
