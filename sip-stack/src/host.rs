@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::grammar;
-use crate::text::Text;
+use crate::text::{Text, Written};
 
 /// A host: what stands between `@` and `:port`. RFC 3261 §25.1.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,7 +35,11 @@ impl Host {
         {
             return Some(Host::V4(address));
         }
-        if text.bytes().all(is_name_byte) {
+        // All of them: so many are looked at as one.
+        if text
+            .bytes()
+            .fold(true, |all, byte| all & is_name_byte(byte))
+        {
             return Some(Host::Name(source.cut(text)));
         }
         // Some peers forget the brackets in `received`.
@@ -56,7 +60,7 @@ impl Host {
                     None => return None,
                 }
             }
-            None => match text.split_once(':') {
+            None => match grammar::split_at(text, b':') {
                 Some((host, port)) => (host, Some(port)),
                 None => (text, None),
             },
@@ -108,13 +112,26 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') || !byte.is_ascii()
 }
 
+impl Written for Host {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        match self {
+            Host::Name(name) => out.write_str(name),
+            Host::V4(address) => {
+                let [a, b, c, d] = address.octets();
+                grammar::write_decimal(out, a.into())?;
+                [b, c, d].into_iter().try_for_each(|octet| {
+                    out.write_str(".")?;
+                    grammar::write_decimal(out, octet.into())
+                })
+            }
+            Host::V6(address) => write!(out, "[{address}]"),
+        }
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Host::Name(name) => f.write_str(name),
-            Host::V4(address) => address.fmt(f),
-            Host::V6(address) => write!(f, "[{address}]"),
-        }
+        self.write(f)
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::grammar;
-use crate::text::Text;
+use crate::text::{Text, Written};
 
 /// How many parameters are read: more than any text needs, so few that comparing all with all costs nothing.
 const MAX_PARAMS: usize = 128;
@@ -28,9 +28,9 @@ impl Params {
             if params.len() == MAX_PARAMS {
                 return None;
             }
-            params.push(match param.split_once('=') {
-                Some((name, value)) => (source.cut(name), Some(source.cut(value))),
-                None => (source.cut(param), None),
+            params.push(match grammar::split_at(param, b'=') {
+                Some((name, value)) => (cut_name(source, name), Some(source.cut(value))),
+                None => (cut_name(source, param), None),
             });
         }
         Some(Params(params))
@@ -39,6 +39,9 @@ impl Params {
     /// Reads what follows a header field's value, the first `;` already taken off: white space is allowed around every
     /// part, values may be quoted strings. `None` if a quoted string or angle bracket is never closed or there are too many.
     pub(crate) fn parse_header(source: &Text, text: &str) -> Option<Self> {
+        if !text.bytes().any(|byte| matches!(byte, b'"' | b'<')) {
+            return Self::parse_plain(source, text);
+        }
         // Whatever is written behind it would become part of it.
         if !grammar::is_closed(text) {
             return None;
@@ -63,16 +66,45 @@ impl Params {
             if params.len() == MAX_PARAMS {
                 return None;
             }
-            params.push(match param.split_once('=') {
+            params.push(match grammar::split_at(param, b'=') {
                 Some((name, value)) => {
                     let value = grammar::trim(value);
                     if value.starts_with('"') && grammar::quoted_prefix(value).is_none() {
                         return None;
                     }
-                    (source.cut(grammar::trim(name)), Some(source.cut(value)))
+                    let name = cut_name(source, grammar::trim(name));
+                    (name, Some(source.cut(value)))
                 }
-                None => (source.cut(param), None),
+                None => (cut_name(source, param), None),
             });
+        }
+        Some(Params(params))
+    }
+
+    /// The same where nothing is quoted and no angle bracket stands.
+    fn parse_plain(source: &Text, text: &str) -> Option<Self> {
+        let mut params = Vec::new();
+        let mut rest = Some(text);
+        while let Some(text) = rest.take() {
+            let param = match grammar::split_at(text, b';') {
+                Some((param, after)) => {
+                    rest = Some(after);
+                    param
+                }
+                None => text,
+            };
+            let (name, value) = match grammar::split_at(param, b'=') {
+                Some((name, value)) => (name, Some(source.cut(grammar::trim(value)))),
+                None => (param, None),
+            };
+            let name = grammar::trim(name);
+            if name.is_empty() && value.is_none() {
+                continue;
+            }
+            if params.len() == MAX_PARAMS {
+                return None;
+            }
+            params.push((cut_name(source, name), value));
         }
         Some(Params(params))
     }
@@ -146,17 +178,34 @@ impl Params {
     }
 }
 
-impl fmt::Display for Params {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Those that are in every message need not hold on to it.
+fn cut_name(source: &Text, name: &str) -> Text {
+    match name {
+        "branch" => Text::from_static("branch"),
+        "rport" => Text::from_static("rport"),
+        "received" => Text::from_static("received"),
+        "tag" => Text::from_static("tag"),
+        _ => source.cut(name),
+    }
+}
+
+impl Written for Params {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         for (name, value) in self.iter() {
-            f.write_str(";")?;
-            f.write_str(name)?;
+            out.write_str(";")?;
+            out.write_str(name)?;
             if let Some(value) = value {
-                f.write_str("=")?;
-                f.write_str(value)?;
+                out.write_str("=")?;
+                out.write_str(value)?;
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
     }
 }
 

@@ -1,12 +1,33 @@
 //! Shared, immutable text: many values cut from one message without a copy each.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
 /// Enough for a header field's value that we write, so that it is not moved while it grows. Bytes.
 const TYPICAL_VALUE: usize = 128;
+
+/// What can be written into any kind of text without the detour by a formatter, which costs more than the writing.
+pub(crate) trait Written {
+    /// Writes it as it stands on the wire.
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result;
+}
+
+/// How many bytes that will be.
+pub(crate) fn written_length(value: &impl Written) -> usize {
+    struct Count(usize);
+    impl fmt::Write for Count {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = self.0.saturating_add(text.len());
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail.
+    let _ = value.write(&mut count);
+    count.0
+}
 
 /// A piece of immutable text. Cloning it and cutting pieces from it costs no allocation; a piece keeps the whole text it
 /// was cut from alive (a header section: at most 64 KiB).
@@ -40,10 +61,10 @@ impl Text {
     }
 
     /// What `value` looks like on the wire.
-    pub(crate) fn written(value: &impl fmt::Display) -> Text {
+    pub(crate) fn written(value: &impl Written) -> Text {
         let mut text = String::with_capacity(TYPICAL_VALUE);
         // Writing to a String cannot fail.
-        let _ = write!(text, "{value}");
+        let _ = value.write(&mut text);
         Text::from(text)
     }
 

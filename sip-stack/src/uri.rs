@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::grammar;
 use crate::host::Host;
 use crate::message::Transport;
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::{Text, Written, written_length};
 
 /// The scheme of a URI.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -127,8 +128,12 @@ impl Uri {
     pub fn with_param(mut self, name: &str, value: Option<&str>) -> Self {
         let value =
             value.map(|value| Text::from(&*escape::escape_rest(value, escape::is_param_byte)));
-        self.params
-            .set(&*escape::escape_rest(name, escape::is_param_byte), value);
+        let name = match name {
+            // Devices are named in every message.
+            "gr" => Text::from_static("gr"),
+            name => Text::from(&*escape::escape_rest(name, escape::is_param_byte)),
+        };
+        self.params.set(name, value);
         self
     }
 
@@ -165,13 +170,14 @@ impl Uri {
 
     /// Reads the URI `text`, which lies in `source`.
     pub(crate) fn cut(source: &Text, text: &str) -> Result<Self, UriError> {
+        // All of them: so many are looked at as one.
         if text
             .bytes()
-            .any(|b| b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 0x7f))
+            .fold(false, |any, byte| any | is_forbidden(byte))
         {
             return Err(UriError::Character);
         }
-        let (scheme, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
+        let (scheme, rest) = grammar::split_at(text, b':').ok_or(UriError::Scheme)?;
         let scheme = parse_scheme(source, scheme)?;
         let mut uri = Uri {
             scheme,
@@ -195,9 +201,9 @@ impl Uri {
 
     /// `[user[:password]@]host[:port]*(;param)[?headers]`. A user may contain `;` and `?`, so the `@` is looked for first.
     fn cut_address(&mut self, source: &Text, text: &str) -> Result<(), UriError> {
-        let rest = match text.split_once('@') {
+        let rest = match grammar::split_at(text, b'@') {
             Some((userinfo, rest)) => {
-                let (user, password) = match userinfo.split_once(':') {
+                let (user, password) = match grammar::split_at(userinfo, b':') {
                     Some((user, password)) => (user, Some(password)),
                     None => (userinfo, None),
                 };
@@ -210,14 +216,11 @@ impl Uri {
             }
             None => text,
         };
-        let (rest, headers) = match rest.split_once('?') {
-            Some((rest, headers)) => (rest, Some(headers)),
-            None => (rest, None),
-        };
-        self.headers = headers.map(|headers| source.cut(headers));
-        let host = match rest.split_once(';') {
-            Some((host, params)) => {
-                self.params = Params::parse_uri(source, params).ok_or(UriError::Params)?;
+        // Most have nothing behind the host.
+        let host = match rest.bytes().position(|byte| matches!(byte, b';' | b'?')) {
+            Some(end) => {
+                let (host, rest) = rest.split_at_checked(end).ok_or(UriError::Host)?;
+                self.cut_behind_host(source, rest)?;
                 host
             }
             None => rest,
@@ -228,9 +231,22 @@ impl Uri {
         Ok(())
     }
 
+    /// `*(;param)[?headers]`.
+    fn cut_behind_host(&mut self, source: &Text, text: &str) -> Result<(), UriError> {
+        let (params, headers) = match grammar::split_at(text, b'?') {
+            Some((params, headers)) => (params, Some(headers)),
+            None => (text, None),
+        };
+        self.headers = headers.map(|headers| source.cut(headers));
+        if let Some(params) = params.strip_prefix(';') {
+            self.params = Params::parse_uri(source, params).ok_or(UriError::Params)?;
+        }
+        Ok(())
+    }
+
     /// `number*(;param)`.
     fn cut_number(&mut self, source: &Text, text: &str) -> Result<(), UriError> {
-        let (number, params) = match text.split_once(';') {
+        let (number, params) = match grammar::split_at(text, b';') {
             Some((number, params)) => (
                 number,
                 Params::parse_uri(source, params).ok_or(UriError::Params)?,
@@ -312,6 +328,11 @@ impl Uri {
             .and_then(|(_, value)| escape::decode(value))
     }
 
+    /// How many bytes it takes on the wire.
+    pub fn wire_length(&self) -> usize {
+        written_length(self)
+    }
+
     /// Everything after the colon of a URI that was not taken apart.
     pub fn opaque(&self) -> Option<&str> {
         self.opaque.as_deref()
@@ -322,6 +343,11 @@ impl Uri {
     pub fn equivalent(&self, other: &Uri) -> bool {
         equivalence::equivalent(self, other)
     }
+}
+
+/// What stands in no URI: controls, white space, quotes, angle brackets.
+fn is_forbidden(byte: u8) -> bool {
+    matches!(byte, 0..=b' ' | b'"' | b'<' | b'>' | 0x7f)
 }
 
 fn parse_scheme(source: &Text, text: &str) -> Result<Scheme, UriError> {
@@ -349,35 +375,42 @@ fn parse_scheme(source: &Text, text: &str) -> Result<Scheme, UriError> {
     }
 }
 
-impl fmt::Display for Uri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.scheme.as_str())?;
-        f.write_str(":")?;
+impl Written for Uri {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str(self.scheme.as_str())?;
+        out.write_str(":")?;
         if let Some(opaque) = &self.opaque {
-            return f.write_str(opaque);
+            return out.write_str(opaque);
         }
         if let Some(user) = &self.user {
-            f.write_str(user)?;
+            out.write_str(user)?;
             if let Some(password) = &self.password {
-                f.write_str(":")?;
-                f.write_str(password)?;
+                out.write_str(":")?;
+                out.write_str(password)?;
             }
         }
         if let Some(host) = &self.host {
             if self.user.is_some() {
-                f.write_str("@")?;
+                out.write_str("@")?;
             }
-            host.fmt(f)?;
+            host.write(out)?;
             if let Some(port) = self.port {
-                write!(f, ":{port}")?;
+                out.write_str(":")?;
+                grammar::write_decimal(out, port.into())?;
             }
         }
-        self.params.fmt(f)?;
+        self.params.write(out)?;
         if let Some(headers) = &self.headers {
-            f.write_str("?")?;
-            f.write_str(headers)?;
+            out.write_str("?")?;
+            out.write_str(headers)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
     }
 }
 

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use rand::rngs::StdRng;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
@@ -37,6 +36,9 @@ const DATAGRAM: usize = 65_536;
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Pause when the system has no room for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How late timers may fire: no timer of SIP is that exact.
+const LATENESS: Duration = Duration::from_millis(10);
 
 /// What a task tells the driver.
 pub(super) enum Report {
@@ -371,9 +373,8 @@ impl Driver {
                         break;
                     }
                 };
-                let datagram =
-                    Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
-                let message = Message::parse_datagram_within(datagram, &self.common.limits.message);
+                let datagram = self.buffer.get(..length).unwrap_or_default();
+                let message = Message::parse_borrowed(datagram, &self.common.limits.message);
                 trace("received", &message, &remote);
                 let source = Source {
                     transport: Transport::Udp,
@@ -475,14 +476,16 @@ impl Driver {
     }
 }
 
-/// Sets the timer; whether there is anything to wait for.
+/// Sets the timer; whether there is anything to wait for. One waking serves all that is due a little earlier.
 fn set(timer: &mut Pin<Box<Sleep>>, deadline: Option<Instant>) -> bool {
-    if let Some(deadline) = deadline.map(tokio::time::Instant::from_std)
-        && timer.deadline() != deadline
-    {
-        timer.as_mut().reset(deadline);
+    let Some(deadline) = deadline.map(tokio::time::Instant::from_std) else {
+        return false;
+    };
+    let latest = deadline + LATENESS;
+    if timer.deadline() < deadline || timer.deadline() > latest {
+        timer.as_mut().reset(latest);
     }
-    deadline.is_some()
+    true
 }
 
 /// Waits until nobody waits for the end any more.

@@ -74,8 +74,8 @@ pub(super) fn check(
     ) {
         return Err(Refusal::Scheme);
     }
-    let to = request.to().ok();
-    let is_outside = to.as_ref().is_none_or(|to| to.tag().is_none());
+    let to = request.headers.read_address(&Name::To);
+    let is_outside = to.is_none_or(|to| to.tag().is_none());
     let is_sips = *request.uri.scheme() == Scheme::Sips
         || to.is_some_and(|to| *to.uri.scheme() == Scheme::Sips);
     if is_outside && is_sips && sips == SipsRequests::Refused {

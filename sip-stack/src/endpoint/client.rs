@@ -1,6 +1,7 @@
 //! Requests of ours: what is known of each while it is tried at one target after the other, and the
 //! client transaction at the present one. RFC 3261 §8.1, §17.1.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ use super::timer_queue::Scheduled;
 use crate::resolve::{Plan, Target};
 use crate::transaction::client_invite::{self, ClientInvite};
 use crate::transaction::client_non_invite::{self, ClientNonInvite};
-use crate::{Method, Name, Request, Response, Status, Text};
+use crate::{Method, Name, Request, Response, Status, Text, grammar};
 
 /// With this our branches begin. RFC 3261 §8.1.1.7.
 const COOKIE: &str = "z9hG4bK";
@@ -31,27 +32,19 @@ pub(crate) struct ClientKey {
 }
 
 impl ClientKey {
-    pub(super) const FIRST: Self = Self {
-        branch: 0,
-        is_cancel: false,
-    };
-    pub(super) const LAST: Self = Self {
-        branch: u64::MAX,
-        is_cancel: true,
-    };
-
     pub(super) fn of(response: &Response) -> Option<Self> {
-        let via = response.top_via().ok()?;
+        let via = response.headers.read_top_via()?;
         let digits = via.branch()?.strip_prefix(COOKIE)?;
         let branch = u64::from_str_radix(digits, 16).ok()?;
         Some(Self {
             branch,
-            is_cancel: response.cseq().ok()?.method == Method::Cancel,
+            is_cancel: response.headers.read_cseq()?.method == Method::Cancel,
         })
     }
 
-    pub(super) fn branch(&self) -> String {
-        format!("{COOKIE}{:016x}", self.branch)
+    pub(super) fn write_branch(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str(COOKIE)?;
+        grammar::write_hex(out, self.branch)
     }
 }
 
@@ -186,6 +179,14 @@ impl Client {
             self.machine,
             Machine::Invite(ClientInvite::Terminated)
                 | Machine::NonInvite(ClientNonInvite::Terminated)
+        )
+    }
+
+    /// Whether all that can still come is the same response again, which is answered with nothing.
+    pub(super) fn only_absorbs(&self) -> bool {
+        matches!(
+            self.machine,
+            Machine::NonInvite(ClientNonInvite::Completed { .. })
         )
     }
 

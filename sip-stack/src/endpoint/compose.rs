@@ -1,11 +1,17 @@
 //! Writes our own header fields: nobody else writes them, and none is written twice (SIP-17).
 
+use std::fmt;
+
 use super::capabilities::Capabilities;
 use super::command::{Invite, LocalContact, OutgoingRequest, Reply};
 use crate::dialog::MAX_FORWARDS;
+use crate::text::Written;
 use crate::{
     CSeq, Headers, Host, Method, Name, NameAddr, Request, Response, Scheme, Text, Transport, Uri,
 };
+
+/// Bytes of most From, To and CSeq together.
+const TYPICAL_VALUES: usize = 256;
 
 /// What a request outside of a dialog is made from.
 pub(super) struct Identity<'a> {
@@ -192,19 +198,49 @@ fn base(
     to: &NameAddr,
     identity: &Identity<'_>,
 ) -> Request {
-    let cseq = Text::written(&CSeq::new(identity.cseq, method.clone()));
+    let cseq = CSeq::new(identity.cseq, method.clone());
     let mut request = Request::new(method, target.without_headers());
+    let headers = &mut request.headers;
+    headers.push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
+    let [from, to, cseq] = written_as_one(&Tagged(from, identity.from_tag), to, &cseq);
+    headers.push(Name::From, from);
+    headers.push(Name::To, to);
+    headers.push(Name::CallId, identity.call_id);
+    headers.push(Name::CSeq, cseq);
     request
-        .headers
-        .push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
-    request.headers.push(
-        Name::From,
-        Text::written(&from.clone().with_tag(identity.from_tag)),
-    );
-    request.headers.push(Name::To, Text::written(to));
-    request.headers.push(Name::CallId, identity.call_id);
-    request.headers.push(Name::CSeq, cseq);
-    request
+}
+
+/// Three values cut from one text, which costs less than three.
+fn written_as_one(one: &impl Written, two: &impl Written, three: &impl Written) -> [Text; 3] {
+    let mut text = String::with_capacity(TYPICAL_VALUES);
+    // Writing to a String cannot fail.
+    let _ = one.write(&mut text);
+    let end_of_one = text.len();
+    let _ = two.write(&mut text);
+    let end_of_two = text.len();
+    let _ = three.write(&mut text);
+    let text = Text::from(text);
+    let cut = |part: Option<&str>| text.cut(part.unwrap_or_default());
+    [
+        cut(text.get(..end_of_one)),
+        cut(text.get(end_of_one..end_of_two)),
+        cut(text.get(end_of_two..)),
+    ]
+}
+
+/// An address with another tag than it has, if any.
+struct Tagged<'a>(&'a NameAddr, &'a str);
+
+impl Written for Tagged<'_> {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let Tagged(address, tag) = self;
+        if address.params.contains("tag") {
+            return NameAddr::clone(address).with_tag(tag).write(out);
+        }
+        address.write(out)?;
+        out.write_str(";tag=")?;
+        out.write_str(tag)
+    }
 }
 
 /// Fields that only the endpoint writes.

@@ -1,7 +1,8 @@
 //! Flows: which socket or connection a message leaves by, and under which address we name ourselves
 //! on it. RFC 3261 §18.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use rand::rngs::StdRng;
 
 use super::client::ClientKey;
 use super::config::{EndpointConfig, Listener};
+use super::fingerprint::Spread;
 use super::timer_queue::Scheduled;
 use crate::keep_alive::KeepAlive;
 use crate::resolve::Target;
@@ -102,7 +104,7 @@ pub(super) struct Connections {
     by_id: HashMap<ConnectionId, Connection>,
     id_by_name: HashMap<PeerName, ConnectionId>,
     /// Requests of ours that wait for an answer to a datagram, by where that went.
-    waiting_at: BTreeSet<(SocketAddr, ClientKey)>,
+    waiting_at: HashMap<SocketAddr, HashSet<ClientKey, Spread>>,
     last_id: u64,
 }
 
@@ -251,7 +253,7 @@ impl Connections {
     pub(super) fn wait(&mut self, destination: Destination, key: ClientKey) {
         match destination {
             Destination::Datagram { remote, .. } => {
-                self.waiting_at.insert((remote, key));
+                self.waiting_at.entry(remote).or_default().insert(key);
             }
             Destination::Connection(id) => {
                 if let Some(connection) = self.by_id.get_mut(&id) {
@@ -264,7 +266,12 @@ impl Connections {
     pub(super) fn wait_no_more(&mut self, destination: Destination, key: &ClientKey) {
         match destination {
             Destination::Datagram { remote, .. } => {
-                self.waiting_at.remove(&(remote, *key));
+                if let Entry::Occupied(mut waiting) = self.waiting_at.entry(remote) {
+                    waiting.get_mut().remove(key);
+                    if waiting.get().is_empty() {
+                        waiting.remove();
+                    }
+                }
             }
             Destination::Connection(id) => {
                 if let Some(connection) = self.by_id.get_mut(&id) {
@@ -276,8 +283,11 @@ impl Connections {
 
     /// The requests that wait for an answer to a datagram which went there.
     pub(super) fn waiting_at(&self, remote: SocketAddr) -> Vec<ClientKey> {
-        let range = (remote, ClientKey::FIRST)..=(remote, ClientKey::LAST);
-        self.waiting_at.range(range).map(|(_, key)| *key).collect()
+        let waiting = self.waiting_at.get(&remote).into_iter().flatten();
+        let mut waiting: Vec<ClientKey> = waiting.copied().collect();
+        // In no order that chance has made.
+        waiting.sort_unstable();
+        waiting
     }
 }
 

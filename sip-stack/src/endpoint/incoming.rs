@@ -11,20 +11,20 @@ use super::event::Source;
 use super::identity::is_of;
 use super::keep_alive::Promise;
 use super::sending::ALIAS;
-use super::server::{self, note_source};
+use super::server::{self, Hop, note_source};
 use super::{Endpoint, Event, Matter, Phase};
 use crate::{Fault, Method, Name, ParseError, Request, Response, Status, Uri, Via};
 
 impl Endpoint {
     pub(super) fn handle_request(&mut self, mut request: Request, source: Source, now: Instant) {
-        let Ok(mut via) = request.top_via() else {
+        let Some(mut via) = request.headers.read_top_via().cloned() else {
             return;
         };
         let promise = match source.transport.is_reliable() {
             true => self.promise_to_keep(&request, &mut via),
             false => Promise::NotAsked,
         };
-        note_source(&mut request, &mut via, &source, promise);
+        note_source(&mut request, &via, &source, promise);
         let admission = self
             .guard
             .admission(&request, &source, &self.config.trusted);
@@ -43,10 +43,13 @@ impl Endpoint {
         match request.method {
             Method::Ack => self.handle_ack(request, &via, now),
             Method::Cancel => self.handle_cancel(&request, &via, &source, now),
-            _ => match self.servers.find(&request, &via, &request.method) {
-                Some(id) => self.handle_repeated(id, source, now),
-                None => self.handle_new(request, &via, source, admission.realm(), now),
-            },
+            _ => {
+                let hop = self.servers.hop(&request, via);
+                match self.servers.find_repeated(&hop) {
+                    Some(id) => self.handle_repeated(id, source, now),
+                    None => self.handle_new(request, &hop, source, admission.realm(), now),
+                }
+            }
         }
     }
 
@@ -99,7 +102,7 @@ impl Endpoint {
     fn handle_new(
         &mut self,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         demand: Option<RealmId>,
         now: Instant,
@@ -110,11 +113,12 @@ impl Endpoint {
             let header = refusal.header(&host);
             return self.refuse_statelessly(&request, via, &source, status, header);
         }
-        let is_inside = request.to().is_ok_and(|to| to.tag().is_some());
+        let to = request.headers.read_address(&Name::To);
+        let is_inside = to.is_some_and(|to| to.tag().is_some());
         if is_inside {
             return self.handle_inside(request, via, source, demand, now);
         }
-        if self.servers.find_merged(&request).is_some() {
+        if self.servers.find_merged(via).is_some() {
             return self.refuse_statelessly(&request, via, &source, Status::LOOP_DETECTED, None);
         }
         match request.method {
@@ -131,7 +135,7 @@ impl Endpoint {
     fn handle_outside(
         &mut self,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         demand: Option<RealmId>,
         now: Instant,
@@ -161,7 +165,7 @@ impl Endpoint {
         &mut self,
         realm: RealmId,
         request: &Request,
-        via: &Via,
+        via: &Hop,
         source: &Source,
         now: Instant,
     ) -> Option<AuthenticatedUser> {
@@ -224,7 +228,7 @@ impl Endpoint {
     pub(super) fn tell(
         &mut self,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         user: Option<AuthenticatedUser>,
         invite: Option<InviteId>,

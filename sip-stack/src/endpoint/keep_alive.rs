@@ -1,5 +1,6 @@
 //! Connections that we made are kept alive, and given up when their peer is gone. RFC 5626 §4.4, RFC 6223.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -47,10 +48,10 @@ impl Endpoint {
     }
 
     /// Asks for the peer's promise to answer pings; only what begins something that lasts may. RFC 6223.
-    pub(super) fn ask_to_keep(&self, request: &Request, via: Via) -> Via {
-        match self.config.keep_alive {
-            Some(_) if may_ask(&request.method) => via.with_param(KEEP, None),
-            Some(_) | None => via,
+    pub(super) fn ask_to_keep(&self, request: &Request, via: &mut String) {
+        if self.config.keep_alive.is_some() && may_ask(&request.method) {
+            via.push(';');
+            via.push_str(KEEP);
         }
     }
 
@@ -76,13 +77,14 @@ impl Endpoint {
     }
 
     /// Promises to answer the pings of a peer that asks for it; without being asked pings are answered too.
-    pub(super) fn promise_to_keep(&self, request: &Request, via: &mut Via) -> Promise {
+    pub(super) fn promise_to_keep(&self, request: &Request, via: &mut Arc<Via>) -> Promise {
         let is_asked = via.params.get(KEEP) == Some(None) && may_ask(&request.method);
         if !is_asked {
             return Promise::NotAsked;
         }
         // Twice within the time after which a silent connection is closed.
         let wanted = (self.config.limits.idle.as_secs() / 2).min(WANTED);
+        let via = Arc::make_mut(via);
         via.params.set(KEEP, Some(wanted.to_string()));
         Promise::Given
     }

@@ -24,6 +24,7 @@ mod compose;
 mod config;
 mod credentials;
 mod event;
+mod fingerprint;
 mod flows;
 mod identity;
 mod incoming;
@@ -69,6 +70,7 @@ use blocklist::Blocklist;
 use capabilities::Capabilities;
 use client::{Attempt, Client, ClientKey, Owner};
 use credentials::Keyring;
+use fingerprint::Spread;
 use flows::Connections;
 use registrations::Registrations;
 use server::Servers;
@@ -107,7 +109,7 @@ pub struct Endpoint {
     random: StdRng,
     keyring: Keyring,
     guard: Guard,
-    clients: HashMap<ClientKey, Client>,
+    clients: HashMap<ClientKey, Box<Client>, Spread>,
     resolving: HashMap<QuestionId, Box<Attempt>>,
     last_question: u64,
     /// Requests of ours without a final response yet, those that wait for the DNS included.
@@ -141,7 +143,7 @@ impl Endpoint {
             config,
             phase: Phase::Open,
             random,
-            clients: HashMap::new(),
+            clients: HashMap::default(),
             resolving: HashMap::new(),
             last_question: 0,
             pending_clients: 0,
@@ -237,7 +239,11 @@ impl Endpoint {
     /// RFC 3261 §18.4.
     pub fn handle_unreachable(&mut self, remote: SocketAddr, now: Instant) {
         for key in self.connections.waiting_at(remote) {
-            if !self.clients.get(&key).is_some_and(Client::is_pending) {
+            if !self
+                .clients
+                .get(&key)
+                .is_some_and(|client| client.is_pending())
+            {
                 continue;
             }
             self.handle_client_transport_failed(key, Failure::Unreachable, now);
@@ -371,7 +377,10 @@ impl Endpoint {
 
     fn new_tag(&mut self) -> String {
         use rand::RngExt;
-        format!("{:016x}", self.random.random::<u64>())
+        let mut tag = String::with_capacity(16);
+        // Writing to a String cannot fail.
+        let _ = crate::grammar::write_hex(&mut tag, self.random.random());
+        tag
     }
 
     fn new_call_id(&mut self) -> String {

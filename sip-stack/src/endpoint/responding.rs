@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::command::{InviteId, Reply, ServerTransactionId};
 use super::event::Source;
 use super::flows::{Destination, Transmit};
-use super::server::{Machine, Reaction, Server, add_to_tag, return_port};
+use super::server::{Hop, Machine, Reaction, Server, add_to_tag, return_port};
 use super::timer_queue::Scheduled;
 use super::{Endpoint, TimerKey, compose};
 use crate::resolve::Target;
@@ -21,7 +21,7 @@ impl Endpoint {
     pub(super) fn begin(
         &mut self,
         request: &Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         invite: Option<InviteId>,
         to_tag: &str,
@@ -33,7 +33,8 @@ impl Endpoint {
         let is_invite = request.method == Method::Invite;
         // The 100 has no To tag, all others have.
         let trying = is_invite.then(|| skeleton.to_bytes());
-        add_to_tag(&mut skeleton, to_tag);
+        let to = request.headers.read_address(&Name::To);
+        add_to_tag(&mut skeleton, to, to_tag);
         if matches!(
             request.method,
             Method::Invite | Method::Subscribe | Method::Refer | Method::Notify
@@ -51,13 +52,13 @@ impl Endpoint {
                 true => Machine::Invite(ServerInvite::new()),
                 false => Machine::NonInvite(ServerNonInvite::new(&self.config.timers, now)),
             },
-            key: self.servers.key(request, via, &request.method),
-            merge_key: self.servers.merge_key(request),
+            key: via.key,
+            merge_key: via.merge_key,
             source,
             return_port: return_port(via, &source),
             skeleton: Some(Box::new(skeleton)),
             method: request.method.clone(),
-            cseq: request.cseq().map_or(0, |cseq| cseq.number),
+            cseq: request.headers.read_cseq().map_or(0, |cseq| cseq.number),
             scheme: match request.uri.scheme() {
                 Scheme::Sips => Scheme::Sips,
                 _ => Scheme::Sip,
@@ -75,7 +76,7 @@ impl Endpoint {
             self.servers.id_by_merge_key.insert(key, id);
         }
         self.servers.pending = self.servers.pending.saturating_add(1);
-        self.servers.by_id.insert(id, server);
+        self.servers.by_id.insert(id, Box::new(server));
         if is_invite {
             self.send_response(id);
         }
@@ -217,7 +218,7 @@ impl Endpoint {
             .servers
             .by_id
             .get(&id)
-            .is_some_and(Server::is_terminated)
+            .is_some_and(|server| server.is_terminated())
         {
             self.servers.remove(id);
         }
@@ -299,7 +300,8 @@ impl Endpoint {
 
     pub(super) fn send_statelessly(&mut self, mut response: Response, via: &Via, source: &Source) {
         let tag = self.servers.stateless_tag(&response);
-        add_to_tag(&mut response, &tag);
+        let to = response.headers.read_address(&Name::To).cloned();
+        add_to_tag(&mut response, to.as_ref(), &tag);
         let method = response.cseq().map(|cseq| cseq.method);
         // Of a request that is malformed; nothing is told then that depends on its method.
         let method = method.unwrap_or(Method::Ack);

@@ -22,7 +22,8 @@ impl Endpoint {
             return;
         };
         // A response whose method is not the request's belongs to another transaction. RFC 3261 §17.1.3.
-        if response.cseq().map(|cseq| cseq.method) != Ok(client.attempt.request.method.clone()) {
+        let cseq = response.headers.read_cseq();
+        if cseq.map(|cseq| &cseq.method) != Some(&client.attempt.request.method) {
             return self.keep_client(key, client);
         }
         self.note_promise(client.destination, &response, now);
@@ -82,7 +83,7 @@ impl Endpoint {
     fn handle_final(
         &mut self,
         key: ClientKey,
-        mut client: Client,
+        mut client: Box<Client>,
         response: Response,
         now: Instant,
     ) {
@@ -187,7 +188,7 @@ impl Endpoint {
     }
 
     /// Leaves a transaction to itself, which absorbs what still comes, and gives its request to the next one.
-    fn detach(&mut self, key: ClientKey, mut client: Client) -> Box<Attempt> {
+    fn detach(&mut self, key: ClientKey, mut client: Box<Client>) -> Box<Attempt> {
         let mut rest = Attempt::new(
             Request::new(
                 client.attempt.request.method.clone(),
@@ -335,7 +336,7 @@ impl Endpoint {
     fn react_to_failure(
         &mut self,
         key: ClientKey,
-        client: Client,
+        client: Box<Client>,
         reactions: Vec<Reaction>,
         now: Instant,
     ) {
@@ -351,14 +352,20 @@ impl Endpoint {
         self.keep_client(key, client);
     }
 
-    fn try_elsewhere(&mut self, key: ClientKey, client: Client, failure: Failure, now: Instant) {
+    fn try_elsewhere(
+        &mut self,
+        key: ClientKey,
+        client: Box<Client>,
+        failure: Failure,
+        now: Instant,
+    ) {
         self.connections.wait_no_more(client.destination, &key);
         let Client {
             mut attempt,
             target,
             is_reused,
             ..
-        } = client;
+        } = *client;
         attempt.outcome = Outcome::Failure(failure);
         // An idle connection that the peer had closed says nothing about the peer.
         if !is_reused {
@@ -389,8 +396,9 @@ impl Endpoint {
         self.advance(attempt, now);
     }
 
-    pub(super) fn keep_client(&mut self, key: ClientKey, mut client: Client) {
-        if client.is_terminated() {
+    pub(super) fn keep_client(&mut self, key: ClientKey, mut client: Box<Client>) {
+        // What Timer K is for, a response that comes again, finds no transaction now and is dropped for that.
+        if client.is_terminated() || client.only_absorbs() {
             self.connections.wait_no_more(client.destination, &key);
             self.forget_acks(&client);
             return;

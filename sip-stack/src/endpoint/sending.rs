@@ -16,12 +16,16 @@ use super::timer_queue::Scheduled;
 use super::{Endpoint, Failure, QuestionId, compose};
 use crate::dialog::NextHop;
 use crate::resolve::{Plan, Step, Target};
+use crate::text::Written;
 use crate::transaction::client_invite::ClientInvite;
 use crate::transaction::client_non_invite::ClientNonInvite;
 use crate::{Method, Name, Request, Scheme, Text, Transport, Via};
 
 /// In a Via: requests may come back on the connection. RFC 5923 §7.
 pub(super) const ALIAS: &str = "alias";
+
+/// Bytes of most Vias that we write.
+const TYPICAL_VIA: usize = 96;
 
 /// A request above this many bytes does not leave as a datagram. RFC 3261 §18.1.1.
 const MOST_IN_A_DATAGRAM: usize = 1300;
@@ -262,7 +266,7 @@ impl Endpoint {
         self.keep_alive(destination, now);
         let is_reinvite =
             matches!(machine, Machine::Invite(_)) && matches!(attempt.owner, Owner::InSession(..));
-        let client = Client {
+        let client = Box::new(Client {
             machine,
             ringing_end: is_reinvite.then(|| now + self.config.limits.ringing),
             attempt,
@@ -273,7 +277,7 @@ impl Endpoint {
             ack: Bytes::new(),
             ended_forks: Vec::new(),
             scheduled: Scheduled::default(),
-        };
+        });
         self.transmits.push_back(client.transmit(key, wire));
         self.keep_client(key, client);
     }
@@ -301,15 +305,22 @@ impl Endpoint {
     /// Writes Via and Contact for this target.
     pub(super) fn address(&self, attempt: &mut Attempt, key: ClientKey, target: &Target) {
         let sent_by = self.advertised_to(target.transport, target.address.ip());
-        let via = Via::new(target.transport, sent_by.0.clone(), sent_by.1)
-            .with_branch(&key.branch())
-            .with_rport();
-        let via = match target.transport {
-            Transport::Udp => via,
-            Transport::Tcp => self.ask_to_keep(&attempt.request, via),
-            Transport::Tls => self.ask_to_keep(&attempt.request, self.offer_alias(via, target)),
-        };
-        attempt.request.headers.set_top_via(&via);
+        let mut via = String::with_capacity(TYPICAL_VIA);
+        let hop = Via::new(target.transport, sent_by.0.clone(), sent_by.1);
+        // Writing to a String cannot fail.
+        let _ = hop.write(&mut via);
+        via.push_str(";branch=");
+        let _ = key.write_branch(&mut via);
+        via.push_str(";rport");
+        match target.transport {
+            Transport::Udp => {}
+            Transport::Tcp => self.ask_to_keep(&attempt.request, &mut via),
+            Transport::Tls => {
+                self.offer_alias(&mut via, target);
+                self.ask_to_keep(&attempt.request, &mut via);
+            }
+        }
+        attempt.request.headers.set_top_via_text(Text::from(via));
         self.write_identity(&mut attempt.request, &attempt.identity, target);
         if let Some(contact) = &attempt.contact {
             let scheme = secure_scheme(&attempt.request);
@@ -323,10 +334,11 @@ impl Endpoint {
     }
 
     /// The peer may send its requests on this connection, instead of making one to our listener. RFC 5923 §8.1.
-    fn offer_alias(&self, via: Via, target: &Target) -> Via {
-        match listener_for(&self.config, Transport::Tls, target.address.ip()) {
-            Some(listener) if listener.transport == Transport::Tls => via.with_param(ALIAS, None),
-            Some(_) | None => via,
+    fn offer_alias(&self, via: &mut String, target: &Target) {
+        let listener = listener_for(&self.config, Transport::Tls, target.address.ip());
+        if listener.is_some_and(|listener| listener.transport == Transport::Tls) {
+            via.push(';');
+            via.push_str(ALIAS);
         }
     }
 

@@ -2,7 +2,8 @@
 //! RFC 3261 §17.2, §18.2; RFC 3581.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,11 +11,13 @@ use bytes::Bytes;
 use super::command::{InviteId, ServerTransactionId};
 use super::config::Timers;
 use super::event::Source;
+use super::fingerprint::{Fingerprint, Fingerprinter, Parts, Spread};
 use super::keep_alive::Promise;
 use super::timer_queue::Scheduled;
+use crate::header::Noted;
 use crate::transaction::server_invite::{self, ServerInvite};
 use crate::transaction::server_non_invite::{self, ServerNonInvite};
-use crate::{Host, Method, Name, Request, Response, Scheme, Status, Text, Uri, Via};
+use crate::{Method, Name, NameAddr, Request, Response, Scheme, Status, Text, Uri, Via};
 
 /// What we ask of peers that are refused for lack of room. Seconds.
 const RETRY_AFTER: &str = "5";
@@ -23,8 +26,21 @@ pub(super) fn retry_after() -> (Name, String) {
     (Name::RetryAfter, RETRY_AFTER.to_owned())
 }
 
-/// What identifies a request of a peer, as a keyed hash: short, and nobody can make two the same.
-type Fingerprint = (u64, u64);
+/// By which hop a request came, with what identifies the request.
+#[derive(Debug)]
+pub(super) struct Hop {
+    pub(super) via: Arc<Via>,
+    pub(super) key: Fingerprint,
+    pub(super) merge_key: Option<Fingerprint>,
+}
+
+impl Deref for Hop {
+    type Target = Via;
+
+    fn deref(&self) -> &Via {
+        &self.via
+    }
+}
 
 /// A server transaction.
 #[derive(Debug)]
@@ -178,26 +194,26 @@ impl From<server_non_invite::Action> for Reaction {
 /// The server transactions and the ways to find them.
 #[derive(Debug)]
 pub(super) struct Servers {
-    pub(super) by_id: HashMap<ServerTransactionId, Server>,
-    pub(super) id_by_key: HashMap<Fingerprint, ServerTransactionId>,
-    pub(super) id_by_merge_key: HashMap<Fingerprint, ServerTransactionId>,
+    pub(super) by_id: HashMap<ServerTransactionId, Box<Server>, Spread>,
+    pub(super) id_by_key: HashMap<Fingerprint, ServerTransactionId, Spread>,
+    pub(super) id_by_merge_key: HashMap<Fingerprint, ServerTransactionId, Spread>,
     /// Answered requests, oldest first; may name some that are gone.
     pub(super) answered: VecDeque<ServerTransactionId>,
     pub(super) pending: usize,
     pub(super) last_id: u64,
-    pub(super) hashers: (RandomState, RandomState),
+    pub(super) fingerprinter: Fingerprinter,
 }
 
 impl Servers {
     pub(super) fn new() -> Self {
         Self {
-            by_id: HashMap::new(),
-            id_by_key: HashMap::new(),
-            id_by_merge_key: HashMap::new(),
+            by_id: HashMap::default(),
+            id_by_key: HashMap::default(),
+            id_by_merge_key: HashMap::default(),
             answered: VecDeque::new(),
             pending: 0,
             last_id: 0,
-            hashers: (RandomState::new(), RandomState::new()),
+            fingerprinter: Fingerprinter::new(),
         }
     }
 
@@ -207,11 +223,11 @@ impl Servers {
     }
 
     pub(super) fn get(&self, id: ServerTransactionId) -> Option<&Server> {
-        self.by_id.get(&id)
+        self.by_id.get(&id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: ServerTransactionId) -> Option<&mut Server> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(&id).map(Box::as_mut)
     }
 
     /// The transaction that this request belongs to, as a repetition, as its ACK, or as its CANCEL. RFC 3261 §17.2.3, §9.2.
@@ -224,69 +240,76 @@ impl Servers {
         self.id_by_key.get(&self.key(request, via, method)).copied()
     }
 
-    /// Another transaction with the same request, which came by another way. RFC 3261 §8.2.2.2.
-    pub(super) fn find_merged(&self, request: &Request) -> Option<ServerTransactionId> {
-        self.id_by_merge_key.get(&self.merge_key(request)?).copied()
+    /// The transaction that the request which came by this hop repeats.
+    pub(super) fn find_repeated(&self, hop: &Hop) -> Option<ServerTransactionId> {
+        self.id_by_key.get(&hop.key).copied()
     }
 
-    pub(super) fn key(&self, request: &Request, via: &Via, method: &Method) -> Fingerprint {
+    /// Another transaction with the same request, which came by another way. RFC 3261 §8.2.2.2.
+    pub(super) fn find_merged(&self, hop: &Hop) -> Option<ServerTransactionId> {
+        self.id_by_merge_key.get(&hop.merge_key?).copied()
+    }
+
+    pub(super) fn hop(&self, request: &Request, via: Arc<Via>) -> Hop {
+        Hop {
+            key: self.key(request, &via, &request.method),
+            merge_key: self.merge_key(request),
+            via,
+        }
+    }
+
+    fn key(&self, request: &Request, via: &Via, method: &Method) -> Fingerprint {
         let method = if *method == Method::Ack {
             &Method::Invite
         } else {
             method
         };
+        let mut parts = Parts::new();
+        parts.text(method.as_str());
         match via.branch().filter(|_| via.has_unique_branch()) {
             Some(branch) => {
-                self.fingerprint(&(branch, AnyCase(&via.host), via.port, method.as_str()))
+                parts.text(branch);
+                parts.host(&via.host);
+                parts.number(via.port.map_or(u32::MAX, u32::from));
             }
             None => {
-                let to_tag = match method {
+                let headers = &request.headers;
+                let tag = |name| headers.read_address(&name).and_then(NameAddr::tag);
+                parts.text(&request.uri.to_string());
+                parts.optional(tag(Name::From));
+                parts.optional(match method {
                     // The ACK has a To tag that the INVITE had not.
                     Method::Invite | Method::Cancel => None,
-                    _ => request.to().ok().and_then(|to| to.tag().map(str::to_owned)),
-                };
-                self.fingerprint(&(
-                    request.uri.to_string(),
-                    request
-                        .from()
-                        .ok()
-                        .and_then(|from| from.tag().map(str::to_owned)),
-                    to_tag,
-                    request.call_id().ok(),
-                    request.cseq().ok().map(|cseq| cseq.number),
-                    via.to_string(),
-                    method.as_str(),
-                ))
+                    _ => tag(Name::To),
+                });
+                parts.optional(request.call_id().ok());
+                parts.number(headers.read_cseq().map_or(u32::MAX, |cseq| cseq.number));
+                parts.text(&via.to_string());
             }
         }
+        self.fingerprinter.fingerprint(&parts)
     }
 
-    pub(super) fn merge_key(&self, request: &Request) -> Option<Fingerprint> {
-        if request.to().ok()?.tag().is_some() {
+    fn merge_key(&self, request: &Request) -> Option<Fingerprint> {
+        let headers = &request.headers;
+        if headers.read_address(&Name::To)?.tag().is_some() {
             return None;
         }
-        let from = request.from().ok()?;
-        let cseq = request.cseq().ok()?;
-        Some(self.fingerprint(&(
-            from.tag(),
-            request.call_id().ok()?,
-            cseq.number,
-            request.method.as_str(),
-        )))
-    }
-
-    pub(super) fn fingerprint(&self, value: &impl Hash) -> Fingerprint {
-        (
-            self.hashers.0.hash_one(value),
-            self.hashers.1.hash_one(value),
-        )
+        let mut parts = Parts::new();
+        parts.text(request.method.as_str());
+        parts.optional(headers.read_address(&Name::From)?.tag());
+        parts.text(request.call_id().ok()?);
+        parts.number(headers.read_cseq()?.number);
+        Some(self.fingerprinter.fingerprint(&parts))
     }
 
     /// A tag for responses that nothing is kept for: the same for each repetition. RFC 3261 §8.2.7.
     pub(super) fn stateless_tag(&self, response: &Response) -> String {
-        let call_id = response.headers.first(&Name::CallId);
-        let cseq = response.headers.first(&Name::CSeq);
-        let (tag, _) = self.fingerprint(&(call_id, cseq, response.headers.first(&Name::From)));
+        let mut parts = Parts::new();
+        for name in [Name::CallId, Name::CSeq, Name::From] {
+            parts.optional(response.headers.first(&name));
+        }
+        let tag = self.fingerprinter.fingerprint(&parts).half();
         format!("{tag:016x}")
     }
 
@@ -315,53 +338,27 @@ impl Servers {
     }
 }
 
-/// A host as it is hashed: without regard to the case of its name.
-struct AnyCase<'a>(&'a Host);
-
-impl Hash for AnyCase<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        match self.0 {
-            Host::Name(name) => {
-                for byte in name.bytes() {
-                    state.write_u8(byte.to_ascii_lowercase());
-                }
-            }
-            Host::V4(address) => address.hash(state),
-            Host::V6(address) => address.hash(state),
-        }
-        // Where the name ends and the next value begins.
-        state.write_u8(0xff);
-    }
-}
-
-/// Adds a tag to the To of a response that has none.
-pub(super) fn add_to_tag(response: &mut Response, tag: &str) {
-    if response.to().is_ok_and(|to| to.tag().is_some()) {
+/// Adds a tag to the To of a response to a request whose To was that; not to one that has a tag.
+pub(super) fn add_to_tag(response: &mut Response, to: Option<&NameAddr>, tag: &str) {
+    if to.is_some_and(|to| to.tag().is_some()) {
         return;
     }
     if let Some(to) = response.headers.first(&Name::To) {
-        let to = format!("{to};tag={tag}");
-        response.headers.set(Name::To, to);
+        let tagged = [to, ";tag=", tag].concat();
+        response.headers.set(Name::To, tagged);
     }
 }
 
 /// Notes in the top Via where the request really came from. RFC 3261 §18.2.1, RFC 3581 §4.
-pub(super) fn note_source(request: &mut Request, via: &mut Via, source: &Source, promise: Promise) {
+pub(super) fn note_source(request: &mut Request, via: &Via, source: &Source, promise: Promise) {
     let differs = via.host.ip() != Some(source.remote.ip());
-    let asks_for_port = via.rport().is_some();
-    if !differs && !asks_for_port {
-        if promise == Promise::Given {
-            request.headers.set_top_via(via);
-        }
-        return;
+    if differs || via.rport().is_some() {
+        let remote = source.remote;
+        let noted = Text::written(&Noted { via, remote });
+        request.headers.set_top_via_text(noted);
+    } else if promise == Promise::Given {
+        request.headers.set_top_via(via);
     }
-    let address = source.remote.ip().to_string();
-    via.params.set(Text::from_static("received"), Some(address));
-    if asks_for_port {
-        let port = source.remote.port().to_string();
-        via.params.set(Text::from_static("rport"), Some(port));
-    }
-    request.headers.set_top_via(via);
 }
 
 /// The port that responses go to when there is no connection. RFC 3261 §18.2.2, RFC 3581 §4.

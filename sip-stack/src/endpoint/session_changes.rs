@@ -9,10 +9,11 @@ use rand::RngExt;
 use super::client::Attempt;
 use super::command::{InviteId, Reply, RequestId};
 use super::event::Source;
+use super::server::Hop;
 use super::session::{Ending, Established, Session};
 use super::{EndCause, Endpoint, Event, Failure, Owner, compose};
 use crate::session_timer::{Ask, Due, OPTION, SessionTimer};
-use crate::{CSeq, Headers, Method, Name, Request, Response, Status, Via};
+use crate::{CSeq, Headers, Method, Name, Request, Response, Status};
 
 /// How often a change of ours may meet one of the peer before the user is told.
 const MOST_TRIES: u8 = 5;
@@ -194,7 +195,7 @@ impl Endpoint {
         &mut self,
         id: InviteId,
         request: &Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         now: Instant,
     ) {

@@ -104,7 +104,12 @@ impl Endpoint {
                     self.forget_resolving(question);
                     self.handle_invite_failed(id, Failure::Cancelled);
                 }
-                Stage::Sent(key) if self.clients.get(&key).is_some_and(Client::is_proceeding) => {
+                Stage::Sent(key)
+                    if self
+                        .clients
+                        .get(&key)
+                        .is_some_and(|client| client.is_proceeding()) =>
+                {
                     self.send_cancel_of(id, key, now);
                 }
                 Stage::Sent(key) => self.set_stage(id, Stage::Withdrawing(key)),
@@ -138,7 +143,12 @@ impl Endpoint {
         };
         inviting.deadline = now + self.config.timers.transaction();
         match inviting.stage {
-            Stage::Sent(key) if self.clients.get(&key).is_some_and(Client::is_proceeding) => {
+            Stage::Sent(key)
+                if self
+                    .clients
+                    .get(&key)
+                    .is_some_and(|client| client.is_proceeding()) =>
+            {
                 self.send_cancel_of(id, key, now);
             }
             Stage::Sent(key) | Stage::Withdrawing(key) | Stage::Cancelled(key) => {

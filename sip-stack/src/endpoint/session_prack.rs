@@ -6,10 +6,11 @@ use super::authentication::AuthenticatedUser;
 use super::checks::RELIABLE_PROVISIONALS;
 use super::command::{InviteId, Reply};
 use super::event::Source;
+use super::server::Hop;
 use super::session::{Provisionals, Session};
 use super::{Endpoint, Event};
 use crate::transaction::reliable_provisional::{Action, Described, ReliableProvisionals};
-use crate::{Method, Name, Request, Status, Via};
+use crate::{Method, Name, Request, Status};
 
 impl Endpoint {
     /// How provisional responses to this INVITE are sent: reliably only if the peer requires it.
@@ -48,7 +49,7 @@ impl Endpoint {
         &mut self,
         id: InviteId,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         user: Option<AuthenticatedUser>,
         now: Instant,

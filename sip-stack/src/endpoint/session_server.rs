@@ -6,13 +6,13 @@ use std::time::Instant;
 use super::authentication::{AuthenticatedUser, Peer, RealmId};
 use super::command::{InviteId, LocalContact, Reply, ServerTransactionId};
 use super::event::Source;
-use super::server;
+use super::server::{self, Hop};
 use super::session::{AwaitedAck, Ending, Established, Invited, Provisionals, Session};
 use super::session_changes::Changes;
 use super::{EndCause, Endpoint, Event};
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::Repeat;
-use crate::{Method, Request, Status, Via};
+use crate::{Method, Request, Status};
 
 /// The request is answered already.
 struct Refused;
@@ -22,7 +22,7 @@ impl Endpoint {
     pub(super) fn handle_invite(
         &mut self,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         proof: Option<(RealmId, AuthenticatedUser)>,
         now: Instant,
@@ -241,7 +241,7 @@ impl Endpoint {
     pub(super) fn handle_inside(
         &mut self,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         demand: Option<RealmId>,
         now: Instant,
@@ -309,7 +309,7 @@ impl Endpoint {
         &mut self,
         id: InviteId,
         request: &Request,
-        via: &Via,
+        via: &Hop,
         source: &Source,
         demand: Option<RealmId>,
         now: Instant,
@@ -345,7 +345,7 @@ impl Endpoint {
         &mut self,
         id: InviteId,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         now: Instant,
     ) {
@@ -359,7 +359,7 @@ impl Endpoint {
         &mut self,
         id: InviteId,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         now: Instant,
     ) {

@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use super::command::{OutgoingRequest, Reply};
 use super::event::Source;
+use super::server::Hop;
 use super::subscription_command::{Refer, ReferPlace, Subscribe, SubscriptionId};
 use super::subscriptions::{Entry, Opening, Place, Side, event_of_refer, is_for};
 use super::{Endpoint, Event, Failure, Owner, compose};
 use crate::dialog::{Dialog, DialogId};
 use crate::refer;
 use crate::subscription::{Answer, Next, Subscriber, SubscriptionEnd, subscriber};
-use crate::{EventPackage, Method, Name, Request, Response, Status, Text, Via};
+use crate::{EventPackage, Method, Name, Request, Response, Status, Text};
 
 impl Endpoint {
     /// Subscribes. What comes of it is told by `Notified` and, once, `SubscriptionEnded`; it is refreshed until then.
@@ -89,7 +90,7 @@ impl Endpoint {
         &mut self,
         id: SubscriptionId,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         now: Instant,
     ) {
@@ -126,7 +127,7 @@ impl Endpoint {
         id: SubscriptionId,
         dialog: &DialogId,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         now: Instant,
     ) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::authentication::AuthenticatedUser;
 use super::command::{InviteId, LocalContact, Reply, ServerTransactionId};
 use super::event::{Pending, Source};
+use super::server::Hop;
 use super::subscription_command::SubscriptionId;
 use super::subscriptions::{Entry, Place, Side, event_of_refer};
 use super::{Endpoint, Event, Failure, Owner};
@@ -13,7 +14,7 @@ use crate::refer::{self, ReferSub};
 use crate::subscription::{
     self, Admission, Document, Next, Notice, Notifier, Package, SubscriptionEnd, notifier,
 };
-use crate::{EventPackage, Method, Name, Request, Response, Status, SubscriptionState, Via};
+use crate::{EventPackage, Method, Name, Request, Response, Status, SubscriptionState};
 
 impl Endpoint {
     /// Which event packages peers may subscribe to. From then on a SUBSCRIBE to any other is refused by the endpoint, as is
@@ -184,7 +185,7 @@ impl Endpoint {
     pub(super) fn handle_subscribe(
         &mut self,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         user: Option<AuthenticatedUser>,
         invite: Option<InviteId>,
@@ -206,7 +207,7 @@ impl Endpoint {
         id: SubscriptionId,
         dialog: &DialogId,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         now: Instant,
     ) {

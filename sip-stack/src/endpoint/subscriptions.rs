@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::authentication::AuthenticatedUser;
 use super::command::{LocalContact, OutgoingRequest};
 use super::event::Source;
+use super::server::Hop;
 use super::session::Session;
 use super::subscription_command::SubscriptionId;
 use super::timer_queue::Scheduled;
@@ -13,7 +14,7 @@ use super::{Endpoint, Event, Failure, InviteId, Owner, Phase, TimerKey, compose}
 use crate::dialog::{self, Dialog, DialogId};
 use crate::refer;
 use crate::subscription::{Document, Next, Notifier, Package, Subscriber, SubscriptionEnd};
-use crate::{EventPackage, Method, Name, Request, Status, Text, Via};
+use crate::{EventPackage, Method, Name, Request, Status, Text};
 
 /// Most subscriptions that share one dialog.
 const MOST_IN_A_DIALOG: usize = 16;
@@ -80,7 +81,7 @@ impl Endpoint {
     pub(super) fn handle_beside_sessions(
         &mut self,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         user: Option<AuthenticatedUser>,
         now: Instant,
@@ -122,7 +123,7 @@ impl Endpoint {
         dialog: &DialogId,
         invite: Option<InviteId>,
         request: Request,
-        via: &Via,
+        via: &Hop,
         source: Source,
         user: Option<AuthenticatedUser>,
         now: Instant,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::grammar;
 use crate::message::Method;
+use crate::text::Written;
 
 /// The number of a request within its dialog, and its method. The number is below 2³¹. RFC 3261 §8.1.1.5, §20.16.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,9 +41,17 @@ impl CSeq {
     }
 }
 
+impl Written for CSeq {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        grammar::write_decimal(out, self.number.into())?;
+        out.write_str(" ")?;
+        out.write_str(self.method.as_str())
+    }
+}
+
 impl fmt::Display for CSeq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.number, self.method)
+        self.write(f)
     }
 }
 

@@ -20,10 +20,12 @@ pub use rack::RAck;
 pub use replaces::{Early, Replaces};
 pub use session_expires::{Refresher, SessionExpires};
 pub use subscription::{EventPackage, SubscriptionState, TerminationReason};
+pub(crate) use via::Noted;
 pub use via::{Via, ViaTransport};
 pub use with_params::WithParams;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::grammar::{self, CommaSeparated};
 use crate::text::Text;
@@ -61,8 +63,10 @@ impl HeaderError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     fields: Vec<(Name, Text)>,
-    from: Once,
-    to: Once,
+    from: Once<Arc<NameAddr>>,
+    to: Once<Arc<NameAddr>>,
+    top_via: Once<Arc<Via>>,
+    cseq: Once<CSeq>,
 }
 
 impl Headers {
@@ -72,6 +76,8 @@ impl Headers {
             fields: Vec::new(),
             from: Once::new(),
             to: Once::new(),
+            top_via: Once::new(),
+            cseq: Once::new(),
         }
     }
 
@@ -88,6 +94,23 @@ impl Headers {
         self.fields.push((name, one_line(value.into())));
     }
 
+    /// Appends a field that was read from one line of `source`, without its line end.
+    pub(crate) fn push_line(&mut self, name: Name, source: &Text, value: &str) {
+        self.forget(&name);
+        let value = grammar::trim(value);
+        let value = match memchr::memchr(b'\r', value.as_bytes()) {
+            None => source.cut(value),
+            Some(_) => one_line(source.cut(value)),
+        };
+        self.fields.push((name, value));
+    }
+
+    /// Appends a field of another message.
+    pub(crate) fn push_again(&mut self, name: &Name, value: &Text) {
+        self.forget(name);
+        self.fields.push((name.clone(), value.clone()));
+    }
+
     /// Puts a field before all others, as a proxy or client does with its Via.
     pub fn push_front(&mut self, name: Name, value: impl Into<Text>) {
         self.forget(&name);
@@ -98,19 +121,15 @@ impl Headers {
     pub fn set(&mut self, name: Name, value: impl Into<Text>) {
         self.forget(&name);
         let value = one_line(value.into());
-        match self.fields.iter().position(|(n, _)| *n == name) {
-            Some(at) => {
-                let mut index = 0_usize;
-                self.fields.retain_mut(|(n, v)| {
-                    if index == at {
-                        *v = value.clone();
-                    }
-                    let keep = index == at || *n != name;
-                    index = index.saturating_add(1);
-                    keep
-                });
-            }
-            None => self.fields.push((name, value)),
+        let mut fields = self.fields.iter_mut();
+        let Some((_, first)) = fields.find(|(n, _)| *n == name) else {
+            return self.fields.push((name, value));
+        };
+        *first = value;
+        if fields.any(|(n, _)| *n == name) {
+            let mut is_first = true;
+            self.fields
+                .retain(|(n, _)| *n != name || std::mem::take(&mut is_first));
         }
     }
 
@@ -172,17 +191,23 @@ impl Headers {
 
     /// Puts `via` in the place of the topmost Via value, or before all fields if there is none.
     pub fn set_top_via(&mut self, via: &Via) {
+        self.set_top_via_text(Text::written(via));
+    }
+
+    /// The same with a Via that is written already.
+    pub(crate) fn set_top_via_text(&mut self, via: Text) {
+        self.forget(&Name::Via);
         // A field may hold nothing but commas, and some may stand before the first value.
         let has_value = |value: &Text| CommaSeparated::new(value).next().is_some();
         let mut fields = self.fields.iter_mut();
         let top = fields.find(|(name, value)| *name == Name::Via && has_value(value));
         let Some((_, value)) = top else {
-            return self.push_front(Name::Via, Text::written(via));
+            return self.fields.insert(0, (Name::Via, via));
         };
         *value = match CommaSeparated::new(value).nth(1) {
-            None => Text::written(via),
+            None => via,
             Some(_) => {
-                let mut text = via.to_string();
+                let mut text = String::from(via);
                 for other in CommaSeparated::new(value).skip(1) {
                     text.push_str(", ");
                     text.push_str(other);
@@ -194,19 +219,31 @@ impl Headers {
 
     /// The first From or To, read; `None` for other names, and for one that is missing or malformed.
     pub(crate) fn read_address(&self, name: &Name) -> Option<&NameAddr> {
-        let read = || {
-            let (source, value) = self.all_texts(name).next()?;
-            NameAddr::cut(source, value)
+        let once = match name {
+            Name::From => &self.from,
+            Name::To => &self.to,
+            _ => return None,
         };
-        self.once(name)?.get_or_read(read)
+        let read = || {
+            let value = self.first_text(name)?;
+            Some(Arc::new(NameAddr::cut(value, value)?))
+        };
+        once.get_or_read(read).map(Arc::as_ref)
     }
 
-    fn once(&self, name: &Name) -> Option<&Once> {
-        match name {
-            Name::From => Some(&self.from),
-            Name::To => Some(&self.to),
-            _ => None,
-        }
+    /// The topmost Via, read; `None` if it is missing or malformed.
+    pub(crate) fn read_top_via(&self) -> Option<&Arc<Via>> {
+        let read = || {
+            let (source, value) = self.all_texts(&Name::Via).next()?;
+            Some(Arc::new(Via::cut(source, value)?))
+        };
+        self.top_via.get_or_read(read)
+    }
+
+    /// The CSeq, read; `None` if it is missing or malformed.
+    pub(crate) fn read_cseq(&self) -> Option<&CSeq> {
+        let read = || CSeq::parse(self.first_text(&Name::CSeq)?);
+        self.cseq.get_or_read(read)
     }
 
     /// The field is about to change.
@@ -214,6 +251,8 @@ impl Headers {
         match name {
             Name::From => self.from = Once::new(),
             Name::To => self.to = Once::new(),
+            Name::Via => self.top_via = Once::new(),
+            Name::CSeq => self.cseq = Once::new(),
             _ => {}
         }
     }

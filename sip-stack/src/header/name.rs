@@ -52,6 +52,11 @@ names! {
     Contact "Contact" "RFC 3261 §20.10";
     ContentType "Content-Type" "RFC 3261 §20.15";
     ContentLength "Content-Length" "RFC 3261 §20.14";
+    UserAgent "User-Agent" "RFC 3261 §20.41";
+    Server "Server" "RFC 3261 §20.35";
+    Allow "Allow" "RFC 3261 §20.5";
+    Supported "Supported" "RFC 3261 §20.37";
+    Date "Date" "RFC 3261 §20.17";
     Route "Route" "RFC 3261 §20.34";
     RecordRoute "Record-Route" "RFC 3261 §20.30";
     Accept "Accept" "RFC 3261 §20.1";
@@ -59,7 +64,6 @@ names! {
     AcceptEncoding "Accept-Encoding" "RFC 3261 §20.2";
     AcceptLanguage "Accept-Language" "RFC 3261 §20.3";
     AlertInfo "Alert-Info" "RFC 3261 §20.4";
-    Allow "Allow" "RFC 3261 §20.5";
     AllowEvents "Allow-Events" "RFC 6665 §8.2.2";
     AuthenticationInfo "Authentication-Info" "RFC 3261 §20.6";
     Authorization "Authorization" "RFC 3261 §20.7";
@@ -67,7 +71,6 @@ names! {
     ContentDisposition "Content-Disposition" "RFC 3261 §20.11";
     ContentEncoding "Content-Encoding" "RFC 3261 §20.12";
     ContentLanguage "Content-Language" "RFC 3261 §20.13";
-    Date "Date" "RFC 3261 §20.17";
     ErrorInfo "Error-Info" "RFC 3261 §20.18";
     Event "Event" "RFC 6665 §8.2.1";
     Expires "Expires" "RFC 3261 §20.19";
@@ -97,17 +100,14 @@ names! {
     Require "Require" "RFC 3261 §20.32";
     RetryAfter "Retry-After" "RFC 3261 §20.33";
     RSeq "RSeq" "RFC 3262 §7.1";
-    Server "Server" "RFC 3261 §20.35";
     ServiceRoute "Service-Route" "RFC 3608 §5";
     SessionExpires "Session-Expires" "RFC 4028 §4";
     SipETag "SIP-ETag" "RFC 3903 §11.3.1";
     SipIfMatch "SIP-If-Match" "RFC 3903 §11.3.2";
     Subject "Subject" "RFC 3261 §20.36";
     SubscriptionState "Subscription-State" "RFC 6665 §8.2.3";
-    Supported "Supported" "RFC 3261 §20.37";
     Timestamp "Timestamp" "RFC 3261 §20.38";
     Unsupported "Unsupported" "RFC 3261 §20.40";
-    UserAgent "User-Agent" "RFC 3261 §20.41";
     Warning "Warning" "RFC 3261 §20.43";
     WwwAuthenticate "WWW-Authenticate" "RFC 3261 §20.44";
 }
@@ -190,6 +190,7 @@ impl Name {
 }
 
 impl PartialEq for Name {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Name::Other(a), Name::Other(b)) => a.eq_ignore_ascii_case(b),

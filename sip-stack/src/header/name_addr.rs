@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::grammar;
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::{Text, Written};
 use crate::uri::Uri;
 
 /// `"Display name" <uri>;params`. Written always with angle brackets. RFC 3261 §20.10, §25.1 (name-addr, addr-spec).
@@ -76,13 +76,13 @@ impl NameAddr {
             };
             (Some(name), grammar::trim_start(rest))
         } else {
-            match text.split_once('<') {
+            match grammar::split_at(text, b'<') {
                 Some((name, rest)) => {
                     let name = grammar::trim(name);
                     let bracketed =
                         text.get(text.len().checked_sub(rest.len())?.checked_sub(1)?..)?;
                     // No brackets of its own: the `<` belongs to a parameter.
-                    if name.contains(';') || name.contains('"') {
+                    if memchr::memchr2(b';', b'"', name.as_bytes()).is_some() {
                         return Self::cut_bare(source, text);
                     }
                     (Some(source.cut(name)), bracketed)
@@ -90,7 +90,7 @@ impl NameAddr {
                 None => return Self::cut_bare(source, text),
             }
         };
-        let (uri, rest) = rest.strip_prefix('<')?.split_once('>')?;
+        let (uri, rest) = grammar::split_at(rest.strip_prefix('<')?, b'>')?;
         let uri = Uri::cut(source, grammar::trim(uri)).ok()?;
         let params = cut_params(source, grammar::trim_start(rest))?;
         Some(NameAddr {
@@ -103,7 +103,7 @@ impl NameAddr {
     /// Without brackets, what follows the first `;` belongs to the field, and the URI may have no `,` and no `?`.
     /// RFC 3261 §20.10.
     fn cut_bare(source: &Text, text: &str) -> Option<NameAddr> {
-        let (uri, params) = match text.split_once(';') {
+        let (uri, params) = match grammar::split_at(text, b';') {
             Some((uri, params)) => (uri, Params::parse_header(source, params)?),
             None => (text, Params::new()),
         };
@@ -128,13 +128,22 @@ fn cut_params(source: &Text, text: &str) -> Option<Params> {
     Params::parse_header(source, text.strip_prefix(';')?)
 }
 
+impl Written for NameAddr {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        if let Some(name) = &self.display_name {
+            grammar::write_quoted(out, name)?;
+            out.write_str(" ")?;
+        }
+        out.write_str("<")?;
+        self.uri.write(out)?;
+        out.write_str(">")?;
+        self.params.write(out)
+    }
+}
+
 impl fmt::Display for NameAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(name) = &self.display_name {
-            grammar::write_quoted(f, name)?;
-            f.write_str(" ")?;
-        }
-        write!(f, "<{}>{}", self.uri, self.params)
+        self.write(f)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Via.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::grammar;
 use crate::host::Host;
 use crate::message::Transport;
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::{Text, Written};
 
 /// The transport a Via names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -125,8 +125,8 @@ impl Via {
 
     /// Reads the Via value `text`, which lies in `source`.
     pub(crate) fn cut(source: &Text, text: &str) -> Option<Via> {
-        let (protocol, rest) = text.split_once('/')?;
-        let (version, rest) = rest.split_once('/')?;
+        let (protocol, rest) = grammar::split_at(text, b'/')?;
+        let (version, rest) = grammar::split_at(rest, b'/')?;
         if !grammar::trim(protocol).eq_ignore_ascii_case("SIP") || !is_version(version) {
             return None;
         }
@@ -137,7 +137,7 @@ impl Via {
             None if grammar::is_token(transport) => ViaTransport::Other(source.cut(transport)),
             None => return None,
         };
-        let (sent_by, params) = match rest.split_once(';') {
+        let (sent_by, params) = match grammar::split_at(rest, b';') {
             Some((sent_by, params)) => (sent_by, Params::parse_header(source, params)?),
             None => (rest, Params::new()),
         };
@@ -153,18 +153,83 @@ impl Via {
 
 /// Any version will do: a request of another version is refused, and for that its Via must be understood.
 fn is_version(text: &str) -> bool {
-    grammar::trim(text)
-        .split('.')
-        .all(|number| grammar::decimal::<u8>(number).is_some())
+    let version = grammar::trim(text);
+    version == "2.0"
+        || version
+            .split('.')
+            .all(|number| grammar::decimal::<u8>(number).is_some())
+}
+
+impl Via {
+    /// Writes it without its parameters.
+    fn write_hop(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str("SIP/2.0/")?;
+        out.write_str(match &self.transport {
+            ViaTransport::Known(transport) => transport.as_str(),
+            ViaTransport::Other(name) => name,
+        })?;
+        out.write_str(" ")?;
+        self.host.write(out)?;
+        if let Some(port) = self.port {
+            out.write_str(":")?;
+            grammar::write_decimal(out, port.into())?;
+        }
+        Ok(())
+    }
+}
+
+impl Written for Via {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        self.write_hop(out)?;
+        self.params.write(out)
+    }
+}
+
+/// A Via with the address that its request really came from. RFC 3261 §18.2.1, RFC 3581 §4.
+pub(crate) struct Noted<'a> {
+    pub(crate) via: &'a Via,
+    pub(crate) remote: SocketAddr,
+}
+
+impl Written for Noted<'_> {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        self.via.write_hop(out)?;
+        let address = Host::from(self.remote.ip());
+        let mut is_noted = false;
+        for (name, value) in self.via.params.iter() {
+            out.write_str(";")?;
+            out.write_str(name)?;
+            if name.eq_ignore_ascii_case("received") && !is_noted {
+                is_noted = true;
+                out.write_str("=")?;
+                write_bare(&address, out)?;
+            } else if name.eq_ignore_ascii_case("rport") {
+                out.write_str("=")?;
+                grammar::write_decimal(out, self.remote.port().into())?;
+            } else if let Some(value) = value {
+                out.write_str("=")?;
+                out.write_str(value)?;
+            }
+        }
+        if is_noted {
+            return Ok(());
+        }
+        out.write_str(";received=")?;
+        write_bare(&address, out)
+    }
+}
+
+/// An IPv6 address has no brackets there. RFC 3261 §25.1 (via-received).
+fn write_bare(address: &Host, out: &mut impl fmt::Write) -> fmt::Result {
+    match address {
+        Host::V6(address) => write!(out, "{address}"),
+        Host::V4(_) | Host::Name(_) => address.write(out),
+    }
 }
 
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SIP/2.0/{} {}", self.transport, self.host)?;
-        if let Some(port) = self.port {
-            write!(f, ":{port}")?;
-        }
-        self.params.fmt(f)
+        self.write(f)
     }
 }
 

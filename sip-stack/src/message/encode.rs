@@ -1,50 +1,73 @@
 //! From a message to bytes. RFC 3261 §7.
 
-use std::fmt::Write;
+use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::{Message, Request, Response};
+use crate::grammar;
 use crate::header::{Headers, Name};
+use crate::text::{Written, written_length};
 
-/// What a header section usually takes.
-const TYPICAL_SECTION: usize = 768;
+/// A message as it is written. It is as large as it has to be: some are kept for half a minute.
+struct Wire(Vec<u8>);
+
+const VERSION: &str = "SIP/2.0";
+const CONTENT_LENGTH: &str = "Content-Length";
+/// The most digits of a length.
+const DIGITS: usize = 20;
 
 impl Request {
     /// Appends the message as it goes on the wire; Content-Length is always there and always right.
     pub fn encode(&self, out: &mut BytesMut) {
-        out.reserve(TYPICAL_SECTION.saturating_add(self.body.len()));
-        out.put_slice(self.method.as_str().as_bytes());
-        // Writing to a BytesMut fails only when it cannot grow, and it can.
-        let _ = write!(out, " {} SIP/2.0\r\n", self.uri);
-        encode_rest(&self.headers, &self.body, out);
+        out.extend_from_slice(&self.written().0);
     }
 
     /// The message as it goes on the wire.
     pub fn to_bytes(&self) -> Bytes {
-        let mut out = BytesMut::new();
-        self.encode(&mut out);
-        out.freeze()
+        self.written().0.into()
+    }
+
+    fn written(&self) -> Wire {
+        let method = self.method.as_str();
+        let start_line = [method.len(), written_length(&self.uri), VERSION.len(), 4];
+        let mut out = Wire::with_room(&start_line, &self.headers, &self.body);
+        out.put(method);
+        out.put(" ");
+        // Writing to memory cannot fail.
+        let _ = self.uri.write(&mut out);
+        out.put(" ");
+        out.put(VERSION);
+        out.put("\r\n");
+        out.put_rest(&self.headers, &self.body);
+        out
     }
 }
 
 impl Response {
     /// Appends the message as it goes on the wire; Content-Length is always there and always right.
     pub fn encode(&self, out: &mut BytesMut) {
-        out.reserve(TYPICAL_SECTION.saturating_add(self.body.len()));
-        let _ = write!(out, "SIP/2.0 {} ", self.status.code());
-        for part in self.reason.split(['\r', '\n']) {
-            out.put_slice(part.as_bytes());
-        }
-        out.put_slice(b"\r\n");
-        encode_rest(&self.headers, &self.body, out);
+        out.extend_from_slice(&self.written().0);
     }
 
     /// The message as it goes on the wire.
     pub fn to_bytes(&self) -> Bytes {
-        let mut out = BytesMut::new();
-        self.encode(&mut out);
-        out.freeze()
+        self.written().0.into()
+    }
+
+    fn written(&self) -> Wire {
+        let start_line = [VERSION.len(), self.reason.len(), " 200 \r\n".len()];
+        let mut out = Wire::with_room(&start_line, &self.headers, &self.body);
+        out.put(VERSION);
+        out.put(" ");
+        out.put_number(self.status.code().into());
+        out.put(" ");
+        for part in self.reason.split(['\r', '\n']) {
+            out.put(part);
+        }
+        out.put("\r\n");
+        out.put_rest(&self.headers, &self.body);
+        out
     }
 }
 
@@ -66,18 +89,54 @@ impl Message {
     }
 }
 
-fn encode_rest(headers: &Headers, body: &Bytes, out: &mut BytesMut) {
-    for (name, value) in headers
+impl Wire {
+    fn with_room(start_line: &[usize], headers: &Headers, body: &Bytes) -> Self {
+        let fields = written_fields(headers)
+            .map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(4));
+        let last_field = [CONTENT_LENGTH.len(), ": \r\n\r\n".len(), DIGITS];
+        let all = start_line.iter().copied().chain(fields).chain(last_field);
+        Wire(Vec::with_capacity(
+            all.fold(body.len(), usize::saturating_add),
+        ))
+    }
+
+    fn put(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn put_number(&mut self, number: u64) {
+        // Writing to memory cannot fail.
+        let _ = grammar::write_decimal(self, number);
+    }
+
+    fn put_rest(&mut self, headers: &Headers, body: &Bytes) {
+        for (name, value) in written_fields(headers) {
+            self.put(name);
+            self.put(": ");
+            self.put(value);
+            self.put("\r\n");
+        }
+        self.put(CONTENT_LENGTH);
+        self.put(": ");
+        self.put_number(body.len().try_into().unwrap_or(u64::MAX));
+        self.put("\r\n\r\n");
+        self.0.extend_from_slice(body);
+    }
+}
+
+impl fmt::Write for Wire {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text);
+        Ok(())
+    }
+}
+
+/// The length is written by itself.
+fn written_fields(headers: &Headers) -> impl Iterator<Item = (&str, &str)> {
+    headers
         .iter()
         .filter(|(name, _)| **name != Name::ContentLength)
-    {
-        out.put_slice(name.as_str().as_bytes());
-        out.put_slice(b": ");
-        out.put_slice(value.as_bytes());
-        out.put_slice(b"\r\n");
-    }
-    let _ = write!(out, "{}: {}\r\n\r\n", Name::ContentLength, body.len());
-    out.put_slice(body);
+        .map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 #[cfg(test)]

@@ -135,7 +135,10 @@ fn addresses(headers: &Headers, name: Name) -> Result<Vec<NameAddr>, HeaderError
 }
 
 fn via(headers: &Headers, name: Name) -> Result<Via, HeaderError> {
-    first(headers, name, Via::cut)
+    match headers.read_top_via() {
+        Some(via) => Ok(Via::clone(via)),
+        None => first(headers, name, Via::cut),
+    }
 }
 
 fn vias(headers: &Headers, name: Name) -> Result<Vec<Via>, HeaderError> {
@@ -150,7 +153,10 @@ fn with_params(headers: &Headers, name: Name) -> Result<WithParams, HeaderError>
 }
 
 fn cseq(headers: &Headers, name: Name) -> Result<CSeq, HeaderError> {
-    first(headers, name, |_, value| CSeq::parse(value))
+    match headers.read_cseq() {
+        Some(cseq) => Ok(cseq.clone()),
+        None => first(headers, name, |_, value| CSeq::parse(value)),
+    }
 }
 
 fn small_number(headers: &Headers, name: Name) -> Result<u8, HeaderError> {

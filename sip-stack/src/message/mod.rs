@@ -98,13 +98,13 @@ impl Response {
 
     /// A response to a request of which only the fields are known.
     pub(crate) fn to_headers(request: &Headers, status: Status) -> Self {
-        let mut headers = Headers::with_capacity(10);
+        let mut headers = Headers::with_capacity(8);
         for (name, value) in request.iter() {
             if matches!(
                 name,
                 Name::Via | Name::From | Name::To | Name::CallId | Name::CSeq
             ) {
-                headers.push(name.clone(), value);
+                headers.push_again(name, value);
             }
         }
         Response {

@@ -154,33 +154,49 @@ impl Message {
         datagram: Bytes,
         limits: &MessageLimits,
     ) -> Result<Message, ParseError> {
-        let start = datagram
-            .iter()
-            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-            .count();
-        let message = datagram.slice(start..);
-        // A keep-alive of a NAT is a few zero bytes, or line ends.
-        if message.iter().all(|byte| *byte == 0) {
-            return Err(ParseError::unanswerable(Fault::KeepAlive));
-        }
-        let end = find_section_end(&message, 0).unwrap_or(message.len());
-        if end > limits.head {
-            let section = Section::parse_beginning(&message, limits);
-            return Err(section.into_error(Fault::HeadTooLarge));
-        }
-        let section = Section::parse(message.get(..end).unwrap_or_default(), limits.fields);
-        if datagram.len() > limits.datagram {
-            return Err(section.into_error(Fault::DatagramTooLarge));
-        }
-        let rest = message.slice(end..);
-        let length = section.content_length.unwrap_or(rest.len());
-        if length > limits.body {
-            Err(section.into_error(Fault::BodyTooLarge))
-        } else if length > rest.len() {
-            Err(section.into_error(Fault::Truncated))
-        } else {
-            section.finish(rest.slice(..length))
-        }
+        parse_whole(&datagram, limits, |body| datagram.slice_ref(body))
+    }
+
+    /// The same of a datagram that stays where it is: nothing but its body is copied.
+    pub(crate) fn parse_borrowed(
+        datagram: &[u8],
+        limits: &MessageLimits,
+    ) -> Result<Message, ParseError> {
+        parse_whole(datagram, limits, Bytes::copy_from_slice)
+    }
+}
+
+fn parse_whole(
+    datagram: &[u8],
+    limits: &MessageLimits,
+    body: impl FnOnce(&[u8]) -> Bytes,
+) -> Result<Message, ParseError> {
+    let start = datagram
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .count();
+    let message = datagram.get(start..).unwrap_or_default();
+    // A keep-alive of a NAT is a few zero bytes, or line ends.
+    if message.iter().all(|byte| *byte == 0) {
+        return Err(ParseError::unanswerable(Fault::KeepAlive));
+    }
+    let end = find_section_end(message, 0).unwrap_or(message.len());
+    if end > limits.head {
+        let section = Section::parse_beginning(message, limits);
+        return Err(section.into_error(Fault::HeadTooLarge));
+    }
+    let (head, rest) = message.split_at_checked(end).unwrap_or((message, &[]));
+    let section = Section::parse(head, limits.fields);
+    if datagram.len() > limits.datagram {
+        return Err(section.into_error(Fault::DatagramTooLarge));
+    }
+    let length = section.content_length.unwrap_or(rest.len());
+    if length > limits.body {
+        return Err(section.into_error(Fault::BodyTooLarge));
+    }
+    match rest.get(..length) {
+        Some(rest) => section.finish(body(rest)),
+        None => Err(section.into_error(Fault::Truncated)),
     }
 }
 
@@ -253,10 +269,10 @@ impl Section {
             if name == Name::ContentLength {
                 let repeated = std::mem::replace(&mut has_content_length, true);
                 section.read_content_length(value, repeated);
-            } else if line.contains('\n') {
+            } else if memchr::memchr(b'\n', line.as_bytes()).is_some() {
                 section.headers.push(name, unfold(value));
             } else {
-                section.headers.push(name, text.cut(value));
+                section.headers.push_line(name, &text, value);
             }
         }
         section
@@ -294,9 +310,9 @@ impl Section {
 
     /// `SIP/2.0 code reason`.
     fn status_line(&mut self, source: &Text, line: &str) {
-        let (version, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+        let (version, rest) = grammar::split_at_space(line).unwrap_or((line, ""));
         let rest = grammar::trim_start(rest);
-        let (code, reason) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+        let (code, reason) = grammar::split_at_space(rest).unwrap_or((rest, ""));
         let status = Some(code)
             .filter(|code| code.len() == 3)
             .and_then(grammar::decimal)
@@ -311,12 +327,14 @@ impl Section {
 
     /// `method uri SIP/2.0`.
     fn request_line(&mut self, source: &Text, line: &str) {
-        let Some((method, rest)) = line.split_once([' ', '\t']) else {
+        let Some((method, rest)) = grammar::split_at_space(line) else {
             return self.wrong(Fault::NotSip);
         };
-        let Some((uri, version)) = rest.rsplit_once([' ', '\t']) else {
+        let last_space = memchr::memrchr2(b' ', b'\t', rest.as_bytes());
+        let Some((uri, version)) = last_space.and_then(|at| rest.split_at_checked(at)) else {
             return self.wrong(Fault::NotSip);
         };
+        let version = version.get(1..).unwrap_or_default();
         if !version
             .get(..4)
             .is_some_and(|start| start.eq_ignore_ascii_case("SIP/"))

@@ -14,8 +14,8 @@ pub(super) fn validate(method: Option<&Method>, headers: &Headers) -> Result<(),
             Name::From => once(&mut from, name, headers.read_address(name).is_some())?,
             Name::To => once(&mut to, name, headers.read_address(name).is_some())?,
             Name::CallId => once(&mut call_id, name, !value.is_empty())?,
-            Name::CSeq => check_cseq(&mut cseq, method, value)?,
-            Name::Via => check_vias(&mut via, value)?,
+            Name::CSeq => check_cseq(&mut cseq, method, headers.read_cseq())?,
+            Name::Via => check_vias(&mut via, headers, value)?,
             // A malformed value is taken as if the field were not there.
             Name::MaxForwards if method.is_some() => once(&mut max_forwards, name, true)?,
             Name::Contact if method.is_some() => check_contacts(value)?,
@@ -47,8 +47,7 @@ fn once(count: &mut u32, name: &Name, readable: bool) -> Result<(), HeaderError>
     Ok(())
 }
 
-fn check_cseq(count: &mut u32, method: Option<&Method>, value: &Text) -> Result<(), Fault> {
-    let cseq = CSeq::parse(value);
+fn check_cseq(count: &mut u32, method: Option<&Method>, cseq: Option<&CSeq>) -> Result<(), Fault> {
     once(count, &Name::CSeq, cseq.is_some())?;
     match (cseq, method) {
         (Some(cseq), Some(method)) if cseq.method != *method => Err(Fault::MethodMismatch),
@@ -56,9 +55,13 @@ fn check_cseq(count: &mut u32, method: Option<&Method>, value: &Text) -> Result<
     }
 }
 
-fn check_vias(count: &mut u32, value: &Text) -> Result<(), HeaderError> {
+fn check_vias(count: &mut u32, headers: &Headers, value: &Text) -> Result<(), HeaderError> {
     for via in CommaSeparated::new(value) {
-        if Via::cut(value, via).is_none() {
+        let is_readable = match count {
+            0 => headers.read_top_via().is_some(),
+            _ => Via::cut(value, via).is_some(),
+        };
+        if !is_readable {
             return Err(HeaderError::Malformed(Name::Via));
         }
         *count = count.saturating_add(1);
