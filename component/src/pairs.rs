@@ -2,7 +2,10 @@
 //! cost more than all the rest of routing it.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::hash::{BuildHasher, Hash, RandomState};
+
+use stox_sip::Uri;
 
 use crate::registry::Key;
 
@@ -15,6 +18,7 @@ const PAIRS: usize = 65_536;
 pub struct Pairs {
     key_by_pair: HashMap<Pair, Key>,
     hasher: RandomState,
+    scratch: String,
 }
 
 /// A sender and an addressee.
@@ -25,6 +29,14 @@ impl Pairs {
     /// These two, exactly as they are spelt.
     pub fn pair(&self, from: &impl Hash, to: &impl Hash) -> Pair {
         Pair(self.hasher.hash_one((from, to)))
+    }
+
+    /// The same for URIs, which have so many parts that hashing each would cost more than writing them down.
+    pub fn pair_of_uris(&mut self, from: &Uri, to: &Uri) -> Pair {
+        self.scratch.clear();
+        // Writing to a String cannot fail. No URI has a space in it.
+        let _ = write!(self.scratch, "{from} {to}");
+        Pair(self.hasher.hash_one(&self.scratch))
     }
 
     /// The conversation between these two.
@@ -83,6 +95,20 @@ mod tests {
         ] {
             assert_eq!(pairs.key(pairs.pair(&from, &to)), None);
         }
+    }
+
+    #[test]
+    fn uris_are_pairs_as_they_are_spelt() {
+        let mut pairs = Pairs::default();
+        let mut pair =
+            |from: &str, to: &str| pairs.pair_of_uris(&from.parse().unwrap(), &to.parse().unwrap());
+        let romeo = "sip:romeo@example.net";
+        let one = pair(romeo, "sip:juliet@example.com");
+        assert_eq!(one, pair(romeo, "sip:juliet@example.com"));
+        for other in ["sip:Juliet@example.com", "sip:juliet@example.com;gr=1"] {
+            assert_ne!(one, pair(romeo, other));
+        }
+        assert_ne!(one, pair("sip:juliet@example.com", romeo));
     }
 
     /// SEC-14

@@ -88,6 +88,7 @@ pub struct SipRouter {
     inquiries: Arc<Inquiries>,
     addresses: Arc<Addresses>,
     ports: SharedPorts,
+    pairs: Pairs,
     /// What each address sends.
     invites: Rates<IpAddr>,
     messages: Rates<IpAddr>,
@@ -342,6 +343,7 @@ impl SipRouter {
             inquiries,
             addresses,
             ports,
+            pairs: Pairs::default(),
             invites: Rates::new(INVITES.0, INVITES.1),
             messages: Rates::new(MESSAGES.0, MESSAGES.1),
         }
@@ -440,7 +442,7 @@ impl SipRouter {
     }
 
     fn requested(
-        &self,
+        &mut self,
         transaction: ServerTransactionId,
         invite: Option<InviteId>,
         request: Request,
@@ -461,14 +463,7 @@ impl SipRouter {
             }
             (Method::Message, None) => {
                 let from = sender(&request, originator)?;
-                let (key, parties, _) = self.parties(&from, &request.uri)?;
-                let ports = self.ports()?;
-                let input = Input::Paged(Box::new((transaction, request, from)));
-                self.registry
-                    .deliver(&key, input, |key| {
-                        Some(conversation::begin(ports.clone(), key.clone(), parties))
-                    })
-                    .map_err(|_| Status::SERVICE_UNAVAILABLE)
+                self.paged(transaction, request, from)
             }
             (Method::Options, _) => self.options(transaction),
             (Method::Subscribe, _) => Err(Status::BAD_EVENT),
@@ -476,6 +471,42 @@ impl SipRouter {
             (Method::Refer, _) => Err(Status::DECLINE),
             _ => Err(Status::METHOD_NOT_ALLOWED),
         }
+    }
+
+    /// A MESSAGE outside of dialogs.
+    fn paged(
+        &mut self,
+        transaction: ServerTransactionId,
+        request: Request,
+        from: Uri,
+    ) -> Result<(), Status> {
+        let ports = self.ports()?.clone();
+        let pair = self.pairs.pair_of_uris(&from, &request.uri);
+        let (key, mapped) = match self.pairs.key(pair) {
+            Some(key) => (key.clone(), None),
+            None => {
+                let (key, parties, _) = self.parties(&from, &request.uri)?;
+                // Whose name has capitals is looked at each time: the last spelling counts (CORE-06).
+                if !has_capitals(&from) {
+                    self.pairs.note(pair, key.clone());
+                }
+                (key, Some(parties))
+            }
+        };
+        let target = mapped
+            .is_none()
+            .then(|| (from.clone(), request.uri.clone()));
+        let input = Input::Paged(Box::new((transaction, request, from)));
+        self.registry
+            .deliver(&key, input, |key| {
+                let parties = match (mapped, target) {
+                    (Some(parties), _) => parties,
+                    (None, Some((from, target))) => self.parties(&from, &target).ok()?.1,
+                    (None, None) => return None,
+                };
+                Some(conversation::begin(ports, key.clone(), parties))
+            })
+            .map_err(|_| Status::SERVICE_UNAVAILABLE)
     }
 
     fn ports(&self) -> Result<&Arc<Ports>, Status> {
@@ -529,6 +560,12 @@ fn response_of(event: &SipEvent) -> Option<&Response> {
         SipEvent::Responded { response, .. } => Some(response),
         _ => None,
     }
+}
+
+/// Capital letters, or what may stand for some.
+fn has_capitals(uri: &Uri) -> bool {
+    let user = uri.user().unwrap_or_default();
+    user.contains(|c: char| c.is_uppercase() || c == '%')
 }
 
 /// More than one source may bring gets 503 with Retry-After (SEC-13).

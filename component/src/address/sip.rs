@@ -280,7 +280,11 @@ pub fn device_of_value(gr: &str) -> Option<String> {
 
 /// The URI with that device and no other, which may be none.
 pub fn with_device(uri: &Uri, device: Option<&str>) -> Uri {
-    let bare = uri.clone().without_param("gr");
+    let bare = uri.clone();
+    let bare = match bare.param("gr") {
+        Some(_) => bare.without_param("gr"),
+        None => bare,
+    };
     match device {
         Some(device) => bare.with_param("gr", Some(&gr_of(device))),
         None => bare,

@@ -164,7 +164,13 @@ fn read_part(content_type: &str, body: &[u8], depth: usize) -> Result<Content, U
 }
 
 fn decode(content_type: &str, bytes: &[u8]) -> Result<String, Unreadable> {
-    let encoding = match content::parameter(content_type, "charset") {
+    let charset = content::parameter(content_type, "charset");
+    if charset.is_none_or(|label| label.eq_ignore_ascii_case("utf-8"))
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return Ok(text.to_owned());
+    }
+    let encoding = match charset {
         None => encoding_rs::UTF_8,
         // What msrplib calls it.
         Some(label) if label.eq_ignore_ascii_case("utf8") => encoding_rs::UTF_8,

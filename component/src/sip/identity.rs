@@ -32,8 +32,8 @@ pub fn sender(request: &Request, originator: &Originator) -> Result<Uri, Status>
 
 /// Whether it is an address that tells nothing.
 pub fn is_anonymous(uri: &Uri) -> bool {
-    let host = uri.host().map(ToString::to_string).unwrap_or_default();
-    host.eq_ignore_ascii_case(ANONYMOUS)
+    let name = uri.host().and_then(Host::name);
+    name.is_some_and(|name| name.eq_ignore_ascii_case(ANONYMOUS))
 }
 
 /// One address for each Call-ID, so that those who are hidden are not taken for each other.

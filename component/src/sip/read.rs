@@ -237,7 +237,16 @@ fn with_device(sender: &Uri, request: &Request) -> Uri {
     }
     let contact = request.contact().ok();
     let device = contact.and_then(|contact| device_of(&contact));
-    let device = device.or_else(|| device_of(&request.from().ok()?));
+    let device = device.or_else(|| {
+        // Most have nothing to be found there, and the reading of it is spared.
+        let from = request.headers.first(&Name::From)?.as_bytes();
+        let names_one = from
+            .windows(2)
+            .any(|letters| letters.eq_ignore_ascii_case(b"gr"));
+        names_one
+            .then(|| device_of(&request.from().ok()?))
+            .flatten()
+    });
     address::with_device(sender, device.as_deref())
 }
 

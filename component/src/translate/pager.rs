@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use stox_msrp::cpim;
 use stox_msrp::is_composing::{self, IsComposing};
-use stox_sip::ServerTransactionId;
+use stox_sip::{ServerTransactionId, Uri};
 
 use super::context::{Context, Tokens};
 use super::event::{Action, Mark, Page, PageFault, Precedent, Settings, Token, Written};
@@ -100,10 +100,19 @@ impl Exchange {
 
 /// Whether the message fits a MESSAGE, with the addresses of these two (IM-10).
 pub(super) fn fits(written: &Written, parties: &Parties, settings: &Settings) -> bool {
+    // As if every byte of the devices were escaped: with that nearly every message fits already.
+    let device = |device: Option<&str>| device.map_or(0, |device| 4 + 3 * device.len());
+    let at_most = parties.juliet_uri.wire_length()
+        + 2 * parties.romeo_uri.wire_length()
+        + device(written.origin.from.resource())
+        + device(written.origin.to.resource());
+    if written.size() + at_most.saturating_sub(ADDRESSES) <= settings.page_bytes {
+        return true;
+    }
     let from = parties.juliet_device(written.origin.from.resource());
     let target = with_device(&parties.romeo_uri, written.origin.to.resource());
     let addresses: usize = [&from, &target, &parties.romeo_uri]
-        .map(|uri| uri.to_string().len())
+        .map(Uri::wire_length)
         .iter()
         .sum();
     written.size() + addresses.saturating_sub(ADDRESSES) <= settings.page_bytes

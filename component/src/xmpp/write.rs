@@ -270,7 +270,7 @@ fn escape(out: &mut BytesMut, value: &str, replacement: impl Fn(char) -> Option<
     out.reserve(value.len());
     let mut rest = value;
     // Most text has nothing to escape, and is passed over byte by byte.
-    while let Some(at) = rest.bytes().position(suspect) {
+    while let Some(at) = find_suspect(rest.as_bytes()) {
         let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
         out.put_slice(before.as_bytes());
         let mut characters = after.chars();
@@ -282,6 +282,14 @@ fn escape(out: &mut BytesMut, value: &str, replacement: impl Fn(char) -> Option<
         rest = characters.as_str();
     }
     out.put_slice(rest.as_bytes());
+}
+
+/// Sixteen bytes are looked at as one.
+fn find_suspect(bytes: &[u8]) -> Option<usize> {
+    let is_plain = |chunk: &&[u8]| !chunk.iter().fold(false, |any, byte| any | suspect(*byte));
+    let plain: usize = bytes.chunks(16).take_while(is_plain).map(<[u8]>::len).sum();
+    let at = bytes.get(plain..)?.iter().position(|byte| suspect(*byte))?;
+    Some(plain + at)
 }
 
 /// Whether the character that begins with this byte may need a replacement; 0xEF begins U+FFFE and U+FFFF.
