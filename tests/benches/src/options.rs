@@ -8,7 +8,7 @@ use crate::servers::Kind;
 
 const USAGE: &str = "\
 usage: stox-benches --stox PROGRAM [--counted PROGRAM] [--server prosody|ejabberd]... [--only WORD]... [--way WORD]...
-                    [--messages N] [--calm N] [--sessions N] [--occupants N] [--rooms N] [--settle S] [--rounds N] [--cores SERVER,GATEWAY | --any-core] [--json FILE] [--keep]
+                    [--messages N] [--under-way N] [--calm N] [--sessions N] [--occupants N] [--rooms N] [--settle S] [--rounds N] [--cores SERVER,GATEWAY | --any-core] [--json FILE] [--keep]
 
   --stox      the gateway, built with `cargo build --release -p stox`
   --counted   the gateway with a counting allocator, built with
@@ -17,6 +17,7 @@ usage: stox-benches --stox PROGRAM [--counted PROGRAM] [--server prosody|ejabber
               all but the last without it
   --way       of: to-msrp, from-msrp, to-message, from-message; all without it
   --messages  in each saturated measurement (50,000)
+  --under-way at a time in these (1,000); under a profiler fewer, or they are sent again
   --calm      in each measurement at 500 a second (3,000)
   --sessions  idle ones, for their memory (10,000)
   --occupants of one room (200)
@@ -34,6 +35,8 @@ pub struct Options {
     pub only: Vec<String>,
     pub ways: Vec<Direction>,
     pub messages: u32,
+    /// At a time, when saturated.
+    pub under_way: usize,
     pub calm: u32,
     pub sessions: u32,
     pub occupants: usize,
@@ -56,6 +59,7 @@ impl Options {
             only: Vec::new(),
             ways: Vec::new(),
             messages: 50_000,
+            under_way: 1_000,
             calm: 3_000,
             sessions: 10_000,
             occupants: 200,
@@ -86,6 +90,7 @@ impl Options {
                     _ => return Err(USAGE),
                 }),
                 "--messages" => options.messages = number(value()?)?,
+                "--under-way" => options.under_way = number(value()?)?,
                 "--calm" => options.calm = number(value()?)?,
                 "--sessions" => options.sessions = number(value()?)?,
                 "--occupants" => options.occupants = number(value()?)?,

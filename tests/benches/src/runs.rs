@@ -144,9 +144,10 @@ impl Bench<'_> {
             let pairs = world.prepare(gateway)?;
             for (&direction, rows) in directions.iter().zip(&mut rounds) {
                 let warm_up = self.options.messages / 10;
+                let under_way = self.options.under_way;
                 world
                     .load
-                    .run(direction, pairs, Pace::Saturated(UNDER_WAY), warm_up)?;
+                    .run(direction, pairs, Pace::Saturated(under_way), warm_up)?;
                 rows.push(world.row(gateway, server, direction, pairs, self.options)?);
             }
         }
@@ -434,7 +435,7 @@ impl World {
             gateway: gateway.name(),
             server: server.name(),
             direction: name_of(direction),
-            saturated: measure(Pace::Saturated(UNDER_WAY), options.messages)?,
+            saturated: measure(Pace::Saturated(options.under_way), options.messages)?,
             calm: measure(Pace::PerSecond(CALM), options.calm)?,
             resident: self.gateway.resident(),
         })
