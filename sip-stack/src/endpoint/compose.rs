@@ -10,6 +10,9 @@ use crate::{
     CSeq, Headers, Host, Method, Name, NameAddr, Request, Response, Scheme, Text, Transport, Uri,
 };
 
+/// Fields of most requests of ours.
+const TYPICAL_FIELDS: usize = 12;
+
 /// Bytes of most From, To and CSeq together.
 const TYPICAL_VALUES: usize = 256;
 
@@ -200,6 +203,7 @@ fn base(
 ) -> Request {
     let cseq = CSeq::new(identity.cseq, method.clone());
     let mut request = Request::new(method, target.without_headers());
+    request.headers = Headers::with_capacity(TYPICAL_FIELDS);
     let headers = &mut request.headers;
     headers.push(Name::MaxForwards, Text::from_static(MAX_FORWARDS));
     let [from, to, cseq] = written_as_one(&Tagged(from, identity.from_tag), to, &cseq);

@@ -292,18 +292,17 @@ impl Endpoint {
     }
 
     /// Sends a request other than INVITE outside of the sessions.
-    pub fn request(&mut self, id: RequestId, request: OutgoingRequest, now: Instant) {
+    pub fn request(&mut self, id: RequestId, mut request: OutgoingRequest, now: Instant) {
         if self.phase == Phase::Closing {
             return self.events.push_back(Event::RequestFailed {
                 request: id,
                 cause: Failure::Closing,
             });
         }
-        let call_id = request
-            .call_id
-            .clone()
-            .unwrap_or_else(|| self.new_call_id());
-        let from_tag = request.from_tag.clone().unwrap_or_else(|| self.new_tag());
+        let call_id = request.call_id.take();
+        let call_id = call_id.unwrap_or_else(|| self.new_call_id());
+        let from_tag = request.from_tag.take();
+        let from_tag = from_tag.unwrap_or_else(|| self.new_tag());
         let identity = compose::Identity {
             call_id: &call_id,
             from_tag: &from_tag,

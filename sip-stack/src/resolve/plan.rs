@@ -17,7 +17,7 @@ pub struct Target {
     pub transport: Transport,
     /// Where to.
     pub address: SocketAddr,
-    /// The domain of the URI the target was found for; what a certificate must be valid for.
+    /// Over TLS the domain of the URI the target was found for: what a certificate must be valid for.
     pub domain: Option<String>,
 }
 
@@ -103,7 +103,7 @@ pub(crate) struct Plan {
     /// What is still to be done, first things first.
     queue: VecDeque<Todo>,
     asked: Option<Todo>,
-    domain: Option<String>,
+    domain: Option<Host>,
     targets: usize,
     unanswered: bool,
     found_services: bool,
@@ -189,7 +189,7 @@ impl Plan {
         if asked_for.is_some_and(|transport| !offered.contains(&transport)) {
             return plan;
         }
-        plan.domain = uri.host().map(|host| host.to_string());
+        plan.domain = uri.host().cloned();
         let fallback = asked_for.or_else(|| {
             [Transport::Udp, Transport::Tcp, Transport::Tls]
                 .into_iter()
@@ -258,10 +258,13 @@ impl Plan {
             let question = match &todo {
                 Todo::Address(address, transport) => {
                     self.targets = self.targets.saturating_add(1);
+                    let domain = self.domain.as_ref();
                     return Step::Try(Target {
                         transport: *transport,
                         address: *address,
-                        domain: self.domain.clone(),
+                        domain: domain
+                            .filter(|_| *transport == Transport::Tls)
+                            .map(ToString::to_string),
                     });
                 }
                 Todo::Naptr { name, .. } if !self.found_services => Question::Naptr(name.clone()),
