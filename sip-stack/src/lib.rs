@@ -131,7 +131,7 @@ pub use endpoint::{
     IpNetwork, IpNetworkError, Limits, Listener, LocalContact, Originator, OutgoingRequest, Proof,
     QuestionId, Reach, Refer, ReferPlace, Register, RegistrationId, Reply, RequestId,
     ServerTransactionId, SipsRequests, Source, Subscribe, SubscriptionId, Timers, Transmit, User,
-    Visibility,
+    Visibility, answer_once,
 };
 pub use framing::{Frame, FrameError, KeepAlive, PONG, StreamFramer};
 pub use header::{

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use rand::RngExt;
 use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
 
 use crate::digest::{Answer, Challenge, Subject};
-use crate::{Name, Request, Response, Secret};
+use crate::{Method, Name, Request, Response, Secret, Uri};
 
 /// Most domains, and dialogs, whose challenges are kept to be answered before they are asked again.
 const MOST_AREAS: usize = 4096;
@@ -298,6 +298,31 @@ impl Keyring {
         }
         forgotten
     }
+}
+
+/// Answers a 401 with a name and password that are good for this one request, and are not kept: the fields for its next
+/// attempt, which keeps Call-ID and tag and raises CSeq by one (SIP-18). Empty: there is no challenge we understand.
+/// RFC 3261 §22.2.
+pub fn answer_once(
+    response: &Response,
+    request: (&Method, &Uri, &[u8]),
+    user: &str,
+    secret: &Secret,
+    random: &mut impl Rng,
+) -> Vec<(Name, String)> {
+    let (method, target, body) = request;
+    let target = target.to_string();
+    challenges(response)
+        .into_iter()
+        .filter(|(challenger, _)| *challenger == Challenger::Server)
+        .map(|(challenger, challenge)| {
+            let cnonce = format!("{:032x}", random.random::<u128>());
+            let method = method.as_str();
+            let subject = Subject { method, body };
+            let answer = Answer::new(&challenge, user, secret, &target, subject, (1, &cnonce));
+            (challenger.is_answered_in(), answer.to_string())
+        })
+        .collect()
 }
 
 /// Of each realm the topmost challenge that we understand. RFC 8760 §2.4.

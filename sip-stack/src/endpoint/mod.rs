@@ -57,7 +57,7 @@ pub(crate) use config::network_of;
 pub use config::{
     EndpointConfig, IpNetwork, IpNetworkError, Limits, Listener, SipsRequests, Timers,
 };
-pub use credentials::{CredentialScope, Credentials};
+pub use credentials::{CredentialScope, Credentials, answer_once};
 pub use event::{EndCause, Event, Failure, Pending, Source};
 pub use flows::{ConnectionId, Destination, Transmit};
 pub use identity::{Assertion, Originator, Proof, Visibility};

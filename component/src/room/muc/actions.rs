@@ -3,12 +3,12 @@
 use stox_msrp::{FailureReport, LostCause, Nickname, SendError, SessionConfig, SessionOptions};
 use stox_sip::conference;
 use stox_sip::{
-    EventPackage, LocalContact, Name, NameAddr, Refer, ReferPlace, ReferSub, ReferTo, ReferredBy,
-    Reply, Status, Subscribe, Uri,
+    EventPackage, LocalContact, Method, Name, NameAddr, Refer, ReferPlace, ReferSub, ReferTo,
+    ReferredBy, Reply, Status, Subscribe, Uri, answer_once,
 };
 use tracing::{debug, info, warn};
 
-use super::event::{Action, Event, MemberEvent, ReferralId, Ticket, User};
+use super::event::{Action, Event, MemberEvent, Proof, ReferralId, Ticket, User};
 use super::task::Task;
 use crate::address;
 use crate::body;
@@ -32,8 +32,11 @@ impl Task {
                 user,
                 resource,
                 nick,
-                password: _,
-            } => self.invite(member, &user, resource.as_deref(), &nick).await,
+                proof,
+            } => {
+                let resource = resource.as_deref();
+                self.invite(member, &user, resource, &nick, proof).await;
+            }
             Action::Ack(member) => {
                 let invite = self.wires.of(member)?.invite;
                 self.ports.sip.ack(invite, None).await;
@@ -144,14 +147,7 @@ impl Task {
                 self.refer(referral, &user, resource.as_deref(), invited)
                     .await
             }
-            Action::Close(member) => {
-                if let Some(wire) = self.wires.remove(member) {
-                    self.ports.registry.forget_invite(wire.invite);
-                    if wire.session.is_none() {
-                        self.ports.msrp.release(&wire.local);
-                    }
-                }
-            }
+            Action::Close(member) => self.close(member),
             Action::Stanza(stanza, token) => return self.write(stanza, token),
             Action::Vacate(seat) => {
                 let room = &self.core.place().jid;
@@ -162,7 +158,15 @@ impl Task {
         None
     }
 
-    async fn invite(&mut self, member: MemberId, user: &User, resource: Option<&str>, nick: &str) {
+    async fn invite(
+        &mut self,
+        member: MemberId,
+        user: &User,
+        resource: Option<&str>,
+        nick: &str,
+        proof: Option<Box<Proof>>,
+    ) {
+        self.close(member);
         let room = self.core.place().uri.clone();
         let invite = self.ports.sip.reserve_invite();
         let local = self.ports.msrp.mint();
@@ -177,10 +181,22 @@ impl Task {
         );
         request.content_type = sip::SDP_TYPE.to_owned();
         request.body = offer.into();
+        if let Some(proof) = proof {
+            prove(&mut request, user, &proof);
+        }
         let door = self.door.clone();
         self.ports.registry.expect_invite(invite, Owner::Room(door));
         self.wires.add(member, wire);
         self.ports.sip.invite(invite, request).await;
+    }
+
+    fn close(&mut self, member: MemberId) {
+        if let Some(wire) = self.wires.remove(member) {
+            self.ports.registry.forget_invite(wire.invite);
+            if wire.session.is_none() {
+                self.ports.msrp.release(&wire.local);
+            }
+        }
     }
 
     async fn accept(&mut self, member: MemberId, user: &User, resource: Option<&str>) {
@@ -311,6 +327,24 @@ fn contact_of(user: &User, resource: Option<&str>) -> LocalContact {
             .collect(),
         params: Vec::new(),
     }
+}
+
+/// The next attempt after a 401 (SIP-18): of the same call, with what the focus has asked for.
+fn prove(request: &mut stox_sip::Invite, user: &User, proof: &Proof) {
+    let challenge = &proof.challenge;
+    request.call_id = challenge.call_id().ok().map(str::to_owned);
+    let from = challenge.from().ok();
+    request.from_tag = from.and_then(|from| from.tag().map(str::to_owned));
+    let last = challenge.cseq().ok().map(|cseq| cseq.number);
+    request.cseq = last.and_then(|last| last.checked_add(1));
+    let name = user.uri.user_decoded().unwrap_or_default();
+    request.headers.extend(answer_once(
+        challenge,
+        (&Method::Invite, &request.target, &request.body),
+        &name,
+        &proof.password,
+        &mut rand::rng(),
+    ));
 }
 
 fn unsent(member: MemberId, token: Token, error: SendError) -> Option<Event> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use stox_msrp::sdp::Chatroom;
 use stox_msrp::{Incoming, IncomingId, LostCause, MsrpUri, NicknameForm, Role};
-use stox_sip::{Failure, Next, SubscriptionEnd, Uri};
+use stox_sip::{Failure, Next, Response, Secret, SubscriptionEnd, Uri};
 
 use crate::address::{BareJid, Jid};
 use crate::fault::RoomMessage;
@@ -193,8 +193,8 @@ pub enum MemberEvent {
         /// Who answered.
         focus: Focus,
     },
-    /// A final response of 300 or more.
-    Rejected(Rejection),
+    /// A final response of 300 or more; here it is if it is a 401.
+    Rejected(Rejection, Option<Box<Response>>),
     /// No final response.
     Failed(Failure),
     /// The focus took its INVITE back.
@@ -217,6 +217,15 @@ pub enum MemberEvent {
     Notified(Bytes),
     /// The subscription is over.
     Unsubscribed(SubscriptionEnd, Next),
+}
+
+/// What answers a 401 of the focus.
+#[derive(Debug)]
+pub struct Proof {
+    /// What opens the room.
+    pub password: Secret,
+    /// The 401.
+    pub challenge: Response,
 }
 
 /// How a dialog ended.
@@ -294,8 +303,8 @@ pub enum Action {
         resource: Option<String>,
         /// What the user wants to be called.
         nick: String,
-        /// What opens the room.
-        password: Option<String>,
+        /// What the focus has asked for, if this is another attempt (RX-10).
+        proof: Option<Box<Proof>>,
     },
     /// ACK.
     Ack(MemberId),

@@ -1,5 +1,6 @@
 //! Shell: SIP events in the core's terms. What the core need not know of is answered here.
 
+use stox_sip::conference;
 use stox_sip::{
     EndCause, InviteId, Name, Reply, Request, ServerTransactionId, Status, SubscriptionState,
     sipfrag_status,
@@ -34,7 +35,9 @@ impl Task {
             }
             Sip::Rejected { invite, response } => {
                 let rejection = sip::rejection(&response, &self.ports.addresses);
-                self.of_member(invite, MemberEvent::Rejected(rejection))
+                let is_challenge = response.status == Status::UNAUTHORIZED;
+                let challenge = is_challenge.then(|| Box::new(response));
+                self.of_member(invite, MemberEvent::Rejected(rejection, challenge))
             }
             Sip::Failed { invite, cause } => self.of_member(invite, MemberEvent::Failed(cause)),
             Sip::Cancelled { invite } => self.of_member(invite, MemberEvent::Cancelled),
@@ -70,6 +73,17 @@ impl Task {
                     return Some(Event::Referral(*referral, event));
                 }
                 let member = self.member_by_subscription.get(&subscription)?;
+                let is_document = request.body.is_empty()
+                    || request
+                        .content_type()
+                        .is_ok_and(|media| media.is(conference::MEDIA_TYPE));
+                if !is_document {
+                    info!(
+                        member = member.0,
+                        "a NOTIFY is no conference document: it is left out"
+                    );
+                    return None;
+                }
                 // The last words of a subscription say nothing of the room.
                 let is_last = matches!(state, SubscriptionState::Terminated { .. });
                 let has_more = !is_last || !request.body.is_empty();

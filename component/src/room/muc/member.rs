@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use stox_msrp::sdp::Chatroom;
 use stox_msrp::{MsrpUri, NicknameForm};
-use stox_sip::Uri;
+use stox_sip::{Secret, Uri};
 
 use super::echo::Echoes;
 use super::event::{FocusInvitation, Place, Ticket, User};
+use super::own::Me;
 use super::place::AddressKey;
 use super::reading::Reading;
-use super::roster::{Me, Roster};
+use super::roster::Roster;
 use crate::address::{BareJid, Jid};
 use crate::room::nickname::compare_key;
 use crate::room::{Leg, MemberId, Token};
@@ -70,7 +71,11 @@ pub struct Availability {
 )]
 pub enum State {
     /// INVITE sent, no final response yet (F2).
-    Inviting { until: Instant },
+    Inviting {
+        until: Instant,
+        /// What opens the room, if it asks (RX-10).
+        password: Option<Secret>,
+    },
     /// The focus has invited the user, who has not joined yet (RX-31).
     Ringing {
         invitation: Box<FocusInvitation>,

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! [`Room`] decides: [`Room::handle`] takes one [`Event`] and the time and appends [`Action`]s. Each XMPP user who takes
-//! part has a dialog of their own with the focus (`member`), whose states are the way into the room (`joining`) and out of
-//! it (`ending`). What the focus tells of others (`watching`) becomes occupants (`roster`, by the rules of `occupant`).
+//! part has a dialog of their own with the focus (`member`), whose states are the way into the room (`joining`, `gathering`) and out of
+//! it (`ending`). What the focus tells of others (`watching`) becomes occupants (`roster`, by the rules of `occupant`; `own` finds the user among them).
 //! `speaking` is what users write, `hearing` what the switch sends (read once for all by `reading`; what comes back is
 //! known by `echo`), `naming` changes of nickname, `invitations` both directions of those, `requests` the answers to iqs.
 //!
@@ -20,12 +20,14 @@ mod echo;
 mod ending;
 mod event;
 mod from_sip;
+mod gathering;
 mod hearing;
 mod invitations;
 mod joining;
 mod member;
 mod naming;
 mod occupant;
+mod own;
 mod place;
 mod presence;
 mod reading;

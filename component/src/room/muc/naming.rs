@@ -77,7 +77,11 @@ impl Room {
     pub(super) fn wish_granted(&mut self, id: MemberId, cx: &mut Cx<'_>) {
         let member = self.members.get_mut(&id);
         if let Some(wish) = member.and_then(|member| member.wishes.pop_front()) {
-            self.call(id, &wish.nick, &[], cx);
+            // The focus may have told so before the switch.
+            let member = self.members.get(&id);
+            if member.is_some_and(|member| member.nick != wish.nick) {
+                self.call(id, &wish.nick, &[], cx);
+            }
         }
         self.next_wish(id, cx);
     }

@@ -156,7 +156,9 @@ impl Room {
     fn on(&mut self, id: MemberId, event: MemberEvent, cx: &mut Cx<'_>) {
         match event {
             MemberEvent::Answered { media, focus } => self.answered(id, media, focus, cx),
-            MemberEvent::Rejected(rejection) => self.rejected(id, &rejection, cx),
+            MemberEvent::Rejected(rejection, challenge) => {
+                self.rejected(id, &rejection, challenge, cx);
+            }
             MemberEvent::Failed(failure) => self.failed(id, &failure, cx),
             MemberEvent::Cancelled => self.cancelled(id, cx),
             MemberEvent::Ended(end) => self.ended(id, &end, cx),
@@ -193,7 +195,7 @@ impl Room {
 
     fn deadline(&self, member: &Member) -> Option<Instant> {
         match &member.state {
-            State::Inviting { until } | State::Ringing { until, .. } => Some(*until),
+            State::Inviting { until, .. } | State::Ringing { until, .. } => Some(*until),
             State::Open(_, Stage::Connecting { until }) => Some(*until),
             // The MSRP session tells that nobody answers.
             State::Open(_, Stage::Naming { .. }) => None,

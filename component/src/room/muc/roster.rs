@@ -7,13 +7,11 @@ use stox_sip::conference::{Applied, Conference, ConferenceInfo, User};
 
 use super::event::Place;
 use super::occupant::{self, People, Standing};
+use super::own::{Me, Own};
 use super::place::AddressKey;
 use crate::address::Jid;
 use crate::room::nickname::compare_key;
 use crate::xmpp::{MucUser, Role};
-
-/// Nicknames that the user had lately: a document that still tells one of them is old.
-const FORMER: usize = 8;
 
 /// Occupants who are known only because they spoke.
 const SPEAKERS: usize = 2_000;
@@ -56,31 +54,6 @@ pub struct Occupant {
     wish: String,
 }
 
-/// The user of the member.
-#[derive(Debug)]
-struct Own {
-    /// What the user is called, as nicknames are compared.
-    key: String,
-    /// The entity that is the user, as soon as one is known.
-    entity: Option<String>,
-    /// What the focus called it last.
-    told: Option<String>,
-    /// What the user was called before.
-    former: Vec<String>,
-    about: Arc<MucUser>,
-}
-
-/// Who the member is, to be found among those the focus tells of.
-#[derive(Clone, Copy, Debug)]
-pub struct Me<'a> {
-    /// The user's SIP address.
-    pub key: Option<&'a AddressKey>,
-    /// The user's devices in this dialog.
-    pub seats: &'a [Jid],
-    /// What the user's other dialogs are called, as nicknames are compared.
-    pub siblings: &'a [String],
-}
-
 /// What changed for the member. First those who left, then those who came: a nickname may pass from one to the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -116,13 +89,7 @@ impl Roster {
             occupants: BTreeMap::new(),
             entity_by_key: HashMap::new(),
             taken: HashMap::new(),
-            own: Own {
-                key: compare_key(nick),
-                entity: None,
-                told: None,
-                former: Vec::new(),
-                about: occupant::about(Role::Participant, None),
-            },
+            own: Own::new(nick),
             subject: None,
         }
     }
@@ -185,17 +152,12 @@ impl Roster {
 
     /// Whether that address is the user's own.
     pub fn is_own(&self, key: &AddressKey, me: Me<'_>) -> bool {
-        let own = self.own.entity.as_deref().and_then(AddressKey::parse);
-        own.as_ref() == Some(key) || me.key.is_some_and(|me| me.is_same_user(key))
+        self.own.is(key, me)
     }
 
     /// The user is called so from now on. Whoever was shown by that name is told apart.
     pub fn call_me(&mut self, place: &Place, was: &str, nick: &str) -> Vec<Change> {
-        self.own.former.push(compare_key(was));
-        if self.own.former.len() > FORMER {
-            self.own.former.remove(0);
-        }
-        self.own.key = compare_key(nick);
+        self.own.call(was, nick);
         let Some(entity) = self.taken.get(&self.own.key).cloned() else {
             return Vec::new();
         };
@@ -258,6 +220,13 @@ impl Roster {
         people: &People<'_>,
         me: Me<'_>,
     ) -> Told {
+        if !self.is_ours(&document, people) {
+            return Told {
+                applied: Applied::Ignored,
+                changes: Vec::new(),
+                subject: None,
+            };
+        }
         let partings: HashMap<String, u16> = document
             .users
             .iter()
@@ -289,6 +258,22 @@ impl Roster {
         }
     }
 
+    /// Whether a document is about this room: about the address that was called, or the one that the focus has told of it
+    /// first. Without any address it is.
+    fn is_ours(&self, document: &ConferenceInfo, people: &People<'_>) -> bool {
+        let told = document.entity.trim();
+        let key = AddressKey::parse(told);
+        let is_same = |other: &AddressKey| key.as_ref().is_some_and(|key| key.is_same_user(other));
+        let is_first = self.copy.version().is_none() && self.source == Source::Awaited;
+        told.is_empty()
+            || is_first
+            || told == self.copy.entity()
+            || people.room.is_some_and(is_same)
+            || AddressKey::parse(self.copy.entity())
+                .as_ref()
+                .is_some_and(is_same)
+    }
+
     /// What the copy says differently from what is shown.
     fn compare(
         &mut self,
@@ -297,7 +282,7 @@ impl Roster {
         people: &People<'_>,
         me: Me<'_>,
     ) -> Vec<Change> {
-        let own = self.find_own(people, me);
+        let own = self.own.find(self.copy.users(), people, me);
         let mut present: BTreeMap<String, Seen> = BTreeMap::new();
         let mut order = Vec::new();
         let mut changes = Vec::new();
@@ -316,61 +301,13 @@ impl Roster {
             present.insert(user.entity.clone(), seen);
         }
         if let Some(seen) = own.as_ref().and_then(|entity| present.remove(entity)) {
-            self.note_own(seen, me, &mut changes);
+            self.own.note(seen, me, &mut changes);
         }
         self.own.entity = own;
         self.part(&present, partings, &mut changes);
         self.rename(&present, place, &mut changes);
         self.admit(&order, present, place, &mut changes);
         changes
-    }
-
-    /// Which of those told of is the user of the member.
-    fn find_own(&self, people: &People<'_>, me: Me<'_>) -> Option<String> {
-        let users = || self.copy.users().iter();
-        let by_address = |user: &&User| {
-            let key = AddressKey::parse(&user.entity);
-            key.is_some_and(|key| me.key.is_some_and(|me| me.is_same_user(&key)))
-        };
-        let by_jid = |user: &&User| {
-            let jid = occupant::address_of(user, None, people);
-            jid.is_some_and(|jid| me.seats.contains(&jid))
-        };
-        let by_nick = |user: &&User| {
-            let key = AddressKey::parse(&user.entity);
-            let is_room = |key: &AddressKey| people.room.is_some_and(|room| room.is_same_user(key));
-            let device = key.as_ref().filter(|key| is_room(key));
-            let device = device.and_then(|key| key.device().map(compare_key));
-            device.as_ref() == Some(&self.own.key)
-        };
-        let by_name = |user: &&User| {
-            let key = AddressKey::parse(&user.entity);
-            compare_key(&occupant::name_of(user, key.as_ref())) == self.own.key
-        };
-        let known = |user: &&User| self.own.entity.as_ref() == Some(&user.entity);
-        users()
-            .find(by_address)
-            .or_else(|| users().find(by_jid))
-            .or_else(|| users().find(by_nick))
-            .or_else(|| users().find(known))
-            .or_else(|| users().find(by_name))
-            .map(|user| user.entity.clone())
-    }
-
-    /// RX-16: only what changes at the focus changes the user's nickname, and only if it is no older than what is known.
-    fn note_own(&mut self, seen: Seen, me: Me<'_>, changes: &mut Vec<Change>) {
-        if self.own.about != seen.about {
-            self.own.about = seen.about;
-            changes.push(Change::OwnRole);
-        }
-        let key = compare_key(&seen.wish);
-        let was = self.own.told.replace(seen.wish.clone());
-        let is_news = was.is_some_and(|was| was != seen.wish);
-        let is_other =
-            key != self.own.key && !self.own.former.contains(&key) && !me.siblings.contains(&key);
-        if is_news && is_other {
-            changes.push(Change::OwnName(seen.wish));
-        }
     }
 
     fn part(
@@ -501,7 +438,9 @@ impl Roster {
 }
 
 /// What a document says of somebody who is there.
-struct Seen {
-    wish: String,
-    about: Arc<MucUser>,
+pub struct Seen {
+    /// What they would be called if nobody else were.
+    pub wish: String,
+    /// What a presence says of them.
+    pub about: Arc<MucUser>,
 }

@@ -21,7 +21,11 @@ use crate::translate::Clock;
 use crate::translate::promise::{Outcome, Settlement};
 use crate::xmpp::{Outgoing, reread, written};
 
+mod ending;
 mod entering;
+mod inviting;
+mod naming;
+mod roster;
 mod talking;
 
 const H: &str = "sip.example.com";
@@ -269,16 +273,14 @@ fn line(action: &Action) -> String {
             user,
             resource,
             nick,
-            password,
+            proof,
             ..
         } => format!(
-            "INVITE {} gr={} as {nick} {}",
+            "INVITE {} gr={} as {nick}{}",
             user.uri,
             resource.as_deref().unwrap_or("-"),
-            password.as_deref().unwrap_or("")
-        )
-        .trim_end()
-        .to_owned(),
+            proof.as_ref().map_or("", |_| " with a proof")
+        ),
         Action::Ack(_) => "ACK".to_owned(),
         Action::Cancel(_) => "CANCEL".to_owned(),
         Action::Bye(_, reason) => format!("BYE {reason:?}"),
@@ -358,7 +360,13 @@ fn stanza_line(stanza: &Outgoing) -> String {
         "show", "destroy", "invite", "decline", "delay", "subject", "body", "reason",
     ] {
         if let Some(node) = find(name) {
-            add(&format!("{name}={}", node.text().unwrap_or_default()));
+            add(&format!(
+                "{name}={}",
+                node.attribute("from")
+                    .filter(|_| name != "delay")
+                    .or(node.text())
+                    .unwrap_or_default()
+            ));
         }
     }
     if let Some(error) = find("error") {

@@ -184,6 +184,11 @@ fn a_nickname_that_cannot_be_had() {
             stage.member(1, MemberEvent::Refused(token, status)),
             ["SUBSCRIBE sip:verona@192.0.2.1:5060"]
         );
+        // As the focus calls her.
+        assert_eq!(
+            stage.roster(1, vec![person(JULIET, "Juliet")])[0],
+            "presence Juliet→balcony participant jid=juliet@example.com 110 210 id=j1"
+        );
     }
 }
 
@@ -235,7 +240,7 @@ fn the_focus_refuses() {
         stage.wants_in("balcony", "JuliC");
         let fault = Fault::from_sip(Status::new(status).unwrap(), "");
         assert_eq!(
-            stage.member(1, MemberEvent::Rejected(Rejection { status, fault })),
+            stage.member(1, MemberEvent::Rejected(Rejection { status, fault }, None)),
             [
                 "close".to_owned(),
                 format!("presence JuliC→balcony error error={expected} echo id=j1"),
@@ -263,13 +268,32 @@ fn the_focus_refuses() {
 
 // RX-10
 #[test]
-fn the_password_goes_to_the_focus() {
+fn the_password_answers_one_challenge() {
     let mut stage = Stage::new();
     let join = "<x xmlns='http://jabber.org/protocol/muc'><password>cap</password></x>";
     assert_eq!(
         stage.presence("balcony", "JuliC", "id='j1'", join),
-        [format!("INVITE {JULIET} gr=balcony as JuliC cap")]
+        [format!("INVITE {JULIET} gr=balcony as JuliC")]
     );
+    assert_eq!(
+        stage.member(1, challenged()),
+        [format!("INVITE {JULIET} gr=balcony as JuliC with a proof")]
+    );
+    let lines = stage.member(1, challenged());
+    assert!(lines[1].contains("not-authorized"), "{lines:?}");
+    // Without a password the client is to ask for one.
+    stage.wants_in("balcony", "JuliC");
+    let lines = stage.member(2, challenged());
+    assert!(lines[1].contains("not-authorized"), "{lines:?}");
+}
+
+fn challenged() -> MemberEvent {
+    let status = Status::UNAUTHORIZED;
+    let request = stox_sip::Request::new(stox_sip::Method::Invite, VERONA.parse().unwrap());
+    let response = stox_sip::Response::to_request(&request, status);
+    let fault = Fault::from_sip(status, "");
+    let rejection = Rejection { status: 401, fault };
+    MemberEvent::Rejected(rejection, Some(Box::new(response)))
 }
 
 // RX-11: a focus that is not asked at its Contact is asked at the room's own address, and again if that was too early.
