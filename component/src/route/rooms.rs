@@ -61,8 +61,17 @@ impl XmppRouter {
             && let Some(door) = registry.room(&room)
         {
             let stanza = Stanza::Presence(Box::new(presence.clone()));
-            // Bounded by what the server lets its users write: who leaves must not be overheard.
-            return door.complete(Input::Stanza(Box::new(stanza)));
+            let input = Input::Stanza(Box::new(stanza));
+            match presence.kind {
+                // Who leaves must not be overheard, and leaves once.
+                PresenceType::Unavailable | PresenceType::Error => door.complete(input),
+                _ => {
+                    if door.deliver(input).is_err() {
+                        info!(from = %presence.from, "a presence is left out: its room has too much to do");
+                    }
+                }
+            }
+            return;
         }
         let is_of_occupant = presence.to.resource().is_some();
         if presence.kind == PresenceType::Available && is_of_occupant {

@@ -271,11 +271,18 @@ impl Task {
             token,
             door: self.door.clone(),
         });
+        let presence_to = match &stanza {
+            Outgoing::Presence(presence) => Some(presence.to().clone()),
+            Outgoing::Message(_) | Outgoing::Iq(_) => None,
+        };
         match self.ports.xmpp.send(stanza, confirm) {
             Ok(()) => None,
             Err(refused) => {
-                info!(reason = %refused, "a stanza is not written");
-                token.map(Event::Lost)
+                debug!(reason = %refused, "a stanza is not written");
+                match token {
+                    Some(token) => Some(Event::Lost(token)),
+                    None => presence_to.map(Event::Unwritten),
+                }
             }
         }
     }

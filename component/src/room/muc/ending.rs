@@ -5,7 +5,7 @@ use tracing::{debug, info};
 use super::event::{Action, ByeReason, DialogEnd};
 use super::member::{Member, Stage, State, Underway};
 use super::presence;
-use super::room::{Cx, Room};
+use super::room::{Cx, Room, Service};
 use crate::address::Jid;
 use crate::fault::{Condition, Fault};
 use crate::room::{MemberId, Token};
@@ -101,9 +101,12 @@ impl Room {
 
     /// The answer to such a question.
     pub(super) fn ping_answered(&mut self, id: &str, error: Option<&StanzaError>, cx: &mut Cx<'_>) {
-        if let Some(seat) = self.seat_by_ping.remove(id) {
-            self.bounced(&seat, error, cx);
-        }
+        let Some(seat) = self.seat_by_ping.remove(id) else {
+            return;
+        };
+        self.bounced(&seat, error, cx);
+        // What was told while the link was lost may be lost with it.
+        self.show_anew(&seat, cx);
     }
 
     /// The dialog is over.
@@ -164,6 +167,7 @@ impl Room {
 
     /// The gateway says goodbye.
     pub(super) fn shut_down(&mut self, cx: &mut Cx<'_>) {
+        self.service = Service::Closing;
         let ids: Vec<MemberId> = self.members.keys().copied().collect();
         for id in ids {
             let Some(member) = self.members.get(&id) else {
@@ -223,13 +227,14 @@ impl Room {
         let settled = self.ledger.drain();
         cx.out.extend(settled.into_iter().map(Action::Settle));
         cx.act(Action::Close(id));
-        if let Some(key) = &member.key
-            && !self
-                .members
-                .values()
-                .any(|it| it.account() == member.account())
-        {
-            self.account_by_key.remove(key);
+        if let Some(of_account) = self.members_by_account.get_mut(member.account()) {
+            of_account.retain(|other| *other != id);
+            if of_account.is_empty() {
+                self.members_by_account.remove(member.account());
+                if let Some(key) = &member.key {
+                    self.account_by_key.remove(key);
+                }
+            }
         }
         Some(member)
     }
@@ -237,6 +242,7 @@ impl Room {
     /// The device has nothing to do with the room any more.
     pub(super) fn vacate(&mut self, seat: &Jid, cx: &mut Cx<'_>) {
         self.member_by_seat.remove(seat);
+        self.behind.remove(seat);
         cx.act(Action::Vacate(seat.clone()));
     }
 }

@@ -173,6 +173,8 @@ pub enum Event {
     Handed(Token),
     /// The stanza cannot be known to have reached the XMPP server.
     Lost(Token),
+    /// A presence for that device could not be written: too much waits.
+    Unwritten(Jid),
     /// The XMPP server has accepted the component again.
     LinkUp,
     /// The link to the XMPP server is gone.

@@ -9,7 +9,7 @@ use super::event::{Action, ByeReason, Focus, FocusKind, Proof, RoomMedia, RoomWr
 use super::member::{Availability, LEG, Line, Member, Seat, Stage, State, Wish};
 use super::occupant;
 use super::presence;
-use super::room::{Cx, Room};
+use super::room::{Cx, Room, Service};
 use crate::fault::{Condition, Fault};
 use crate::room::nickname::compare_key;
 use crate::room::{MemberId, Token};
@@ -55,12 +55,12 @@ impl Room {
     /// Somebody wants to come in (F1).
     fn enter(&mut self, presence: &Presence, nick: String, cx: &mut Cx<'_>) {
         let account = presence.from.bare();
-        let seats = self
-            .member_by_seat
-            .keys()
-            .filter(|seat| seat.bare() == account)
-            .count();
-        if self.members.len() >= self.settings.members || seats >= self.settings.seats {
+        let of_account = self.members_by_account.get(&account).into_iter().flatten();
+        let seats: usize = of_account
+            .filter_map(|id| Some(self.members.get(id)?.seats.len()))
+            .sum();
+        let is_full = self.members.len() >= self.settings.members || seats >= self.settings.seats;
+        if is_full || self.service == Service::Closing {
             let fault = Fault::from_stanza(Some("wait"), Some("service-unavailable"), None);
             return self.refuse_presence(presence, &fault, cx);
         }
@@ -96,6 +96,11 @@ impl Room {
             self.account_by_key
                 .insert(key.clone(), member.account().clone());
         }
+        let of_account = self
+            .members_by_account
+            .entry(member.account().clone())
+            .or_default();
+        of_account.push(member.id);
         self.members.insert(member.id, member);
     }
 

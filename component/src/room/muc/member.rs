@@ -43,6 +43,8 @@ pub struct Member {
     pub echoes: Echoes,
     /// Changes of nickname; the first is under way.
     pub wishes: VecDeque<Wish>,
+    /// The last who have gone, or are called something else.
+    departed: VecDeque<Jid>,
 }
 
 /// One device of the user in the room.
@@ -165,6 +167,9 @@ pub struct Wish {
     pub id: Option<String>,
 }
 
+/// As many who have gone are remembered.
+const DEPARTED: usize = 256;
+
 /// The only connection a member has.
 pub const LEG: Leg = Leg(1);
 
@@ -184,6 +189,7 @@ impl Member {
             underway: BTreeMap::new(),
             echoes: Echoes::default(),
             wishes: VecDeque::new(),
+            departed: VecDeque::new(),
         }
     }
 
@@ -224,6 +230,22 @@ impl Member {
     /// The devices' JIDs.
     pub fn seat_jids(&self) -> Vec<Jid> {
         self.seats.iter().map(|seat| seat.jid.clone()).collect()
+    }
+
+    pub fn note_departed(&mut self, jid: &Jid) {
+        if self.departed.len() >= DEPARTED {
+            self.departed.pop_front();
+        }
+        self.departed.push_back(jid.clone());
+    }
+
+    /// Those of the last who have gone that nobody has taken the place of.
+    pub fn departed(&self) -> impl Iterator<Item = &Jid> {
+        let own = self.nick.as_str();
+        self.departed.iter().filter(move |jid| {
+            let nick = jid.resource().unwrap_or_default();
+            nick != own && self.roster.by_nick(nick).is_none()
+        })
     }
 
     /// Takes the next of the messages that wait.

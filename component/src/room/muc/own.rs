@@ -20,7 +20,9 @@ pub struct Own {
     /// What the user is called, as nicknames are compared.
     pub key: String,
     /// The entity that is the user, as soon as one is known.
-    pub entity: Option<String>,
+    entity: Option<String>,
+    /// The same as an address.
+    address: Option<AddressKey>,
     /// What the focus called it last.
     pub told: Option<String>,
     /// What the user was called before.
@@ -45,6 +47,7 @@ impl Own {
         Own {
             key: compare_key(nick),
             entity: None,
+            address: None,
             told: None,
             former: Vec::new(),
             about: occupant::about(Role::Participant, None),
@@ -62,8 +65,7 @@ impl Own {
 
     /// Whether that address is the user's.
     pub fn is(&self, key: &AddressKey, me: Me<'_>) -> bool {
-        let own = self.entity.as_deref().and_then(AddressKey::parse);
-        own.as_ref() == Some(key) || me.key.is_some_and(|me| me.is_same_user(key))
+        self.address.as_ref() == Some(key) || me.key.is_some_and(|me| me.is_same_user(key))
     }
 
     /// The entity of the user, by what tells most first: address, device, place in the room, and for those whose address
@@ -99,6 +101,14 @@ impl Own {
             .or_else(|| find(&is_known))
             .or_else(|| find(&by_name))
             .map(|user| user.entity.clone())
+    }
+
+    /// That entity is the user.
+    pub fn set_entity(&mut self, entity: Option<String>) {
+        if self.entity != entity {
+            self.address = entity.as_deref().and_then(AddressKey::parse);
+            self.entity = entity;
+        }
     }
 
     /// Only what changes at the focus changes the user's nickname, and only if it is no older than what is known (RX-16).

@@ -1,6 +1,6 @@
 //! A room of the SIP world with everybody who takes part in it through the gateway.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +30,8 @@ pub struct Room {
     pub(super) clock: Clock,
     pub(super) members: BTreeMap<MemberId, Member>,
     pub(super) member_by_seat: HashMap<Jid, MemberId>,
+    /// The dialogs of each user.
+    pub(super) members_by_account: HashMap<BareJid, Vec<MemberId>>,
     /// Users with a member, by their SIP address.
     pub(super) account_by_key: HashMap<AddressKey, BareJid>,
     pub(super) referrals: BTreeMap<ReferralId, Referral>,
@@ -37,12 +39,25 @@ pub struct Room {
     pub(super) handing: HashMap<Token, Promise<Ticket>>,
     /// Devices that were asked whether they are still there, by the id of the question.
     pub(super) seat_by_ping: HashMap<String, Jid>,
+    /// Devices to which a presence could not be written, and when they are shown the room again.
+    pub(super) behind: BTreeSet<Jid>,
+    pub(super) catch_up_at: Option<Instant>,
     pub(super) readings: Readings,
     pub(super) ledger: Ledger<Ticket>,
     pub(super) tokens: Tokens,
     next_member: u32,
     pub(super) next_referral: u32,
     link: Link,
+    pub(super) service: Service,
+}
+
+/// Whether anybody may still come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Everybody may.
+    Open,
+    /// The gateway says goodbye.
+    Closing,
 }
 
 /// Whether the XMPP server is there.
@@ -87,16 +102,20 @@ impl Room {
             clock,
             members: BTreeMap::new(),
             member_by_seat: HashMap::new(),
+            members_by_account: HashMap::new(),
             account_by_key: HashMap::new(),
             referrals: BTreeMap::new(),
             handing: HashMap::new(),
             seat_by_ping: HashMap::new(),
+            behind: BTreeSet::new(),
+            catch_up_at: None,
             readings: Readings::default(),
             ledger: Ledger::default(),
             tokens: Tokens::new(seed),
             next_member: 0,
             next_referral: 0,
             link: Link::Up,
+            service: Service::Open,
         }
     }
 
@@ -125,7 +144,7 @@ impl Room {
     /// When [`Event::Elapsed`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let of_member = self.members.values().filter_map(|it| self.deadline(it));
-        of_member.min()
+        of_member.chain(self.catch_up_at).min()
     }
 
     /// Takes what happened at `now`, and appends what is to be done.
@@ -147,6 +166,7 @@ impl Room {
             Event::LinkUp => self.link_up(&mut cx),
             Event::LinkDown => self.link = Link::Down,
             Event::Elapsed => self.elapsed(&mut cx),
+            Event::Unwritten(to) => self.unwritten(&to, &mut cx),
             Event::ShutDown => self.shut_down(&mut cx),
         }
         let settled = self.ledger.drain();
@@ -182,6 +202,9 @@ impl Room {
     }
 
     fn elapsed(&mut self, cx: &mut Cx<'_>) {
+        if self.catch_up_at.is_some_and(|due| due <= cx.now) {
+            self.catch_up(cx);
+        }
         let due: Vec<MemberId> = self
             .members
             .values()
@@ -227,11 +250,9 @@ impl Room {
         let Some(member) = self.members.get(&id) else {
             return Vec::new();
         };
-        let of_account = self
-            .members
-            .values()
-            .filter(|other| other.id != id && other.account() == member.account());
-        of_account.map(|other| other.id).collect()
+        let of_account = self.members_by_account.get(member.account());
+        let of_account = of_account.into_iter().flatten().copied();
+        of_account.filter(|other| *other != id).collect()
     }
 
     /// What the user's other members are called, as nicknames are compared.

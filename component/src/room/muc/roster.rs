@@ -303,7 +303,7 @@ impl Roster {
         if let Some(seen) = own.as_ref().and_then(|entity| present.remove(entity)) {
             self.own.note(seen, me, &mut changes);
         }
-        self.own.entity = own;
+        self.own.set_entity(own);
         self.part(&present, partings, &mut changes);
         self.rename(&present, place, &mut changes);
         self.admit(&order, present, place, &mut changes);

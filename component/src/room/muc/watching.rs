@@ -1,5 +1,7 @@
 //! What the focus tells of those in the room. RFC 7702 §5.4, RX-12, RX-13, RX-16, RX-17, RX-19.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use stox_sip::conference::{Applied, ConferenceInfo};
 use tracing::{debug, info};
@@ -9,7 +11,11 @@ use super::member::{Stage, State, me};
 use super::presence;
 use super::room::{Cx, Room};
 use super::roster::Change;
+use crate::address::Jid;
 use crate::room::MemberId;
+
+/// Before a device is shown the room again.
+const CATCH_UP: Duration = Duration::from_secs(5);
 
 impl Room {
     /// A NOTIFY; it is answered already.
@@ -55,9 +61,15 @@ impl Room {
 
     pub(super) fn show_changes(&mut self, id: MemberId, changes: Vec<Change>, cx: &mut Cx<'_>) {
         for change in changes {
-            let Some(member) = self.members.get(&id) else {
+            let Some(member) = self.members.get_mut(&id) else {
                 return;
             };
+            if let Change::Left(jid, _) = &change {
+                member.note_departed(jid);
+            }
+            if let Change::Renamed(was, _) = &change {
+                member.note_departed(&was.jid);
+            }
             match change {
                 Change::Left(jid, code) => {
                     for seat in &member.seats {
@@ -91,5 +103,35 @@ impl Room {
                 cx.write(presence::subject(&self.place, &seat.jid, subject));
             }
         }
+    }
+
+    /// A presence could not be written: the device is shown the room again, when there is more room for that.
+    pub(super) fn unwritten(&mut self, to: &Jid, cx: &mut Cx<'_>) {
+        if self.member_by_seat.contains_key(to) {
+            self.behind.insert(to.clone());
+            self.catch_up_at = self.catch_up_at.or(Some(cx.now + CATCH_UP));
+        }
+    }
+
+    pub(super) fn catch_up(&mut self, cx: &mut Cx<'_>) {
+        self.catch_up_at = None;
+        for seat in std::mem::take(&mut self.behind) {
+            info!(xmpp = %seat, "a device is shown the room again: it may have missed something");
+            self.show_anew(&seat, cx);
+        }
+    }
+
+    /// Shows a device what it may have missed: who is not there any more, who is, and the subject.
+    pub(super) fn show_anew(&mut self, seat: &Jid, cx: &mut Cx<'_>) {
+        let Some(id) = self.member_by_seat.get(seat).copied() else {
+            return;
+        };
+        let Some(member) = self.members.get(&id).filter(|it| it.is_joined()) else {
+            return;
+        };
+        for departed in member.departed() {
+            cx.write(presence::gone(departed, seat, presence::left(None)));
+        }
+        self.show_room(id, seat, None, &[], cx);
     }
 }

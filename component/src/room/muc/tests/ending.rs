@@ -254,6 +254,11 @@ fn the_link_was_lost() {
     let mut stage = sharing();
     assert!(stage.tell(Event::LinkUp).is_empty(), "it was never down");
     stage.tell(Event::LinkDown);
+    // What is told meanwhile may be lost.
+    stage.roster(
+        1,
+        vec![person("sip:a@a.example", "A"), person(JULIET, "JuliC")],
+    );
     let pings = stage.feed(Event::LinkUp);
     assert_eq!(
         lines(&pings),
@@ -272,12 +277,55 @@ fn the_link_was_lost() {
             .to_owned()
     };
     let (balcony, garden) = (id_of(&pings[0]), id_of(&pings[1]));
-    assert!(stage.stanza(&format!("<iq from='juliet@example.com/balcony' to='{ROOM}/JuliC' type='result' id='{balcony}'/>")).is_empty());
+    assert_eq!(
+        stage.stanza(&format!(
+            "<iq from='juliet@example.com/balcony' to='{ROOM}/JuliC' type='result' id='{balcony}'/>"
+        )),
+        [
+            "presence Ben→balcony unavailable none",
+            "presence A→balcony participant jid=a%a.example@sip.example.com",
+            "presence JuliC→balcony participant jid=juliet@example.com 110 100",
+            "message -→balcony groupchat subject="
+        ]
+    );
     assert_eq!(
         stage.stanza(&format!(
             "<iq from='juliet@example.com/garden' to='{ROOM}/JuliC' type='error' id='{garden}'><error type='cancel'>\
              <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
         )),
         ["presence JuliC→garden unavailable none 110", "vacate garden"]
+    );
+}
+
+// SEC-14: a presence that finds no room on the link is not missing for ever.
+#[test]
+fn the_link_is_full() {
+    let mut stage = stage();
+    let seat: Jid = "juliet@example.com/balcony".parse().unwrap();
+    assert!(stage.tell(Event::Unwritten(seat.clone())).is_empty());
+    stage.tell(Event::Unwritten(seat));
+    assert!(stage.pass(Duration::from_millis(4_999)).is_empty());
+    assert_eq!(
+        stage.pass(Duration::from_millis(1)),
+        [
+            "presence Ben→balcony participant jid=benvolio%example.org@sip.example.com",
+            "presence JuliC→balcony participant jid=juliet@example.com 110 100",
+            "message -→balcony groupchat subject="
+        ]
+    );
+    assert!(stage.core.poll_timeout().is_none());
+}
+
+// DISCO-14: nobody comes in while the gateway says goodbye.
+#[test]
+fn the_door_is_closing() {
+    let mut stage = Stage::new();
+    stage.tell(Event::ShutDown);
+    assert_eq!(
+        stage.wants_in("balcony", "JuliC"),
+        [
+            "presence JuliC→balcony error error=wait service-unavailable echo id=j1",
+            "vacate balcony"
+        ]
     );
 }
