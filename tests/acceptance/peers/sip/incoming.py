@@ -25,6 +25,9 @@ REASONS = {
 }  # fmt: skip
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE"
 
+#: Where rooms of the SIP world are: an INVITE to one offers what rooms take.
+_ROOMS = "@chat.example.org"
+
 
 class IncomingInvite:
     """An INVITE that waits for the answer of the flow."""
@@ -33,7 +36,8 @@ class IncomingInvite:
         self.user = user
         self.transaction = transaction
         self.request = transaction.request
-        self.offer: ChatMedia = sdp.read(self.request.body, "offer", room=user.in_rooms)
+        room = user.in_rooms or _ROOMS in self.request.uri
+        self.offer: ChatMedia = sdp.read(self.request.body, "offer", room=room)
         self.cancelled = asyncio.Event()
         self.answers_cancel = True
         """Whether a CANCEL brings 487 at once; otherwise the flow refuses."""
