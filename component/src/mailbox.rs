@@ -1,12 +1,14 @@
 //! What arrives at a conversation, and the doors of all tasks that own something, with the mailboxes behind them.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use stox_msrp::{Incoming, SessionEvent, Unconfirmed};
 use stox_sip::{InviteId, Request, ServerTransactionId, Uri};
-use tokio::sync::mpsc;
+use tokio::task::coop::poll_proceed;
 
 use crate::address::Jid;
 use crate::translate::{ChatId, Event, Token};
@@ -43,30 +45,36 @@ pub enum Input {
 /// Work that may wait at one door. With it waits at most what the conversation itself has under way.
 const MAILBOX: usize = 2048;
 
+/// Inputs for which room is kept while none waits (PERF-6).
+const KEPT: usize = 8;
+
 /// The way into the mailbox of a conversation, or of what else takes its inputs.
 ///
 /// New work is bounded by [`Door::deliver`]; the outcome of what the owner of the mailbox asked for is always let in, since
 /// there can be no more of it than was asked for.
 #[derive(Debug)]
-pub struct Door<I = Input> {
-    mailbox: mpsc::UnboundedSender<I>,
-    waiting: Arc<AtomicUsize>,
-}
+pub struct Door<I = Input>(Arc<Mutex<State<I>>>);
 
 impl<I> Clone for Door<I> {
     fn clone(&self) -> Self {
-        Door {
-            mailbox: self.mailbox.clone(),
-            waiting: self.waiting.clone(),
-        }
+        Door(Arc::clone(&self.0))
     }
 }
 
 /// The other end of a [`Door`].
 #[derive(Debug)]
-pub struct Mailbox<I = Input> {
-    inputs: mpsc::UnboundedReceiver<I>,
-    waiting: Arc<AtomicUsize>,
+pub struct Mailbox<I = Input>(Arc<Mutex<State<I>>>);
+
+/// A queue rather than one of tokio's channels, of which an empty one keeps a block for 32 inputs.
+#[derive(Debug)]
+enum State<I> {
+    Open {
+        inputs: VecDeque<I>,
+        /// Waits for the next one.
+        reader: Option<Waker>,
+    },
+    /// Nobody reads any more.
+    Closed,
 }
 
 /// There is no room, or nobody behind the door; here is the work back.
@@ -75,13 +83,15 @@ pub struct Full<I = Input>(pub I);
 
 /// A mailbox and the way into it.
 pub fn door<I>() -> (Door<I>, Mailbox<I>) {
-    let (sender, inputs) = mpsc::unbounded_channel();
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let door = Door {
-        mailbox: sender,
-        waiting: waiting.clone(),
-    };
-    (door, Mailbox { inputs, waiting })
+    let state = Arc::new(Mutex::new(State::Open {
+        inputs: VecDeque::new(),
+        reader: None,
+    }));
+    (Door(Arc::clone(&state)), Mailbox(state))
+}
+
+fn lock<I>(state: &Mutex<State<I>>) -> MutexGuard<'_, State<I>> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<I> Door<I> {
@@ -90,53 +100,139 @@ impl<I> Door<I> {
     /// # Errors
     /// [`Full`] gives the work back; the caller tells its sender.
     pub fn deliver(&self, input: I) -> Result<(), Full<I>> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAILBOX {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Full(input));
-        }
-        self.mailbox
-            .send(input)
-            .map_err(|returned| Full(returned.0))
+        self.push(input, MAILBOX)
     }
 
     /// Puts the outcome of something the owner of the mailbox asked for into it. An owner that is gone wants to know no
     /// more.
     pub fn complete(&self, input: I) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.mailbox.send(input).is_err() {
+        if self.push(input, usize::MAX).is_err() {
             tracing::debug!("an outcome came after the end of who asked for it");
         }
     }
 
+    fn push(&self, input: I, most: usize) -> Result<(), Full<I>> {
+        let reader = match &mut *lock(&self.0) {
+            State::Open { inputs, reader } if inputs.len() < most => {
+                inputs.push_back(input);
+                reader.take()
+            }
+            State::Open { .. } | State::Closed => return Err(Full(input)),
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        Ok(())
+    }
+
     /// Nobody is behind it any more.
     pub fn is_closed(&self) -> bool {
-        self.mailbox.is_closed()
+        matches!(&*lock(&self.0), State::Closed)
     }
 
     /// Nothing waits behind it.
     pub fn is_quiet(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) == 0
+        match &*lock(&self.0) {
+            State::Open { inputs, .. } => inputs.is_empty(),
+            State::Closed => true,
+        }
     }
 }
 
 impl<I> Mailbox<I> {
-    /// The next input; waits for it.
+    /// The next input; waits for it. `None` if there is none and nobody has a way in when it is asked.
     pub async fn recv(&mut self) -> Option<I> {
-        let input = self.inputs.recv().await;
-        self.note(input.is_some());
-        input
+        poll_fn(|context| self.poll_recv(context)).await
     }
 
     /// The next input, if there is one.
     pub fn try_recv(&mut self) -> Option<I> {
-        let input = self.inputs.try_recv().ok();
-        self.note(input.is_some());
-        input
+        match &mut *lock(&self.0) {
+            State::Open { inputs, .. } => take(inputs),
+            State::Closed => None,
+        }
     }
 
-    fn note(&self, taken: bool) {
-        if taken {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<I>> {
+        // A mailbox that is never empty must not keep others from their turn.
+        let turn = ready!(poll_proceed(context));
+        if let State::Open { inputs, reader } = &mut *lock(&self.0) {
+            if let Some(input) = take(inputs) {
+                turn.made_progress();
+                return Poll::Ready(Some(input));
+            }
+            if Arc::strong_count(&self.0) == 1 {
+                return Poll::Ready(None);
+            }
+            let waker = context.waker();
+            if !reader
+                .as_ref()
+                .is_some_and(|reader| reader.will_wake(waker))
+            {
+                *reader = Some(waker.clone());
+            }
         }
+        Poll::Pending
+    }
+}
+
+fn take<I>(inputs: &mut VecDeque<I>) -> Option<I> {
+    let input = inputs.pop_front();
+    if inputs.is_empty() && inputs.capacity() > KEPT {
+        *inputs = VecDeque::new();
+    }
+    input
+}
+
+impl<I> Drop for Mailbox<I> {
+    fn drop(&mut self) {
+        // What is left may have doors of its own, perhaps to this mailbox: it goes when the lock is free.
+        let left = std::mem::replace(&mut *lock(&self.0), State::Closed);
+        drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // SEC-14
+    #[tokio::test]
+    async fn work_is_bounded_and_outcomes_are_not() {
+        let (door, mut mailbox) = door();
+        (0..MAILBOX).for_each(|number| door.deliver(number).unwrap());
+        assert!(matches!(door.deliver(0), Err(Full(0))));
+        door.complete(MAILBOX);
+        for number in 0..=MAILBOX {
+            assert_eq!(mailbox.recv().await, Some(number));
+        }
+        assert!(door.is_quiet() && mailbox.try_recv().is_none());
+        drop(door);
+        assert_eq!(mailbox.recv().await, None);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken() {
+        let (door, mut mailbox) = door();
+        let reader = tokio::spawn(async move { [mailbox.recv().await, mailbox.recv().await] });
+        for number in [1, 2] {
+            tokio::task::yield_now().await;
+            door.deliver(number).unwrap();
+        }
+        assert_eq!(reader.await.unwrap(), [Some(1), Some(2)]);
+        assert!(door.is_closed());
+        assert!(matches!(door.deliver(3), Err(Full(3))));
+    }
+
+    // PERF-6
+    #[test]
+    fn nothing_is_kept_for_what_has_been() {
+        let (door, mut mailbox) = door();
+        (0..100).for_each(|number| door.complete(number));
+        while mailbox.try_recv().is_some() {}
+        let State::Open { inputs, .. } = &*lock(&door.0) else {
+            panic!("open");
+        };
+        assert!(inputs.capacity() <= KEPT);
     }
 }

@@ -1,6 +1,7 @@
 //! Shell: carries out what the core asks for.
 
-use stox_msrp::{SessionConfig, SessionOptions};
+use stox_msrp::node::Session;
+use stox_msrp::{MsrpUri, Role, SessionConfig, SessionOptions};
 use stox_sip::{LocalContact, Method, NameAddr, Reply, Status};
 use tracing::{info, warn};
 
@@ -13,8 +14,90 @@ use crate::xmpp::Outgoing;
 use crate::{address, metrics, sip};
 
 impl Task {
-    /// Does one thing. What comes of it at once is returned.
-    pub(super) async fn perform(&mut self, action: Action) -> Option<Event> {
+    /// Does one thing. What comes of it at once is returned; given back is what needs the SIP driver.
+    pub(super) fn perform(&mut self, action: Action) -> Result<Option<Event>, Action> {
+        let event = match action {
+            Action::SendAgain { chat, token } => {
+                let wire = self.wires.by_chat.get_mut(&chat);
+                let event = wire.and_then(|wire| wire.send_kept(token).err());
+                event.map(|event| Event::Chat(chat, event))
+            }
+            Action::OpenMsrp {
+                chat,
+                leg,
+                path,
+                role,
+            } => {
+                self.open_msrp(chat, leg, path, role);
+                None
+            }
+            Action::Send {
+                chat,
+                token,
+                transaction_id,
+                content_type,
+                body,
+                success_report,
+                failure_report,
+            } => {
+                let outgoing = stox_msrp::Outgoing {
+                    token: token.0,
+                    transaction_id,
+                    content_type: content_type.to_owned(),
+                    body,
+                    success_report,
+                    failure_report,
+                };
+                let wire = self.wires.by_chat.get_mut(&chat);
+                let event = wire.and_then(|wire| wire.send(outgoing).err());
+                event.map(|event| Event::Chat(chat, event))
+            }
+            Action::Respond {
+                chat,
+                incoming,
+                status,
+            } => {
+                if let Some(session) = self.session(chat) {
+                    session.respond(incoming, status);
+                }
+                None
+            }
+            Action::Report {
+                chat,
+                message_id,
+                length,
+                status,
+            } => {
+                if let Some(session) = self.session(chat) {
+                    session.report(sip::report(message_id, length, status));
+                }
+                None
+            }
+            Action::Close(chat) => {
+                self.close(chat);
+                None
+            }
+            Action::Stanza(stanza, token) => self.write(stanza, token),
+            Action::Settle(settlement) => {
+                self.settle(settlement).map_err(Action::Settle)?;
+                None
+            }
+            Action::Invite { .. }
+            | Action::Ack(_)
+            | Action::Cancel(_)
+            | Action::Retract(_)
+            | Action::Bye(..)
+            | Action::Accept(_)
+            | Action::Decline(..)
+            | Action::Renew(_)
+            | Action::RespondPage(_)
+            | Action::Page(_) => return Err(action),
+        };
+        Ok(event)
+    }
+
+    /// The same with what needs the SIP driver, for which one may have to wait.
+    pub(super) async fn perform_by_sip(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Invite {
                 chat,
@@ -51,97 +134,58 @@ impl Task {
                 let status = Status::new(status).unwrap_or(Status::SERVICE_UNAVAILABLE);
                 self.ports.sip.answer(invite, Reply::new(status)).await;
             }
-            Action::SendAgain { chat, token } => {
-                let wire = self.wires.by_chat.get_mut(&chat)?;
-                let event = wire.send_kept(token).err()?;
-                return Some(Event::Chat(chat, event));
-            }
             Action::Renew(chat) => return self.renew(chat).await,
-            Action::OpenMsrp {
-                chat,
-                leg,
-                path,
-                role,
-            } => {
-                let inbox = ChatInbox {
-                    chat,
-                    leg,
-                    door: self.door.clone(),
-                };
-                let wire = self.wires.by_chat.get_mut(&chat)?;
-                wire.peer.clone_from(&path);
-                let config = SessionConfig {
-                    local: wire.local.clone(),
-                    remote: path,
-                    role,
-                    max_size: self.ports.max_size,
-                    fingerprint: wire.fingerprint,
-                    options: SessionOptions {
-                        admitted: wire.admitted(&self.ports.reach),
-                        ..SessionOptions::default()
-                    },
-                };
-                wire.leg = leg;
-                wire.session = Some(self.ports.msrp.open(config, inbox));
-            }
-            Action::Send {
-                chat,
-                token,
-                transaction_id,
-                content_type,
-                body,
-                success_report,
-                failure_report,
-            } => {
-                let wire = self.wires.by_chat.get_mut(&chat)?;
-                let outgoing = stox_msrp::Outgoing {
-                    token: token.0,
-                    transaction_id,
-                    content_type: content_type.to_owned(),
-                    body,
-                    success_report,
-                    failure_report,
-                };
-                let event = wire.send(outgoing).err()?;
-                return Some(Event::Chat(chat, event));
-            }
-            Action::Respond {
-                chat,
-                incoming,
-                status,
-            } => {
-                let session = self.wires.by_chat.get(&chat)?.session.as_ref()?;
-                session.respond(incoming, status);
-            }
             Action::RespondPage(transaction) => {
                 let reply = Reply::new(Status::OK);
                 self.ports.sip.respond(transaction, reply).await;
             }
-            Action::Report {
-                chat,
-                message_id,
-                length,
-                status,
-            } => {
-                let session = self.wires.by_chat.get(&chat)?.session.as_ref()?;
-                session.report(sip::report(message_id, length, status));
-            }
-            Action::Close(chat) => {
-                if let Some(wire) = self.wires.remove(chat) {
-                    if let Some(offered) = &wire.offered {
-                        self.ports.msrp.release(offered);
-                    }
-                    self.ports.registry.forget_invite(wire.invite);
-                    if wire.session.is_none() {
-                        self.ports.msrp.release(&wire.local);
-                    }
-                }
-            }
             Action::Page(page) => return self.page(*page).await,
-            Action::Stanza(stanza, token) => return self.write(stanza, token),
-            Action::Settle(settlement) => self.settle(settlement).await,
+            Action::Settle(settlement) => self.settle_by_sip(settlement).await,
+            others => return self.perform(others).ok().flatten(),
         }
         None
+    }
+
+    fn session(&self, chat: ChatId) -> Option<&Session> {
+        self.wires.by_chat.get(&chat)?.session.as_ref()
+    }
+
+    fn open_msrp(&mut self, chat: ChatId, leg: u32, path: Vec<MsrpUri>, role: Role) {
+        let Some(wire) = self.wires.by_chat.get_mut(&chat) else {
+            return;
+        };
+        let inbox = ChatInbox {
+            chat,
+            leg,
+            door: self.door.clone(),
+        };
+        wire.peer.clone_from(&path);
+        let config = SessionConfig {
+            local: wire.local.clone(),
+            remote: path,
+            role,
+            max_size: self.ports.max_size,
+            fingerprint: wire.fingerprint,
+            options: SessionOptions {
+                admitted: wire.admitted(&self.ports.reach),
+                ..SessionOptions::default()
+            },
+        };
+        wire.leg = leg;
+        wire.session = Some(self.ports.msrp.open(config, inbox));
+    }
+
+    fn close(&mut self, chat: ChatId) {
+        let Some(wire) = self.wires.remove(chat) else {
+            return;
+        };
+        if let Some(offered) = &wire.offered {
+            self.ports.msrp.release(offered);
+        }
+        self.ports.registry.forget_invite(wire.invite);
+        if wire.session.is_none() {
+            self.ports.msrp.release(&wire.local);
+        }
     }
 
     async fn invite(
@@ -189,7 +233,7 @@ impl Task {
         };
         let terms = self.ports.terms();
         let (local, offer) = (wire.local.clone(), wire.offer.take());
-        let body = wire.describe(|origin| match &offer {
+        let body = wire.describe(|origin| match offer.as_deref() {
             Some((description, index)) => sip::answer(description, *index, &local, origin, terms),
             None => sip::offer(&local, origin, terms),
         });
@@ -245,7 +289,12 @@ impl Task {
         }
     }
 
-    async fn settle(&self, Settlement { ticket, outcome }: Settlement) {
+    /// Tells the sender what became of a message; given back is what needs the SIP driver.
+    fn settle(&self, settlement: Settlement) -> Result<(), Settlement> {
+        if matches!(settlement.ticket, Ticket::Page { .. }) {
+            return Err(settlement);
+        }
+        let Settlement { ticket, outcome } = settlement;
         metrics::settled(&ticket, &outcome);
         match (ticket, outcome) {
             (Ticket::Stanza(origin), Outcome::Delivered) => {
@@ -281,31 +330,37 @@ impl Task {
                         fault.to_msrp()
                     }
                 };
-                let wire = self.wires.by_chat.get(&chat);
-                let wire = wire.filter(|wire| wire.leg == leg);
-                if let Some(session) = wire.and_then(|wire| wire.session.as_ref()) {
+                if self.wires.has(chat, leg)
+                    && let Some(session) = self.session(chat)
+                {
                     session.respond(incoming, status);
                 }
             }
-            (Ticket::Page { transaction, .. }, Outcome::Delivered) => {
-                self.ports
-                    .sip
-                    .respond(transaction, Reply::new(Status::OK))
-                    .await;
-            }
-            (
-                Ticket::Page {
-                    transaction,
-                    addressee,
-                },
-                Outcome::Refused(fault),
-            ) => {
+            (Ticket::Page { .. }, _) => {}
+        }
+        Ok(())
+    }
+
+    /// The same for MESSAGEs.
+    async fn settle_by_sip(&self, Settlement { ticket, outcome }: Settlement) {
+        let Ticket::Page {
+            transaction,
+            addressee,
+        } = ticket
+        else {
+            return;
+        };
+        metrics::settled(&ticket, &outcome);
+        let reply = match outcome {
+            Outcome::Delivered => Reply::new(Status::OK),
+            Outcome::Refused(fault) => {
                 let reply =
                     sip::refusal(&fault, addressee, &Method::Message, &self.ports.addresses);
                 info!(condition = %fault.condition(), status = reply.status.code(), "a message goes back to the SIP user");
-                self.ports.sip.respond(transaction, reply).await;
+                reply
             }
-        }
+        };
+        self.ports.sip.respond(transaction, reply).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Shell: re-INVITE and UPDATE, those of the peer and ours.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use stox_msrp::sdp::Origin;
 use stox_msrp::{MsrpUri, Unconfirmed};
@@ -145,13 +146,14 @@ impl Wire {
     /// RFC 3264 §8.
     pub(super) fn describe(&mut self, build: impl Fn(Origin) -> Vec<u8>) -> Vec<u8> {
         let same = build(self.origin);
-        if self.described.is_empty() || self.described == same {
-            self.described.clone_from(&same);
+        let last = self.described.replace(hash(&same));
+        if last.is_none() || last == self.described {
             return same;
         }
         self.origin.version += 1;
-        self.described = build(self.origin);
-        self.described.clone()
+        let changed = build(self.origin);
+        self.described = Some(hash(&changed));
+        changed
     }
 
     pub(super) fn new(invite: InviteId, local: MsrpUri) -> Wire {
@@ -160,7 +162,7 @@ impl Wire {
             local,
             offered: None,
             origin: sip::origin(),
-            described: Vec::new(),
+            described: None,
             peer: Vec::new(),
             offer: None,
             fingerprint: None,
@@ -170,4 +172,10 @@ impl Wire {
             kept: HashMap::new(),
         }
     }
+}
+
+fn hash(description: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    description.hash(&mut hasher);
+    hasher.finish()
 }

@@ -138,7 +138,7 @@ impl Task {
                 self.wires.add(
                     chat,
                     Wire {
-                        offer,
+                        offer: offer.map(Box::new),
                         fingerprint,
                         source: Some(source),
                         ..Wire::new(invite, local)

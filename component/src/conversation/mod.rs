@@ -8,11 +8,13 @@ mod changing;
 mod from_sip;
 mod wires;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use stox_msrp::node::Node;
 use stox_sip::{Reach, Sip};
+use tokio::time::sleep_until;
 use tracing::{Instrument, info_span};
 
 use crate::address::Addresses;
@@ -88,7 +90,7 @@ pub fn begin(ports: Arc<Ports>, key: Key, mut parties: Parties) -> Door {
         door: door.clone(),
         wires: Wires::default(),
     };
-    tokio::spawn(task.run(mailbox).instrument(span));
+    tokio::spawn(Box::new(task).run(mailbox).instrument(span));
     door
 }
 
@@ -101,13 +103,21 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, mut mailbox: Mailbox) {
+    /// In a box: an async function keeps its arguments twice.
+    async fn run(mut self: Box<Self>, mut mailbox: Mailbox) {
         let mut actions = Vec::new();
+        let mut alarm = pin!(sleep_until(tokio::time::Instant::now()));
         loop {
             let due = self.core.poll_timeout();
+            // Set anew only when it must ring earlier: with each message most deadlines move on.
+            if let Some(due) = due
+                && (alarm.is_elapsed() || alarm.deadline().into_std() > due)
+            {
+                alarm.as_mut().reset(due.into());
+            }
             let first = tokio::select! {
                 input = mailbox.recv() => input,
-                () = until(due) => None,
+                () = alarm.as_mut(), if due.is_some() => None,
             };
             match first {
                 Some(input) => {
@@ -119,9 +129,12 @@ impl Task {
                         }
                     }
                 }
-                None => self
-                    .core
-                    .handle(Event::Elapsed, Instant::now(), &mut actions),
+                None => {
+                    let now = Instant::now();
+                    if due.is_some_and(|due| due <= now) {
+                        self.core.handle(Event::Elapsed, now, &mut actions);
+                    }
+                }
             }
             self.perform_all(&mut actions).await;
             if self.core.is_over(Instant::now()) && self.ports.registry.retire(&self.key) {
@@ -132,8 +145,19 @@ impl Task {
 
     /// Tells the core what came, in its own terms.
     async fn take(&mut self, input: Input, actions: &mut Vec<Action>) {
-        let event = match input {
-            Input::Xmpp(event) => Some(*event),
+        let event = match self.read(input) {
+            Ok(event) => event,
+            // In a box, so that a conversation with nothing to do is small (PERF-6).
+            Err(input) => Box::pin(self.take_sip(input)).await,
+        };
+        if let Some(event) = event {
+            self.core.handle(event, Instant::now(), actions);
+        }
+    }
+
+    /// What the SIP driver told, of which some is answered here; for that one may have to wait.
+    async fn take_sip(&mut self, input: Input) -> Option<Event> {
+        match input {
             Input::Invited(invited) => {
                 let (invite, request, from, to, source) = *invited;
                 self.invited(invite, &request, &from, to, source).await
@@ -148,6 +172,14 @@ impl Task {
                 self.paged(transaction, Some(invite), &request, &from).await
             }
             Input::Sip(event) => self.sip_event(*event).await,
+            others => self.read(others).ok().flatten(),
+        }
+    }
+
+    /// Everything else; gives back what the SIP driver told.
+    fn read(&mut self, input: Input) -> Result<Option<Event>, Input> {
+        Ok(match input {
+            Input::Xmpp(event) => Some(*event),
             // What came by a connection that another has taken the place of was not answered: it comes again.
             Input::Msrp(chat, leg, incoming) => self
                 .wires
@@ -165,27 +197,25 @@ impl Task {
             Input::Lost(token) => Some(Event::Lost(token)),
             Input::ShutDown => Some(Event::ShutDown),
             Input::Abandon => Some(Event::Abandon),
-        };
-        if let Some(event) = event {
-            self.core.handle(event, Instant::now(), actions);
-        }
+            Input::Invited(_) | Input::Paged(_) | Input::PagedInside(_) | Input::Sip(_) => {
+                return Err(input);
+            }
+        })
     }
 
     /// Carries out what the core asks for, and what follows from that.
     async fn perform_all(&mut self, actions: &mut Vec<Action>) {
         while !actions.is_empty() {
             for action in std::mem::take(actions) {
-                if let Some(event) = self.perform(action).await {
+                let event = match self.perform(action) {
+                    Ok(event) => event,
+                    // In a box for the same reason.
+                    Err(action) => Box::pin(self.perform_by_sip(action)).await,
+                };
+                if let Some(event) = event {
                     self.core.handle(event, Instant::now(), actions);
                 }
             }
         }
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
-        None => std::future::pending().await,
     }
 }

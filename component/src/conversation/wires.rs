@@ -24,7 +24,8 @@ const TIMEOUT: u16 = 408;
 /// Which dialog and which MSRP session belong to which chat.
 #[derive(Default)]
 pub(super) struct Wires {
-    pub by_chat: HashMap<ChatId, Wire>,
+    /// Not in the map itself, which has room for three from the first on (PERF-6).
+    pub by_chat: HashMap<ChatId, Box<Wire>>,
     pub chat_by_invite: HashMap<InviteId, ChatId>,
     /// Re-INVITEs of ours under way.
     pub chat_by_renewal: HashMap<RequestId, ChatId>,
@@ -37,11 +38,11 @@ pub(super) struct Wire {
     pub offered: Option<MsrpUri>,
     /// Of the last description of ours.
     pub origin: Origin,
-    /// The last description of ours; empty before the first.
-    pub described: Vec<u8>,
+    /// Of the text of the last description of ours: it is told from others, no more.
+    pub described: Option<u64>,
     pub peer: Vec<MsrpUri>,
     /// The peer's offer, as long as it waits for our answer.
-    pub offer: Option<(SessionDescription, usize)>,
+    pub offer: Option<Box<(SessionDescription, usize)>>,
     /// Which certificate the peer shows, as its description says (SEC-07).
     pub fingerprint: Option<Fingerprint>,
     /// Where the SIP of the peer comes from; unknown until it has answered.
@@ -129,7 +130,7 @@ impl Wires {
     pub fn add(&mut self, chat: ChatId, wire: Wire) {
         metrics::session_opened();
         self.chat_by_invite.insert(wire.invite, chat);
-        self.by_chat.insert(chat, wire);
+        self.by_chat.insert(chat, Box::new(wire));
     }
 
     /// Whether that is the session's connection at present.
@@ -137,7 +138,7 @@ impl Wires {
         self.by_chat.get(&chat).is_some_and(|wire| wire.leg == leg)
     }
 
-    pub fn remove(&mut self, chat: ChatId) -> Option<Wire> {
+    pub fn remove(&mut self, chat: ChatId) -> Option<Box<Wire>> {
         let wire = self.by_chat.remove(&chat)?;
         self.chat_by_invite.remove(&wire.invite);
         metrics::session_closed();

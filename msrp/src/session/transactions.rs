@@ -94,6 +94,9 @@ impl Transactions {
         outbound.begin(id, sequence);
         self.unanswered += 1;
         self.kept = self.kept.saturating_add(awaits.kept());
+        if self.list.capacity() == 0 {
+            self.list.reserve_exact(1);
+        }
         self.list.push_back(Transaction {
             sequence,
             id,
@@ -199,7 +202,8 @@ impl Transactions {
         if self.list.len() > 2 * self.unanswered + 64 {
             self.list.retain(|transaction| !is_answered(transaction));
         }
-        if self.list.is_empty() && self.list.capacity() > 64 {
+        // An idle session keeps room for one (PERF-6).
+        if self.list.is_empty() && self.list.capacity() > 1 {
             self.list = VecDeque::new();
         }
     }

@@ -211,6 +211,8 @@ impl Established {
         if self.acks.len() >= MOST_ACKS {
             self.acks.remove(0);
         }
+        // Most sessions never have a second one.
+        self.acks.reserve_exact(1);
         self.acks.push(OurAck {
             cseq: invite.cseq().map_or(0, |cseq| cseq.number),
             credentials: compose::credentials(invite),

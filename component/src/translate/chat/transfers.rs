@@ -1,6 +1,6 @@
 //! The messages of one session that are under way, in both directions, and those whose fate may still change.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -37,7 +37,7 @@ pub(super) struct Transfers {
     /// Written while the peer does not take messages, in order (CHAT-32, MSRP-10).
     waiting: VecDeque<Held>,
     /// Sent to the peer, no response yet; in the order they were sent.
-    unanswered: BTreeMap<Token, Promise>,
+    unanswered: VecDeque<(Token, Promise)>,
     /// Answered 200; a REPORT may still say otherwise (RCPT-08).
     answered: VecDeque<(Token, Box<Origin>)>,
     /// Sent to the peer for a REPORT, and no response.
@@ -63,7 +63,7 @@ impl Transfers {
             media,
             link: Link::Up,
             waiting: VecDeque::new(),
-            unanswered: BTreeMap::new(),
+            unanswered: VecDeque::new(),
             answered: VecDeque::new(),
             receipts: Receipts::default(),
             marked: VecDeque::new(),
@@ -109,7 +109,8 @@ impl Transfers {
         self.link = Link::Up;
         self.receipts.broke(&unavailable());
         let unsent = self.receipts.unsent_goes(cx.now);
-        let mut again: Vec<Token> = self.unanswered.keys().copied().chain(unsent).collect();
+        let unanswered = self.unanswered.iter().map(|(token, _)| *token);
+        let mut again: Vec<Token> = unanswered.chain(unsent).collect();
         again.sort_unstable();
         let chat = thread.chat;
         let again = again
@@ -180,7 +181,7 @@ impl Transfers {
             },
         });
         if !written.wishes.receipt && mark.is_none() {
-            self.unanswered.insert(token, promise);
+            self.unanswered.push_back((token, promise));
             return;
         }
         let receipt = Receipt {
@@ -192,9 +193,7 @@ impl Transfers {
         }
         match written.wishes.receipt {
             true => self.receipts.sent(token, receipt, length, promise, cx.now),
-            false => {
-                self.unanswered.insert(token, promise);
-            }
+            false => self.unanswered.push_back((token, promise)),
         }
     }
 
@@ -228,7 +227,7 @@ impl Transfers {
     }
 
     pub fn accepted(&mut self, token: Token) {
-        if let Some(promise) = self.unanswered.remove(&token) {
+        if let Some(promise) = self.take_unanswered(token) {
             if let Some(Ticket::Stanza(origin)) = promise.ticket() {
                 remember(&mut self.answered, (token, origin.clone()));
             }
@@ -253,8 +252,20 @@ impl Transfers {
         self.fail(token, &Fault::new(Condition::RemoteServerTimeout));
     }
 
+    /// Tokens rise.
+    fn take_unanswered(&mut self, token: Token) -> Option<Promise> {
+        let of = |(token, _): &(Token, Promise)| *token;
+        let at = self.unanswered.binary_search_by_key(&token, of).ok()?;
+        let (_, promise) = self.unanswered.remove(at)?;
+        // An idle session keeps no room for many (PERF-6).
+        if self.unanswered.is_empty() && self.unanswered.capacity() > 8 {
+            self.unanswered = VecDeque::new();
+        }
+        Some(promise)
+    }
+
     fn fail(&mut self, token: Token, fault: &Fault) -> Option<Box<Origin>> {
-        if let Some(promise) = self.unanswered.remove(&token) {
+        if let Some(promise) = self.take_unanswered(token) {
             promise.refused(fault.clone());
             return None;
         }

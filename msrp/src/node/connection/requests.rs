@@ -94,9 +94,9 @@ impl Task<'_> {
         let now = now();
         let is_due = |early: &mut Early| early.hold.is_over(now);
         let mut due: Vec<Early> = self.set_aside.extract_if(.., is_due).collect();
-        let held_back = self.held_back.take_if(is_due);
+        let held_back = self.held_back.take_if(|early| is_due(early));
         let reads_on = held_back.is_some();
-        due.extend(held_back);
+        due.extend(held_back.map(|early| *early));
         if due.is_empty() {
             return Ok(());
         }
@@ -169,7 +169,7 @@ impl Task<'_> {
                     body.is_empty() && end.is_some() && self.set_aside.len() < SET_ASIDE;
                 if is_alone {
                     let request = First { head, body, end };
-                    self.held_back = Some(Early { request, hold });
+                    self.held_back = Some(Box::new(Early { request, hold }));
                 } else if can_stand_aside {
                     let head = head.detached();
                     let request = First { head, body, end };

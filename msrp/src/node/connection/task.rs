@@ -29,7 +29,7 @@ pub(super) async fn run(
 ) {
     debug!(%peer, "connected");
     let cause = {
-        let work = Task {
+        let mut task = Task {
             connection: &connection,
             shared: &shared,
             peer,
@@ -43,7 +43,7 @@ pub(super) async fn run(
             is_ours: place.is_none(),
             has_impostor: false,
         };
-        let work = pin!(work.run_over(wire));
+        let work = pin!(task.run_over(wire));
         tokio::select! {
             biased;
             _ = closing.wait_for(|closing| *closing) => LostCause::Closed,
@@ -65,7 +65,7 @@ pub(super) struct Task<'a> {
     /// The session that gets the rest of a long body; `None` also while one is thrown away.
     pub(super) current: Option<Arc<Door>>,
     /// Its session has not come yet, and there is no other: nothing after it is read.
-    pub(super) held_back: Option<Early>,
+    pub(super) held_back: Option<Box<Early>>,
     /// Binding requests whose sessions have not come yet, beside sessions that must not wait for them.
     pub(super) set_aside: Vec<Early>,
     pub(super) events: Vec<(Arc<Door>, Output)>,
@@ -94,7 +94,8 @@ enum Woken {
 }
 
 impl Task<'_> {
-    pub(super) async fn run_over(self, wire: Wire) -> LostCause {
+    /// Borrows, as `run` does: an async function keeps its arguments twice (PERF-6).
+    pub(super) async fn run_over(&mut self, wire: Wire) -> LostCause {
         // Sends nothing that waits for an acknowledgement first; failing that, it is merely slower.
         match wire {
             Wire::Clear(mut stream) => {
@@ -111,7 +112,7 @@ impl Task<'_> {
     }
 
     async fn run(
-        mut self,
+        &mut self,
         mut reader: impl AsyncRead + Unpin,
         mut writer: impl Outlet,
     ) -> LostCause {
@@ -239,7 +240,7 @@ impl Task<'_> {
             Life::Unused { until } if self.held_back.is_none() => Some(until),
             Life::Unused { .. } | Life::Used | Life::Ended => None,
         };
-        let early = self.held_back.iter().chain(&self.set_aside);
+        let early = self.held_back.as_deref().into_iter().chain(&self.set_aside);
         let early = early.map(|early| early.hold.until).min();
         let deadline = [inner.outbound.deadline(), unused, self.stalls(), early]
             .into_iter()
@@ -281,7 +282,8 @@ impl Task<'_> {
 
     /// Gives the owners what came for them, without a lock held.
     pub(super) fn hand_over(&mut self) {
-        for (door, output) in self.events.drain(..) {
+        // An idle connection keeps no room for events (PERF-6).
+        for (door, output) in std::mem::take(&mut self.events) {
             let is_lost = matches!(output, Output::Complete(SessionEvent::Lost { .. }));
             door.hand_over(output);
             if is_lost {
@@ -289,9 +291,6 @@ impl Task<'_> {
                 let idle_until = now() + self.connection.limits.idle;
                 self.connection.release(&door, idle_until);
             }
-        }
-        if self.events.capacity() > 64 {
-            self.events = Vec::new();
         }
     }
 }
