@@ -7,7 +7,7 @@
 //!
 //! - `login` opens the stream and says which of the possible refusals happened; `backoff` tells when to try again.
 //! - `framing` cuts the bytes into stanzas and leaves out what is too deep or too large; `read` makes types of them
-//!   (`plain` of the many simple messages, `payload` of what has no type), or a `refusal`. Nothing a server lets through ends the link.
+//!   (`plain` of the many simple messages, with the addresses that are `known`; `payload` of what has no type), or a `refusal`. Nothing a server lets through ends the link.
 //! - `muc` is what stanzas say about rooms.
 //! - `iq` answers requests to the gateway and its addresses, a file per extension.
 //! - `outbox` keeps what waits, and says what the server has provably taken.
@@ -16,6 +16,7 @@
 mod backoff;
 mod framing;
 mod iq;
+mod known;
 mod link;
 mod login;
 mod muc;

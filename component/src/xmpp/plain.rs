@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
+use super::known::Known;
 use super::ns;
 use super::stanza::{ChatState, Delay, Marker, Message, MessageType, Receipt, Text, Thread};
 use crate::address::Jid;
@@ -18,7 +19,7 @@ use crate::stamp;
 const MAX_LANG: usize = 64;
 
 /// Reads a stanza of a stream whose default namespace is that of components; `None` if it is not plain.
-pub(super) fn read(stanza: &str, domain: &Jid) -> Option<Message> {
+pub(super) fn read(stanza: &str, domain: &Jid, known: &mut Known) -> Option<Message> {
     // Without a way out at the first odd one, many bytes are looked at at a time.
     let is_odd = stanza.bytes().fold(false, |odd, byte| odd | is_odd(byte));
     if is_odd || has_noncharacters(stanza) {
@@ -52,9 +53,9 @@ pub(super) fn read(stanza: &str, domain: &Jid) -> Option<Message> {
     if lang.as_ref().is_some_and(|lang| lang.len() > MAX_LANG) {
         return None;
     }
-    let from = Jid::parse(&from?).ok()?;
+    let from = known.read(&from?)?;
     let to = match to {
-        Some(to) => Jid::parse(&to).ok()?,
+        Some(to) => known.read(&to)?,
         None => domain.clone(),
     };
     let mut message = Message {

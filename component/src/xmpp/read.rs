@@ -8,6 +8,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 use thiserror::Error;
 
 use super::framing::{self, Excess};
+use super::known::Known;
 use super::muc;
 use super::ns;
 use super::payload::Payloads;
@@ -65,6 +66,7 @@ pub(super) struct Reader {
     /// An opening tag with the namespaces that the stream's own opening tag declares.
     opening: String,
     document: String,
+    known: Known,
 }
 
 impl Reader {
@@ -91,6 +93,7 @@ impl Reader {
             is_default,
             opening: String::from_utf8_lossy(&opening).into_owned() + ">",
             document: String::new(),
+            known: Known::default(),
         }
     }
 
@@ -105,7 +108,7 @@ impl Reader {
             }
         };
         if self.is_default
-            && let Some(message) = plain::read(text, &self.domain)
+            && let Some(message) = plain::read(text, &self.domain, &mut self.known)
         {
             return Ok(Element::Stanza(Stanza::Message(Box::new(message))));
         }

@@ -534,7 +534,7 @@ fn what_is_declared_once_is_not_copied_without_bound() {
 
 /// What the reader of plain messages makes of it, which must be what the other one makes of it too.
 fn plainly(text: &str) -> Option<Message> {
-    let plain = plain::read(text, &Jid::parse(H).unwrap())?;
+    let plain = plain::read(text, &Jid::parse(H).unwrap(), &mut Known::default())?;
     let full = reader().read_any(text);
     assert_eq!(
         full,
