@@ -1,5 +1,7 @@
 //! What a message of an XMPP user's means for a SIP user, in words that any SIP client can show.
 
+use std::sync::Arc;
+
 use roxmltree::Document;
 
 use crate::fault::{Condition, Fault};
@@ -46,13 +48,13 @@ pub fn event_of(message: &Message) -> Result<Option<Event>, Fault> {
     };
     if let Some((body, lang)) = words_of(message)? {
         return Ok(Some(Event::Written(Written {
-            origin: Origin {
+            origin: Arc::new(Origin {
                 from: message.from.clone(),
                 to: message.to.clone(),
                 id: message.id.clone(),
                 thread: thread(),
                 entry: None,
-            },
+            }),
             kind,
             body,
             subject: message

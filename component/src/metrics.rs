@@ -139,6 +139,8 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::fault::{Condition, Fault};
 
@@ -152,7 +154,7 @@ mod tests {
         session_opened();
         link_up();
         settled(
-            &Ticket::Stanza(Box::new(crate::translate::promise::Origin {
+            &Ticket::Stanza(Arc::new(crate::translate::promise::Origin {
                 from: "a@b/c".parse().unwrap(),
                 to: "d@e".parse().unwrap(),
                 id: None,

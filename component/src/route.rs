@@ -151,7 +151,7 @@ impl XmppRouter {
                 Arrival::Fresh(stanza) => self.ports().store.keep(stanza),
                 Arrival::LeftBehind(entry) => Some(entry),
             };
-            written.origin.entry = entry;
+            Arc::make_mut(&mut written.origin).entry = entry;
         }
         let (from, to) = (&message.from, &message.to);
         let fault = match self.key(from, to) {

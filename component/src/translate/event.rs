@@ -1,5 +1,6 @@
 //! What can happen to a conversation, and what it asks for. Events are past, actions imperative.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -82,7 +83,7 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub struct Written {
     /// Who wrote to whom, and the id an error must carry.
-    pub origin: Origin,
+    pub origin: Arc<Origin>,
     /// What kind of exchange it belongs to.
     pub kind: Kind,
     /// The text.

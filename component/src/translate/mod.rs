@@ -17,6 +17,7 @@ pub mod promise;
 mod stanza;
 mod typing;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use chat::{Chat, Event as ChatInput};
@@ -178,7 +179,7 @@ impl Conversation {
         self.parties.romeo = written.origin.to.bare().into_jid();
         let promise = self
             .ledger
-            .promise(Ticket::Stanza(Box::new(written.origin.clone())));
+            .promise(Ticket::Stanza(Arc::clone(&written.origin)));
         if self.service == Service::ShuttingDown {
             return promise.refused(Fault::new(Condition::RecipientUnavailable));
         }

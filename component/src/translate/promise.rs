@@ -21,7 +21,7 @@ use crate::store::EntryId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ticket {
     /// A stanza: its sender hears only of a failure, as an error stanza.
-    Stanza(Box<Origin>),
+    Stanza(Arc<Origin>),
     /// An MSRP message: answered with 200, or with the status of the fault.
     Send {
         /// The session it came by.
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     fn ticket() -> Ticket {
-        Ticket::Stanza(Box::new(Origin {
+        Ticket::Stanza(Arc::new(Origin {
             from: "juliet@example.com/balcony".parse().unwrap(),
             to: "romeo%example.net@sip.example.com".parse().unwrap(),
             id: Some("m1".into()),

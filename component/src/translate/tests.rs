@@ -147,13 +147,13 @@ impl Stage {
 
 fn message(id: &str, thread: Option<&str>, body: &str) -> Event {
     Event::Written(Written {
-        origin: Origin {
+        origin: Arc::new(Origin {
             from: "juliet@example.com/balcony".parse().unwrap(),
             to: "romeo%example.net@sip.example.com".parse().unwrap(),
             id: Some(id.to_owned()),
             thread: thread.map(str::to_owned),
             entry: None,
-        },
+        }),
         kind: Kind::Chat,
         body: body.to_owned(),
         subject: None,

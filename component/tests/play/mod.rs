@@ -3,6 +3,7 @@
 mod script;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -142,13 +143,13 @@ impl Stage {
     fn written(&mut self, kind: Kind, text: &str) -> Event {
         self.sends += 1;
         Event::Written(Written {
-            origin: Origin {
+            origin: Arc::new(Origin {
                 from: JULIET.parse().expect("a JID"),
                 to: ROMEO.parse().expect("a JID"),
                 id: Some(format!("m{}", self.sends)),
                 thread: Some(THREAD.to_owned()),
                 entry: None,
-            },
+            }),
             kind,
             body: text.to_owned(),
             subject: None,

@@ -12,7 +12,7 @@ impl World {
         }
         let thread = self.thread();
         self.feed(Event::Written(Written {
-            origin: Origin {
+            origin: Arc::new(Origin {
                 from: format!("juliet@example.com/{device}")
                     .parse()
                     .expect("a JID"),
@@ -20,7 +20,7 @@ impl World {
                 id: Some(number.to_string()),
                 thread,
                 entry: None,
-            },
+            }),
             kind,
             body,
             subject: None,

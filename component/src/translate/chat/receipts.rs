@@ -1,6 +1,7 @@
 //! Messages of the XMPP user's whose arrival is to be told: until the SIP user's client reports it. RFC 7573 §7.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stox_msrp::ByteRange;
@@ -38,7 +39,7 @@ struct Sent {
 /// Whom to tell that which message arrived.
 #[derive(Clone, Debug)]
 pub(super) struct Receipt {
-    pub origin: Box<Origin>,
+    pub origin: Arc<Origin>,
     pub kind: Kind,
 }
 
@@ -106,7 +107,7 @@ impl Receipts {
 
     /// A REPORT of failure, or a message that did not go out at all. Returns whom to tell where the promise cannot any
     /// more.
-    pub fn failed(&mut self, token: Token, fault: &Fault) -> Option<Box<Origin>> {
+    pub fn failed(&mut self, token: Token, fault: &Fault) -> Option<Arc<Origin>> {
         let at = self.sent.iter().position(|sent| sent.token == token)?;
         let sent = self.sent.remove(at)?;
         match sent.promise {

@@ -1,6 +1,7 @@
 //! The messages of one session that are under way, in both directions, and those whose fate may still change.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -39,7 +40,7 @@ pub(super) struct Transfers {
     /// Sent to the peer, no response yet; in the order they were sent.
     unanswered: VecDeque<(Token, Promise)>,
     /// Answered 200; a REPORT may still say otherwise (RCPT-08).
-    answered: VecDeque<(Token, Box<Origin>)>,
+    answered: VecDeque<(Token, Arc<Origin>)>,
     /// Sent to the peer for a REPORT, and no response.
     receipts: Receipts,
     /// Sent to the peer, to be named by that id when they were shown (RCPT-11).
@@ -185,7 +186,7 @@ impl Transfers {
             return;
         }
         let receipt = Receipt {
-            origin: Box::new(written.origin),
+            origin: written.origin,
             kind: written.kind,
         };
         if let Some(id) = mark {
@@ -229,7 +230,7 @@ impl Transfers {
     pub fn accepted(&mut self, token: Token) {
         if let Some(promise) = self.take_unanswered(token) {
             if let Some(Ticket::Stanza(origin)) = promise.ticket() {
-                remember(&mut self.answered, (token, origin.clone()));
+                remember(&mut self.answered, (token, Arc::clone(origin)));
             }
             promise.delivered();
         }
@@ -264,7 +265,7 @@ impl Transfers {
         Some(promise)
     }
 
-    fn fail(&mut self, token: Token, fault: &Fault) -> Option<Box<Origin>> {
+    fn fail(&mut self, token: Token, fault: &Fault) -> Option<Arc<Origin>> {
         if let Some(promise) = self.take_unanswered(token) {
             promise.refused(fault.clone());
             return None;

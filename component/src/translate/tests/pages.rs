@@ -124,7 +124,7 @@ fn long_addresses_leave_less_room() {
     };
     let device = "b".repeat(300);
     let mut long = short.clone();
-    long.origin.from = short.origin.from.with_resource(&device).unwrap();
+    Arc::make_mut(&mut long.origin).from = short.origin.from.with_resource(&device).unwrap();
     let mut stage = Stage::new();
     sent(&stage.feed(Event::Written(short)));
     let mut stage = Stage::new();
