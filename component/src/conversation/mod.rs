@@ -145,19 +145,17 @@ impl Task {
 
     /// Tells the core what came, in its own terms.
     async fn take(&mut self, input: Input, actions: &mut Vec<Action>) {
-        let event = match self.read(input) {
-            Ok(event) => event,
+        match self.read(input) {
+            Ok(Some(event)) => self.core.handle(event, Instant::now(), actions),
+            Ok(None) => {}
             // In a box, so that a conversation with nothing to do is small (PERF-6).
-            Err(input) => Box::pin(self.take_sip(input)).await,
-        };
-        if let Some(event) = event {
-            self.core.handle(event, Instant::now(), actions);
+            Err(input) => Box::pin(self.take_sip(input, actions)).await,
         }
     }
 
     /// What the SIP driver told, of which some is answered here; for that one may have to wait.
-    async fn take_sip(&mut self, input: Input) -> Option<Event> {
-        match input {
+    async fn take_sip(&mut self, input: Input, actions: &mut Vec<Action>) {
+        let event = match input {
             Input::Invited(invited) => {
                 let (invite, request, from, to, source) = *invited;
                 self.invited(invite, &request, &from, to, source).await
@@ -173,6 +171,9 @@ impl Task {
             }
             Input::Sip(event) => self.sip_event(*event).await,
             others => self.read(others).ok().flatten(),
+        };
+        if let Some(event) = event {
+            self.core.handle(event, Instant::now(), actions);
         }
     }
 
@@ -207,15 +208,19 @@ impl Task {
     async fn perform_all(&mut self, actions: &mut Vec<Action>) {
         while !actions.is_empty() {
             for action in std::mem::take(actions) {
-                let event = match self.perform(action) {
-                    Ok(event) => event,
+                match self.perform(action) {
+                    Ok(Some(event)) => self.core.handle(event, Instant::now(), actions),
+                    Ok(None) => {}
                     // In a box for the same reason.
-                    Err(action) => Box::pin(self.perform_by_sip(action)).await,
-                };
-                if let Some(event) = event {
-                    self.core.handle(event, Instant::now(), actions);
+                    Err(action) => Box::pin(self.perform_waiting(action, actions)).await,
                 }
             }
+        }
+    }
+
+    async fn perform_waiting(&mut self, action: Action, actions: &mut Vec<Action>) {
+        if let Some(event) = self.perform_by_sip(action).await {
+            self.core.handle(event, Instant::now(), actions);
         }
     }
 }

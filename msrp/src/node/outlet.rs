@@ -39,7 +39,7 @@ impl Outlet for tcp::WriteHalf<'_> {
     }
 }
 
-impl Outlet for WriteHalf<TlsStream<TcpStream>> {
+impl Outlet for WriteHalf<&mut TlsStream<TcpStream>> {
     fn try_write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
         at_once(|context| Pin::new(self).poll_write_vectored(context, slices))
     }

@@ -49,6 +49,8 @@ pub struct LocalMedia {
 pub fn offer(local: &MsrpUri, origin: Origin, media: &LocalMedia) -> Vec<u8> {
     let mut text = head(local, origin);
     msrp_media(&mut text, local, media, media.setup);
+    // It may be kept as long as its dialog (PERF-6).
+    text.shrink_to_fit();
     text.into_bytes()
 }
 

@@ -13,6 +13,9 @@ use crate::{
     codec::{Flag, put_end_line},
 };
 
+/// Bytes of the longest body that is copied.
+const COPIED: usize = 4096;
+
 /// The bytes waiting for a connection, the transactions under way on it, and when to look at its sessions again.
 /// Sessions that share the connection share this. Holds no memory to speak of while nothing waits.
 #[derive(Debug, Default)]
@@ -163,9 +166,16 @@ impl Outbound {
         Some(self.interrupted.swap_remove(index).end)
     }
 
+    /// Makes room for a body and what stands around it, which would else come bit by bit.
+    pub(super) fn make_room(&mut self, body: usize) {
+        const AROUND: usize = 512;
+        if body <= COPIED {
+            self.tail.reserve(body + AROUND);
+        }
+    }
+
     /// Appends a body: a small one by copying, so that many fit one write; a big one as it is.
     pub(super) fn push_body(&mut self, body: &Bytes) {
-        const COPIED: usize = 4096;
         if body.len() <= COPIED {
             self.tail.extend_from_slice(body);
             return;

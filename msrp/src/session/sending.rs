@@ -258,6 +258,7 @@ impl Sending {
             failure_report: outgoing.failure_report,
             content_type: Some(&outgoing.content_type),
         };
+        pen.outbound.make_room(body.len());
         put_send_head(pen.outbound.tail(), &head);
         pen.outbound.push_body(body);
         put_end_line(pen.outbound.tail(), id.as_bytes(), Flag::Complete, true);

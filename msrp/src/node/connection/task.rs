@@ -19,40 +19,46 @@ const AT_ONCE: usize = 256 << 10;
 /// Segments per write.
 const SLICES: usize = 64;
 
-pub(super) async fn run(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function keeps its arguments twice (PERF-6)"
+)]
+pub(super) fn run(
     connection: Arc<Connection>,
-    wire: Wire,
+    mut wire: Wire,
     peer: SocketAddr,
     place: Option<Place>,
     mut closing: watch::Receiver<bool>,
     shared: Arc<Shared>,
-) {
-    debug!(%peer, "connected");
-    let cause = {
-        let mut task = Task {
-            connection: &connection,
-            shared: &shared,
-            peer,
-            decoder: Decoder::new(&shared.limits),
-            buffer: BytesMut::new(),
-            current: None,
-            held_back: None,
-            set_aside: Vec::new(),
-            events: Vec::new(),
-            writing: Writing::Done,
-            is_ours: place.is_none(),
-            has_impostor: false,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        debug!(%peer, "connected");
+        let cause = {
+            let mut task = Task {
+                connection: &connection,
+                shared: &shared,
+                peer,
+                decoder: Decoder::new(&shared.limits),
+                buffer: BytesMut::new(),
+                current: None,
+                held_back: None,
+                set_aside: Vec::new(),
+                events: Vec::new(),
+                writing: Writing::Done,
+                is_ours: place.is_none(),
+                has_impostor: false,
+            };
+            let work = pin!(task.run_over(&mut wire));
+            tokio::select! {
+                biased;
+                _ = closing.wait_for(|closing| *closing) => LostCause::Closed,
+                cause = work => cause,
+            }
         };
-        let work = pin!(task.run_over(wire));
-        tokio::select! {
-            biased;
-            _ = closing.wait_for(|closing| *closing) => LostCause::Closed,
-            cause = work => cause,
-        }
-    };
-    debug!(%peer, %cause, "disconnected");
-    end(&connection, cause, &shared);
-    drop(place);
+        debug!(%peer, %cause, "disconnected");
+        end(&connection, cause, &shared);
+        drop(place);
+    }
 }
 
 /// The connection's task.
@@ -94,19 +100,19 @@ enum Woken {
 }
 
 impl Task<'_> {
-    /// Borrows, as `run` does: an async function keeps its arguments twice (PERF-6).
-    pub(super) async fn run_over(&mut self, wire: Wire) -> LostCause {
+    pub(super) async fn run_over(&mut self, wire: &mut Wire) -> LostCause {
         // Sends nothing that waits for an acknowledgement first; failing that, it is merely slower.
         match wire {
-            Wire::Clear(mut stream) => {
+            Wire::Clear(stream) => {
                 let _ = stream.set_nodelay(true);
                 let (reader, writer) = stream.split();
                 self.run(reader, writer).await
             }
             Wire::Tls(stream, _) => {
                 let _ = stream.get_ref().0.set_nodelay(true);
-                let (reader, writer) = tokio::io::split(*stream);
-                self.run(reader, writer).await
+                let (reader, writer) = tokio::io::split(&mut **stream);
+                // Most connections are in the clear, and need not be as big as this.
+                Box::pin(self.run(reader, writer)).await
             }
         }
     }
