@@ -98,7 +98,7 @@ fn bounce_of(message: &Message) -> Option<Event> {
 }
 
 /// The text for the SIP user, and its language.
-fn words_of(message: &Message) -> Result<Option<(String, Option<String>)>, Fault> {
+pub(crate) fn words_of(message: &Message) -> Result<Option<(String, Option<String>)>, Fault> {
     let body = message.body().filter(|body| !body.text.is_empty());
     let lang = body.and_then(|body| body.lang.clone());
     let body = body.map(|body| body.text.as_str());

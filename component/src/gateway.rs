@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use stox_msrp::node::{NodeConfig, Preference, Tls};
-use stox_sip::{DriverConfig, Reach, Sip, SipsRequests, Transport};
+use stox_sip::{DriverConfig, Package, Reach, Sip, SipsRequests, Transport, conference};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
@@ -79,6 +79,7 @@ impl Gateway {
             ports.clone(),
         );
         let sip = stox_sip::bind(sip_config(config), router).await?;
+        sip.serve_events(vec![conference_package()]).await;
         let msrp = stox_msrp::node::Node::bind(msrp_config(config)).await?;
         let secret = config.xmpp.secret.expose();
         let link = LinkConfig {
@@ -224,6 +225,11 @@ pub fn store_file(config: &Config) -> PathBuf {
     config
         .state_directory
         .join(format!("{}.redb", config.xmpp.domain))
+}
+
+/// What SIP users in a room may watch (RS-15).
+fn conference_package() -> Package {
+    Package::new("conference", [conference::MEDIA_TYPE.into()])
 }
 
 fn sip_config(config: &Config) -> DriverConfig {

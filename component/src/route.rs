@@ -3,6 +3,7 @@
 //! Both routers run in the task that read the wire and never wait. What finds no conversation, or none with room, is
 //! answered here.
 
+mod focus;
 mod inquiries;
 mod iqs;
 mod lobby;
@@ -297,13 +298,16 @@ impl XmppRouter {
 impl XmppHandler for XmppRouter {
     fn handle(&mut self, event: LinkEvent) {
         match event {
-            LinkEvent::Stanza(Stanza::Message(message), stanza) => {
-                if let Some(message) = self.message_for_room(*message) {
-                    self.message(message, Arrival::Fresh(&stanza));
+            LinkEvent::Stanza(stanza, bytes) => match self.of_rooms(stanza) {
+                Some(Stanza::Message(message)) => {
+                    if let Some(message) = self.message_for_room(*message) {
+                        self.message(message, Arrival::Fresh(&bytes));
+                    }
                 }
-            }
-            LinkEvent::Stanza(Stanza::Presence(presence), _) => self.presence(&presence),
-            LinkEvent::Stanza(Stanza::Iq(iq), _) => self.iq(iq),
+                Some(Stanza::Presence(presence)) => self.presence(&presence),
+                Some(Stanza::Iq(iq)) => self.iq(iq),
+                None => {}
+            },
             LinkEvent::Up => {
                 metrics::link_up();
                 self.lobby.link_up();
@@ -375,6 +379,9 @@ impl SipHandler for SipRouter {
                     parties,
                     source: source.remote.ip(),
                 })
+            }
+            event @ SipEvent::Requested { .. } if let Some(room) = self.room_for(&event) => {
+                self.ask_room(&room, event)
             }
             SipEvent::Requested {
                 transaction,
@@ -466,7 +473,8 @@ impl SipRouter {
                 self.paged(transaction, request, from)
             }
             (Method::Options, _) => self.options(transaction),
-            (Method::Subscribe, _) => Err(Status::BAD_EVENT),
+            // Of packages that are not served, the endpoint has said so; of a room, only who has called it is told.
+            (Method::Subscribe, _) => Err(Status::FORBIDDEN),
             (Method::Notify, _) => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
             (Method::Refer, _) => Err(Status::DECLINE),
             _ => Err(Status::METHOD_NOT_ALLOWED),

@@ -97,7 +97,14 @@ pub fn read(content_type: Option<&str>, body: &Bytes) -> Result<Content, Unreada
     if !content::is_type(content_type, CPIM) {
         return read_part(content_type, body, 0);
     }
-    let message = cpim::Message::parse(body).map_err(|_| Unreadable::Cpim)?;
+    read_wrapped(cpim::Message::parse(body).map_err(|_| Unreadable::Cpim)?)
+}
+
+/// Reads what is inside CPIM.
+///
+/// # Errors
+/// The type is none of [`WRAPPED_TYPES`], or the body is not what its type says.
+pub fn read_wrapped(message: cpim::Message) -> Result<Content, Unreadable> {
     if message.unknown_requirement(&[imdn::NAMESPACE]).is_some() {
         return Err(Unreadable::Required);
     }

@@ -4,6 +4,7 @@
 //! the [registry](crate::registry) by the address that XMPP knows the room under.
 
 pub mod directory;
+pub mod focus;
 mod input;
 pub mod muc;
 pub mod nickname;

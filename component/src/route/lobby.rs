@@ -17,6 +17,7 @@ use crate::conversation::{self, Ports};
 use crate::mailbox::Input;
 use crate::registry::{Key, Registry};
 use crate::room::directory::{Directory, Found, Kind, PATIENCE, Refusal};
+use crate::room::{self, focus};
 use crate::translate::Parties;
 use crate::xmpp::{Iq, OutgoingIq};
 
@@ -168,8 +169,14 @@ impl Lobby {
                     .map_err(|_| Status::SERVICE_UNAVAILABLE);
             }
             Kind::Room => {
-                info!(%from, %to, "a SIP user cannot enter a room: this gateway has none for SIP users yet");
-                return Err(Status::NOT_IMPLEMENTED);
+                let address = to.bare();
+                let input = room::Input::Invited(Box::new((invite, request, from, to)));
+                return self
+                    .registry
+                    .deliver_invite_to_room(&address, invite, input, |address| {
+                        focus::begin(ports.clone(), address.clone())
+                    })
+                    .map_err(|_| Status::SERVICE_UNAVAILABLE);
             }
             Kind::Refused(refusal) => refusal,
         };

@@ -1,0 +1,135 @@
+//! What survives a loss.
+
+use super::*;
+
+// RS-35 MSRP-10
+#[test]
+fn a_lost_connection_is_waited_for() {
+    let mut stage = Stage::new();
+    let id = stage.romeo_inside("Romeo");
+    assert_eq!(stage.member(id, lost()), [""; 0]);
+    assert_eq!(
+        stage.says(R, "Juliet", "m1", "<body>still there?</body>"),
+        [""; 0]
+    );
+    assert_eq!(stage.wait(0.6), ["1 re-INVITE"]);
+    stage.member(id, MemberEvent::NotRenewed);
+    // The peer makes it anew by itself.
+    assert_eq!(
+        stage.member(id, MemberEvent::Changed(media("n"))),
+        ["1 open 2"]
+    );
+    let lines = stage.member(id, MemberEvent::Bound);
+    assert!(only(&lines, "SEND").ends_with("still there?"));
+    assert_eq!(stage.wait(60.0), [""; 0]);
+}
+
+// RS-35
+#[test]
+fn who_does_not_come_back_leaves() {
+    let mut stage = Stage::new();
+    let id = stage.romeo_inside("Romeo");
+    stage.member(id, lost());
+    let lines = stage.wait(29.9);
+    assert_eq!(lines, ["1 re-INVITE"]);
+    let lines = stage.wait(0.2);
+    only(&lines, "unavailable");
+    assert!(only(&lines, "BYE").starts_with("1 BYE 480"));
+}
+
+// RS-35: what was under way is sent again under its old name.
+#[test]
+fn what_is_not_confirmed_is_sent_again() {
+    let mut stage = Stage::new();
+    let id = stage.romeo_inside("Romeo");
+    stage.says(R, "Juliet", "m1", "<body>one</body>");
+    stage.says(R, "Juliet", "m2", "<body>two</body>");
+    stage.member(id, lost());
+    stage.says(R, "Juliet", "m3", "<body>three</body>");
+    stage.member(id, MemberEvent::Renewed(media("n")));
+    let lines = stage.member(id, MemberEvent::Bound);
+    assert_eq!(having(&lines, "SEND again").len(), 2);
+    assert!(lines[2].ends_with("three"), "{lines:?}");
+}
+
+fn ping_error(stanza: &str, condition: &str) -> String {
+    format!(
+        "<iq type='error' from='{ROOM}/Romeo' to='{R}' id='{stanza}'><error type='cancel'>\
+         <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    )
+}
+
+// RS-36
+#[test]
+fn who_was_put_out_meanwhile_enters_again() {
+    let mut stage = Stage::new();
+    let id = stage.romeo_inside("Romeo");
+    stage.subscribes(1, ROMEO);
+    stage.handle(Event::LinkDown);
+    stage.wait(10.0);
+    let lines = stage.handle(Event::LinkUp);
+    let ping = only(&lines, "urn:xmpp:ping");
+    assert!(ping.contains(&format!("to=\"{ROOM}/Romeo\"")), "{ping}");
+    let lines = stage.stanza(&ping_error(&id_in(ping), "not-acceptable"));
+    let join = only(&lines, "<presence");
+    assert!(
+        join.contains("/Romeo\"") && join.contains("since="),
+        "{join}"
+    );
+    // Juliet has left meanwhile, and the nurse has come.
+    stage.shows(R, "Nurse", PARTICIPANT);
+    let lines = stage.shows(R, "Romeo", OWN);
+    only(
+        &lines,
+        "NOTIFY Full 2 Nurse(participant) Romeo(participant)",
+    );
+    assert_eq!(having(&lines, "BYE"), [""; 0]);
+    let _ = id;
+}
+
+// RS-36 RS-09: the name is somebody else's now.
+#[test]
+fn a_name_that_is_lost_meanwhile_is_varied() {
+    let mut stage = Stage::new();
+    stage.romeo_inside("Romeo");
+    let lines = stage.handle(Event::LinkUp);
+    let stanza = id_in(only(&lines, "urn:xmpp:ping"));
+    stage.stanza(&ping_error(&stanza, "not-acceptable"));
+    let lines = stage.refuses(R, "Romeo", "conflict");
+    assert!(only(&lines, "<presence").contains("/Romeo (2)\""));
+    assert_eq!(having(&stage.shows(R, "Romeo (2)", OWN), "BYE"), [""; 0]);
+}
+
+// RS-36: whoever answers for the occupant, it is there.
+#[test]
+fn who_is_still_there_stays() {
+    for answer in [
+        "result",
+        "service-unavailable",
+        "feature-not-implemented",
+        "remote-server-timeout",
+    ] {
+        let mut stage = Stage::new();
+        stage.romeo_inside("Romeo");
+        let lines = stage.handle(Event::LinkUp);
+        let stanza = id_in(only(&lines, "urn:xmpp:ping"));
+        let lines = match answer {
+            "result" => stage.stanza(&format!(
+                "<iq type='result' from='{ROOM}/Romeo' to='{R}' id='{stanza}'/>"
+            )),
+            condition => stage.stanza(&ping_error(&stanza, condition)),
+        };
+        assert_eq!(lines, [""; 0], "{answer}");
+    }
+}
+
+// RS-36: a MUC that restarts does not say so.
+#[test]
+fn a_silent_muc_is_asked() {
+    let mut stage = Stage::new();
+    stage.romeo_inside("Romeo");
+    stage.wait(600.0);
+    stage.says(R, "Juliet", "m1", "<body>hi</body>");
+    assert_eq!(stage.wait(899.0), [""; 0]);
+    only(&stage.wait(2.0), "urn:xmpp:ping");
+}
