@@ -57,6 +57,13 @@ impl Room {
             return false;
         }
         let room = self.site.jid.as_jid();
+        let mediated = message.muc.as_deref().filter(|_| message.from == *room);
+        // Some rooms put both kinds of invitation into one message.
+        if let Some((muc, invite)) = mediated.and_then(|muc| Some((muc, muc.invites.first()?))) {
+            let (inviter, reason) = (invite.from.clone(), invite.reason.clone());
+            self.summon(&message.to, inviter, true, reason, muc.password.clone(), cx);
+            return true;
+        }
         if let Some(direct) = &message.direct_invite
             && direct.jid.bare() == self.site.jid
         {
@@ -66,13 +73,7 @@ impl Room {
             self.summon(&message.to, inviter, false, reason, password, cx);
             return true;
         }
-        let mediated = message.muc.as_deref().filter(|_| message.from == *room);
-        let Some((muc, invite)) = mediated.and_then(|muc| Some((muc, muc.invites.first()?))) else {
-            return false;
-        };
-        let (inviter, reason) = (invite.from.clone(), invite.reason.clone());
-        self.summon(&message.to, inviter, true, reason, muc.password.clone(), cx);
-        true
+        false
     }
 
     fn summon(

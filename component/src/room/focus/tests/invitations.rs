@@ -44,7 +44,7 @@ fn a_refer_becomes_an_invitation() {
 
 const MEDIATED: &str = "<message from='verona@rooms.example.com' to='benvolio%example.net@sip.example.com'>\
     <x xmlns='http://jabber.org/protocol/muc#user'><invite from='juliet@example.com/balcony'><reason>a feast</reason></invite>\
-    <password>mask</password></x></message>";
+    <password>mask</password></x><x xmlns='jabber:x:conference' jid='verona@rooms.example.com'/></message>";
 
 // RS-31
 #[test]
