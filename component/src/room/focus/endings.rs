@@ -59,7 +59,7 @@ impl Room {
         member.refuse_sent(&Fault::new(Condition::NotAcceptable));
         let place = std::mem::replace(&mut member.place, Place::Outside { from: None });
         let nick = match place {
-            Place::Outside { .. } => None,
+            Place::Outside { .. } | Place::Away(_) => None,
             Place::Entering(entering) => {
                 let until = entering.until;
                 self.left_by_jid.insert(member.jid.clone(), until);

@@ -28,6 +28,8 @@ pub struct Settings {
     pub parting_wait: Duration,
     /// How long an INVITE of ours may go unanswered (RS-31).
     pub invite_wait: Duration,
+    /// How long a room that is not there may take to come back before it is looked for again (RS-36).
+    pub return_wait: Duration,
     /// After so long without a word of the MUC's it is asked whether an occupant is still in (RS-36).
     pub silence: Duration,
     /// For how long a nickname is kept for somebody whose connection was lost (SEC-17).
@@ -59,6 +61,7 @@ impl Default for Settings {
             renew_after: Duration::from_millis(500),
             parting_wait: Duration::from_secs(1),
             invite_wait: Duration::from_secs(90),
+            return_wait: Duration::from_secs(10),
             silence: Duration::from_secs(900),
             nick_hold: Duration::from_secs(60),
             members: 2000,

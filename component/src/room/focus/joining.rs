@@ -6,7 +6,9 @@ use stox_msrp::NicknameRequest;
 use tracing::info;
 
 use super::event::{Action, Farewell, Invitation};
-use super::member::{Asked, Change, Entering, Entry, Fate, Inside, Member, Place, Watch, Wish};
+use super::member::{
+    Asked, Away, Change, Entering, Entry, Fate, Inside, Member, Place, Watch, Wish,
+};
 use super::site::{Cx, Site};
 use crate::fault::{Condition, Fault};
 use crate::room::nickname;
@@ -14,6 +16,8 @@ use crate::xmpp::{History, Join, OutgoingPresence, PresenceType};
 
 /// Names of our own choice that are tried one after the other (RS-09).
 const VARIATIONS: u32 = 5;
+/// How often a room is looked for that is not there any more (RS-36).
+const ROUNDS: u32 = 5;
 /// What somebody is called who has no name that can be used.
 const NAMELESS: &str = "SIP user";
 
@@ -64,7 +68,7 @@ impl Member {
         loop {
             let is_busy = match &self.place {
                 Place::Outside { .. } => false,
-                Place::Entering(_) => true,
+                Place::Entering(_) | Place::Away(_) => true,
                 Place::Inside(inside) => inside.change.is_some(),
             };
             if is_busy || !self.takes_part() {
@@ -108,7 +112,7 @@ impl Member {
             let history = match entry {
                 Entry::First => History::messages(site.settings.history),
                 // What was said meanwhile. Rooms count whole seconds: nothing is to be told twice.
-                Entry::Again(heard) => History {
+                Entry::Again { heard, .. } => History {
                     since: Some(site.clock.time(heard + Duration::from_secs(1))),
                     ..History::messages(site.settings.history)
                 },
@@ -165,7 +169,7 @@ impl Member {
                     .is_some_and(|change| change.nick == nick);
                 is_done.then(|| inside.change.take()).flatten()
             }
-            Place::Outside { .. } | Place::Entering(_) => {
+            Place::Outside { .. } | Place::Entering(_) | Place::Away(_) => {
                 let nick = nick.to_owned();
                 info!(sip = %self.aor, nick, "the SIP user is in the room");
                 let inside = Place::Inside(Inside {
@@ -218,7 +222,7 @@ impl Member {
                 }
                 Fate::Stays
             }
-            Place::Outside { .. } | Place::Entering(_) => Fate::Stays,
+            Place::Outside { .. } | Place::Entering(_) | Place::Away(_) => Fate::Stays,
         }
     }
 
@@ -254,6 +258,16 @@ impl Member {
             self.enter(nick, None, tries, entry, site, cx);
             return Fate::Stays;
         }
+        let may_be_starting = matches!(
+            fault.condition(),
+            Condition::ItemNotFound
+                | Condition::ServiceUnavailable
+                | Condition::RemoteServerNotFound
+                | Condition::RemoteServerTimeout
+        );
+        if may_be_starting && self.look_again(&nick, entry, site, cx) {
+            return Fate::Stays;
+        }
         self.place = Place::Outside { from: None };
         info!(sip = %self.aor, condition = %fault.condition(), text = fault.text(), "the room does not let the SIP user in");
         Fate::Leaves(farewell_of(fault))
@@ -266,8 +280,12 @@ impl Member {
                 self.enter_unnamed(site, cx);
             }
             Place::Entering(entering) if entering.until <= cx.now => {
+                let (nick, entry) = (entering.nick.clone(), entering.entry);
                 if let Some(asked) = entering.asked.take() {
                     self.answer(asked, TIMEOUT, cx);
+                }
+                if self.look_again(&nick, entry, site, cx) {
+                    return Fate::Stays;
                 }
                 return Fate::Leaves(Farewell::new(504, "the room does not answer"));
             }
@@ -280,9 +298,33 @@ impl Member {
                     self.grant_next(site, cx);
                 }
             }
-            Place::Outside { .. } | Place::Entering(_) => {}
+            Place::Away(away) if away.from <= cx.now => {
+                let (nick, heard, rounds) = (away.nick.clone(), away.heard, away.rounds);
+                let entry = Entry::Again { heard, rounds };
+                self.enter(nick, None, 0, entry, site, cx);
+            }
+            Place::Outside { .. } | Place::Entering(_) | Place::Away(_) => {}
         }
         Fate::Stays
+    }
+
+    /// The room it was in is not there: perhaps its server has just started. `false`: it was looked for often enough,
+    /// or the member was never in (RS-36).
+    pub fn look_again(&mut self, nick: &str, entry: Entry, site: &Site, cx: &Cx<'_>) -> bool {
+        let Entry::Again { heard, rounds } = entry else {
+            return false;
+        };
+        if rounds >= ROUNDS {
+            return false;
+        }
+        info!(sip = %self.aor, "the room is not there: it is looked for again");
+        self.place = Place::Away(Away {
+            nick: nick.to_owned(),
+            heard,
+            rounds: rounds + 1,
+            from: cx.now + site.settings.return_wait,
+        });
+        true
     }
 
     /// Every wish that waits is refused: the member leaves.
@@ -290,7 +332,7 @@ impl Member {
         let under_way = match &mut self.place {
             Place::Entering(entering) => entering.asked.take(),
             Place::Inside(inside) => inside.change.take().map(|change| change.asked),
-            Place::Outside { .. } => None,
+            Place::Outside { .. } | Place::Away(_) => None,
         };
         let waiting = self.wishes.drain(..).map(|wish| wish.asked);
         for asked in under_way.into_iter().chain(waiting).collect::<Vec<_>>() {

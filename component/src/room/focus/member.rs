@@ -103,6 +103,8 @@ pub(super) enum Place {
     },
     /// We have asked for it.
     Entering(Entering),
+    /// The room is not there at present: it may only be starting (RS-36).
+    Away(Away),
     Inside(Inside),
 }
 
@@ -120,12 +122,29 @@ pub(super) struct Entering {
     pub entry: Entry,
 }
 
+/// Somebody whose room is not there.
+#[derive(Debug)]
+pub(super) struct Away {
+    pub nick: String,
+    /// When it last was.
+    pub heard: Instant,
+    /// How often it was looked for.
+    pub rounds: u32,
+    /// When it is looked for again.
+    pub from: Instant,
+}
+
 /// Whether somebody was in the room before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     First,
-    /// It may have been put out without our hearing of it (RS-36). The MUC last said something to it then.
-    Again(Instant),
+    /// It may have been put out without our hearing of it (RS-36).
+    Again {
+        /// When the MUC last said something to it.
+        heard: Instant,
+        /// How often it was tried before.
+        rounds: u32,
+    },
 }
 
 /// In the MUC.
@@ -231,7 +250,7 @@ impl Member {
     pub fn nick(&self) -> Option<&str> {
         match &self.place {
             Place::Inside(inside) => Some(&inside.nick),
-            Place::Outside { .. } | Place::Entering(_) => None,
+            Place::Outside { .. } | Place::Entering(_) | Place::Away(_) => None,
         }
     }
 
@@ -266,6 +285,7 @@ impl Member {
         let place = match &self.place {
             Place::Outside { from } => *from,
             Place::Entering(entering) => Some(entering.until),
+            Place::Away(away) => Some(away.from),
             Place::Inside(inside) => {
                 let watch = match &inside.watch {
                     Watch::Heard(at) => *at + settings.silence,

@@ -51,10 +51,7 @@ impl Room {
             return;
         };
         if muc.is_own() && muc.has(201) {
-            // RS-05
-            info!("there was no such room: the one that has been made is left again");
-            let farewell = Farewell::new(404, "there is no such room");
-            return self.finish(id, Ending::Put(farewell), cx);
+            return self.on_created(id, nick, cx);
         }
         let is_news = self.roster.note(nick, muc.item.as_ref());
         self.changed_if(is_news, cx);
@@ -77,6 +74,26 @@ impl Room {
         }
     }
 
+    /// There was no such room; the one that has been made is left again (RS-05). Where it was there before, its owner may
+    /// be about to make it anew.
+    fn on_created(&mut self, id: MemberId, nick: &str, cx: &mut Cx<'_>) {
+        info!("there was no such room: the one that has been made is left again");
+        let Some(member) = self.members.get_mut(&id) else {
+            return;
+        };
+        if let Place::Entering(entering) = &member.place {
+            let (wanted, entry) = (entering.nick.clone(), entering.entry);
+            if member.look_again(&wanted, entry, &self.site, cx) {
+                if let Some(occupant) = self.site.occupant(nick) {
+                    cx.leave(&member.jid, &occupant, None);
+                }
+                return;
+            }
+        }
+        let farewell = Farewell::new(404, "there is no such room");
+        self.finish(id, Ending::Put(farewell), cx);
+    }
+
     fn on_unavailable(&mut self, id: MemberId, presence: &Presence, cx: &mut Cx<'_>) {
         let Some(nick) = presence.from.resource() else {
             return;
@@ -96,7 +113,7 @@ impl Room {
             Place::Inside(_) => true,
             // The MUC tells of an earlier end that nobody had heard of.
             Place::Entering(entering) => entering.entry == Entry::First,
-            Place::Outside { .. } => false,
+            Place::Outside { .. } | Place::Away(_) => false,
         };
         // Another device of the same user may go on under this name.
         let is_shared = is_own && self.is_anybody_else(id, nick);

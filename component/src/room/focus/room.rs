@@ -321,7 +321,7 @@ impl Room {
         };
         let again = matches!(
             &member.place,
-            Place::Entering(entering) if matches!(entering.entry, Entry::Again(_))
+            Place::Entering(entering) if matches!(entering.entry, Entry::Again { .. })
         );
         let has_entered = member.on_placed(nick, cx.now, cx);
         if has_entered {

@@ -25,7 +25,7 @@ impl Room {
             return;
         };
         match &mut member.place {
-            Place::Outside { .. } => {}
+            Place::Outside { .. } | Place::Away(_) => {}
             Place::Entering(entering) => {
                 let (nick, tries, entry) = (entering.nick.clone(), entering.tries, entering.entry);
                 let asked = entering.asked.take();
@@ -96,12 +96,12 @@ impl Room {
                         asked: change.asked,
                     });
                 }
-                let entry = Entry::Again(heard);
+                let entry = Entry::Again { heard, rounds: 0 };
                 member.enter(nick, None, 0, entry, &mut self.site, cx);
                 let id = member.id;
                 let others = self.members.values().filter(|other| other.id != id);
                 let is_under_way = others.into_iter().any(|other| {
-                    matches!(&other.place, Place::Entering(entering) if matches!(entering.entry, Entry::Again(_)))
+                    matches!(&other.place, Place::Entering(entering) if matches!(entering.entry, Entry::Again { .. }))
                 });
                 if !is_under_way {
                     self.roster.begin_round();

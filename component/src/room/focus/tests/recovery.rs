@@ -133,3 +133,43 @@ fn a_silent_muc_is_asked() {
     assert_eq!(stage.wait(899.0), [""; 0]);
     only(&stage.wait(2.0), "urn:xmpp:ping");
 }
+
+// RS-36 RS-05: a server that has just started does not know its rooms yet; none is made in their place.
+#[test]
+fn a_room_that_is_not_there_is_looked_for() {
+    let mut stage = Stage::new();
+    let id = stage.romeo_inside("Romeo");
+    let lines = stage.handle(Event::LinkUp);
+    let stanza = id_in(only(&lines, "urn:xmpp:ping"));
+    stage.stanza(&ping_error(&stanza, "item-not-found"));
+    let created = format!("{OWN}<status code='201'/>");
+    let lines = stage.shows(R, "Romeo", &created);
+    assert!(only(&lines, "unavailable").contains(&format!("{ROOM}/Romeo\"")));
+    assert_eq!(lines.len(), 1);
+    let lines = stage.wait(10.1);
+    assert!(only(&lines, "<presence").contains("/Romeo\""));
+    let lines = stage.refuses(R, "Romeo", "remote-server-not-found");
+    assert_eq!(lines, [""; 0]);
+    only(&stage.wait(10.1), "<presence");
+    stage.shows(R, "Romeo", OWN);
+    let lines = stage.sends(id, &to_room("back again"));
+    only(&lines, "groupchat");
+}
+
+// RS-36: for a while.
+#[test]
+fn a_room_that_stays_away_is_given_up() {
+    let mut stage = Stage::new();
+    stage.romeo_inside("Romeo");
+    let lines = stage.handle(Event::LinkUp);
+    let stanza = id_in(only(&lines, "urn:xmpp:ping"));
+    stage.stanza(&ping_error(&stanza, "item-not-found"));
+    for _ in 0..5 {
+        let lines = stage.refuses(R, "Romeo", "item-not-found");
+        assert_eq!(lines, [""; 0]);
+        only(&stage.wait(10.1), "<presence");
+    }
+    let lines = stage.refuses(R, "Romeo", "item-not-found");
+    only(&lines, "SEND");
+    assert!(only(&stage.wait(1.1), "BYE").starts_with("1 BYE 404"));
+}
