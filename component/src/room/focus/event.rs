@@ -58,7 +58,7 @@ impl Default for Settings {
             copy_wait: Duration::from_secs(60),
             history: 20,
             recover_wait: Duration::from_secs(30),
-            renew_after: Duration::from_millis(500),
+            renew_after: Duration::from_secs(2),
             parting_wait: Duration::from_secs(1),
             invite_wait: Duration::from_secs(90),
             return_wait: Duration::from_secs(10),

@@ -22,6 +22,14 @@ impl Room {
         if let Some(member) = self.members.get_mut(&id) {
             member.hear(cx.now);
         }
+        let decline = message.muc.as_ref().and_then(|muc| muc.decline.as_ref());
+        if let Some(decline) = decline.filter(|_| message.from.is_bare())
+            && let Some(invited) = &decline.from
+        {
+            let reason = decline.reason.as_deref().unwrap_or_default();
+            let words = format!("{} does not come. {reason}", invited.bare());
+            return self.say(id, text::for_header(&words).trim_end(), cx);
+        }
         match message.kind {
             MessageType::Error => self.on_message_error(id, &message, cx),
             MessageType::Groupchat => self.on_groupchat(id, &message, cx),
@@ -54,6 +62,15 @@ impl Room {
             .id
             .as_deref()
             .is_some_and(|stanza| member.on_bounced(stanza, fault.clone(), cx));
+        let invited = message
+            .muc
+            .as_ref()
+            .and_then(|muc| muc.invites.first()?.to.clone());
+        if let Some(invited) = invited.filter(|_| !is_known && message.from.is_bare()) {
+            let words = fault.text().unwrap_or(fault.condition().name());
+            let words = format!("{invited} cannot be invited: {words}.");
+            return self.say(id, &text::for_header(&words), cx);
+        }
         // The MUC does not know it any more, perhaps.
         if is_known && fault.condition() == Condition::NotAcceptable && message.from.is_bare() {
             self.ask_for(id, cx);

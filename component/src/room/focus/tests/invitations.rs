@@ -115,3 +115,23 @@ fn direct_invitations() {
     let lines = stage.member(MemberId(1), MemberEvent::Rejected(603));
     assert_eq!(lines, ["1 close"]);
 }
+
+// RS-30: what comes of it later is said in the room.
+#[test]
+fn who_has_invited_hears_of_it() {
+    let mut stage = Stage::new();
+    stage.romeo_inside("Romeo");
+    let lines = stage.stanza(&format!(
+        "<message from='{ROOM}' to='{R}'><x xmlns='{MUC_USER}'>\
+         <decline from='mercutio@example.com/inn'><reason>a plague</reason></decline></x></message>"
+    ));
+    assert!(only(&lines, "SEND").ends_with("| mercutio@example.com does not come. a plague"));
+    let lines = stage.stanza(&format!(
+        "<message type='error' from='{ROOM}' to='{R}' id='i1'><x xmlns='{MUC_USER}'><invite to='mercutio@example.com'/></x>\
+         <error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+    ));
+    assert!(
+        only(&lines, "SEND").ends_with("| mercutio@example.com cannot be invited: forbidden."),
+        "{lines:?}"
+    );
+}
