@@ -46,11 +46,10 @@ pub use stanza::{
     PresenceType, Receipt, Show, Stanza, StanzaError, Text, Thread,
 };
 pub use trial::{LoginRefused, try_login};
+pub use write::rendered;
 
 /// The stanza as it is written, for tests.
 #[cfg(test)]
 pub(crate) fn written(stanza: &Outgoing, domain: &str) -> String {
-    let mut out = bytes::BytesMut::new();
-    write::write(&mut out, stanza, domain, None);
-    String::from_utf8_lossy(&out).into_owned()
+    String::from_utf8_lossy(&rendered(stanza, domain)).into_owned()
 }

@@ -25,6 +25,13 @@ pub(super) fn write(out: &mut BytesMut, stanza: &Outgoing, domain: &str, held: O
     }
 }
 
+/// The stanza as it goes to the server of `domain`.
+pub fn rendered(stanza: &Outgoing, domain: &str) -> BytesMut {
+    let mut out = BytesMut::new();
+    write(&mut out, stanza, domain, None);
+    out
+}
+
 fn write_message(
     out: &mut BytesMut,
     message: &OutgoingMessage,

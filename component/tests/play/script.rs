@@ -6,6 +6,10 @@ pub enum Party {
     Juliet,
     Stox,
     Romeo,
+    /// The conference focus of an MSRP room, with its switch.
+    Focus,
+    /// The MUC.
+    Room,
 }
 
 /// One step.
@@ -74,6 +78,8 @@ fn party(number: usize, name: &str) -> Result<Party, String> {
         "juliet" => Ok(Party::Juliet),
         "stox" => Ok(Party::Stox),
         "romeo" => Ok(Party::Romeo),
+        "focus" => Ok(Party::Focus),
+        "room" => Ok(Party::Room),
         other => Err(format!("line {number}: nobody is called `{other}`")),
     }
 }

@@ -62,7 +62,7 @@ impl Endpoint {
         );
     }
 
-    /// Accepts the REFER that `Requested` told of: 202, and a subscription if it wants one. The caller says by `notify` what
+    /// Accepts the REFER that `Requested` told of: 200, and a subscription if it wants one. The caller says by `notify` what
     /// comes of it, with a [`sipfrag`](crate::sipfrag); the last one ends it (`NoResource`). RS-30.
     pub fn accept_refer(
         &mut self,
@@ -72,7 +72,7 @@ impl Endpoint {
         contact: LocalContact,
         now: Instant,
     ) {
-        let mut reply = Reply::new(Status::ACCEPTED);
+        let mut reply = Reply::new(Status::OK);
         if ReferSub::of(&request.headers) == ReferSub::Unwanted {
             reply.headers.push((Name::ReferSub, "false".into()));
             reply.contact = Some(contact);

@@ -46,6 +46,7 @@ _SUBJECTS = (
     "secure",
     "identity",
     "transcripts",
+    "room_transcripts",
     "bodies",
     "beside_text",
     "pager",

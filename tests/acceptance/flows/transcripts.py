@@ -25,7 +25,8 @@ from . import flow
 
 _STATES = ("active", "composing", "paused", "inactive", "gone")
 _FOLDER = ROOT / "tests" / "transcripts"
-_STEP = re.compile(r"^(?:\[?F\d+\]?\s+)?\s*(juliet|romeo|stox)\s*→\s*(juliet|romeo|stox)\s+(.*)$")
+_PARTY = "(juliet|romeo|stox|focus|room)"
+_STEP = re.compile(rf"^(?:\[?F\d+\]?\s+)?\s*{_PARTY}\s*→\s*{_PARTY}\s+(.*)$")
 _WITH_TEXT = re.compile(r"^((?:message|single|SEND|MESSAGE)(?:, [a-z ]+)?): (.*)$")
 
 
@@ -39,12 +40,17 @@ class Step:
     what: str
     text: str
 
+    @property
+    def said(self) -> str:
+        """What, as it stands."""
+        return f"{self.what}: {self.text}" if self.text else self.what
+
     def __str__(self) -> str:
         return f"line {self.line}: {self.sender} → {self.receiver}  {self.what} {self.text}".rstrip()
 
 
-def parse(file: Path) -> list[Step]:
-    """The steps of a file; `nothing else` must end it."""
+def parse(file: Path, texts: re.Pattern[str] = _WITH_TEXT) -> list[Step]:
+    """The steps of a file; `nothing else` must end it. `texts` knows the steps that carry a text."""
     steps = []
     ended = False
     for number, raw in enumerate(file.read_text("utf-8").splitlines(), 1):
@@ -58,7 +64,7 @@ def parse(file: Path) -> list[Step]:
         step = _STEP.match(line)
         if step is None:
             raise FlowFailed(f"{file.name}:{number}: not a step: {raw!r}")
-        text = _WITH_TEXT.match(step[3])
+        text = texts.match(step[3])
         what = text[1] if text else re.sub(r" \(.*\)$", "", step[3]).removesuffix(", promise kept").strip()
         steps.append(Step(number, step[1], step[2], what, text[2] if text else ""))
     require(ended, f"{file.name} does not end with 'nothing else'")
