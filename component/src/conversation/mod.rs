@@ -24,8 +24,8 @@ use crate::sip;
 use crate::store::{EntryId, Store};
 use crate::translate::{Action, ChatEvent, Clock, Conversation, Event, Parties, Settings};
 use crate::xmpp::Link;
-pub use wires::Receipt;
 use wires::Wires;
+pub use wires::{Receipt, admitted};
 
 /// Inputs handled before their actions are carried out, so that a burst costs one round.
 const ROUND: usize = 64;

@@ -65,8 +65,10 @@ pub(super) enum Kept {
 impl Wire {
     /// What the peer's path may lead to: nothing that is nearer than where its SIP comes from (SEC-11).
     pub fn admitted(&self, reach: &Reach) -> Admitted {
-        let (reach, source) = (reach.clone(), self.source);
-        Admitted::only(move |address| source.is_some_and(|source| reach.leads(source, address)))
+        match self.source {
+            Some(source) => admitted(reach, source),
+            None => Admitted::only(|_| false),
+        }
     }
 
     /// Sends by the connection there is, and keeps what that takes no more. Returns what the core must know.
@@ -115,6 +117,12 @@ impl Wire {
         }
         ChatEvent::Unsent(token)
     }
+}
+
+/// What the path of a peer may lead to whose SIP comes from there (SEC-11).
+pub fn admitted(reach: &Reach, source: IpAddr) -> Admitted {
+    let reach = reach.clone();
+    Admitted::only(move |address| reach.leads(source, address))
 }
 
 fn refused(token: Token, why: SendError) -> ChatEvent {

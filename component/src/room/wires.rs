@@ -1,6 +1,7 @@
 //! Shell: which dialog and which MSRP session belong to which member of a room, and the ways back into its mailbox.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use stox_msrp::node::{Inbox, Session};
 use stox_msrp::sdp::{Fingerprint, Origin, SessionDescription};
@@ -32,6 +33,8 @@ pub struct Wire {
     pub offer: Option<(SessionDescription, usize)>,
     /// Which certificate the peer shows, as its description says (SEC-07).
     pub fingerprint: Option<Fingerprint>,
+    /// Where the answer to our INVITE came from; unknown in a dialog that the peer has begun.
+    pub source: Option<IpAddr>,
     /// Its MSRP session, as soon as there is one.
     pub session: Option<Session>,
     /// Which of its connections that is.
@@ -48,6 +51,7 @@ impl Wire {
             described: Vec::new(),
             offer: None,
             fingerprint: None,
+            source: None,
             session: None,
             leg: Leg::default(),
         }

@@ -12,7 +12,7 @@ use super::event::{Action, Event, MemberEvent, Proof, ReferralId, Ticket, User};
 use super::task::Task;
 use crate::address;
 use crate::body;
-use crate::conversation::Receipt;
+use crate::conversation::{self, Receipt};
 use crate::metrics;
 use crate::registry::Owner;
 use crate::room::{MemberId, MemberInbox, Token, Wire};
@@ -76,14 +76,21 @@ impl Task {
                     leg,
                     door: self.door.clone(),
                 };
+                let reach = &self.ports.reach;
                 let wire = self.wires.of_mut(member)?;
+                let admitted = wire
+                    .source
+                    .map(|source| conversation::admitted(reach, source));
                 let config = SessionConfig {
                     local: wire.local.clone(),
                     remote: path,
                     role,
                     max_size: self.ports.max_size,
                     fingerprint: wire.fingerprint,
-                    options: SessionOptions::default(),
+                    options: SessionOptions {
+                        admitted: admitted.unwrap_or_default(),
+                        ..SessionOptions::default()
+                    },
                 };
                 wire.leg = leg;
                 wire.session = Some(self.ports.msrp.open(config, inbox));

@@ -19,13 +19,16 @@ impl Task {
         use stox_sip::Event as Sip;
         match event {
             Sip::Answered {
-                invite, response, ..
+                invite,
+                response,
+                remote,
             } => {
                 let member = self.wires.member(invite)?;
                 let scheme = self.wires.of(member)?.local.scheme();
                 let fingerprint = sip::fingerprint(&response.body, scheme);
                 if let Some(wire) = self.wires.of_mut(member) {
                     wire.fingerprint = fingerprint;
+                    wire.source = Some(remote.ip());
                 }
                 let event = MemberEvent::Answered {
                     media: sip::room_answered(&response.body, scheme),
