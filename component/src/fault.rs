@@ -244,7 +244,15 @@ impl Fault {
             Failure::Closing => Condition::InternalServerError,
             _ => Condition::InternalServerError,
         };
-        Fault::new(condition).with_text(failure.to_string())
+        // For people, who know of no targets.
+        let text = match failure {
+            Failure::Timeout => "the SIP side did not answer in time".to_owned(),
+            Failure::Unreachable => "the SIP server cannot be reached".to_owned(),
+            Failure::Unresolvable => "the DNS has no address for the SIP domain".to_owned(),
+            Failure::Blocked => "the SIP server asks for a pause".to_owned(),
+            failure => failure.to_string(),
+        };
+        Fault::new(condition).with_text(text)
     }
 
     /// For messages whose MSRP connection did not come about, or is gone (T9, local causes).

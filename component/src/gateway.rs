@@ -213,7 +213,7 @@ fn open_store(config: &Config) -> (Store, Kept) {
         Err(wrong) => {
             warn!(
                 file = %file.display(), error = %wrong,
-                "nothing is kept: messages under way would not survive a crash; state_directory names another folder"
+                "nothing is kept: messages under way would not survive a crash; state_directory should be a folder of its own that can be written"
             );
             (Store::default(), Kept::default())
         }

@@ -187,7 +187,7 @@ impl XmppRouter {
     }
 
     fn give_back(&self, message: &Message, fault: &Fault, entry: Option<EntryId>) {
-        info!(from = %message.from, to = %message.to, condition = %fault.condition(), "a message goes back to the XMPP user");
+        info!(from = %message.from, to = %message.to, condition = %fault.condition(), text = fault.text(), "a message goes back to the XMPP user");
         if let Some(refusal) = Outgoing::refusal(message, fault.into()) {
             let given_back = entry.map(|entry| self.ports().given_back(entry));
             self.reply(refusal, given_back);

@@ -2,8 +2,8 @@
 //! (CORE-06), and which Call-IDs dialogs have had (CHAT-03).
 //!
 //! A message is noted when it is read ([`Store::keep`]) and forgotten when it has been handed on, or when the error that
-//! gives it back has provably reached the server ([`Store::release`]). Most are by then still in the [`Journal`] and never
-//! see a disk: only what takes longer than [`journal::SETTLING`] goes into the file, many messages to a commit. What is
+//! gives it back has provably reached the server ([`Store::release`]). Most are by then still in the journal and never
+//! see a disk: only what takes longer than a few milliseconds goes into the file, many messages to a commit. What is
 //! in the file when a process starts was left behind by one that ended without a goodbye.
 //!
 //! `journal` decides what is written when; `file` is the database and the thread that owns it.

@@ -74,7 +74,7 @@ pub enum AddressError {
     #[error("the address is too long")]
     TooLong,
     /// An XMPP address on the component's domain that names no SIP domain, and there is no default.
-    #[error("the address names no SIP domain")]
+    #[error("the address names no SIP domain: user%domain before the @ does")]
     NoDomain,
     /// What should be a domain is none.
     #[error("the address names no valid domain")]

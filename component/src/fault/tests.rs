@@ -155,6 +155,16 @@ fn local_causes_become_conditions() {
     ] {
         assert_eq!(Fault::from_failure(&failure).condition(), condition);
     }
+    // CORE-21: in words that say something to a person
+    for (failure, words) in [
+        (Failure::Unreachable, "the SIP server cannot be reached"),
+        (
+            Failure::Untrusted,
+            "the SIP server has not shown a valid certificate for its domain",
+        ),
+    ] {
+        assert_eq!(Fault::from_failure(&failure).text(), Some(words));
+    }
 }
 
 // T10

@@ -40,7 +40,7 @@ const CACHE: usize = 4 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has it.
-    #[error("another process uses it")]
+    #[error("another process, perhaps another stox with this domain, uses it")]
     InUse,
     /// The folder or the file.
     #[error("{0}")]

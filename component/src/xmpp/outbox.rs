@@ -34,7 +34,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// A server that has not sent a marker back for so long is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Bounds of an [`Outbox`].
+/// Bounds of an outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxLimits {
     /// Bytes of one stanza. Servers have a limit of their own (Prosody: 512 KiB) and end the stream, for everybody, of

@@ -123,7 +123,7 @@ impl<F: FnMut(Event) -> Result<(), Status> + Send + 'static> Handler for F {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address is taken, not ours, or not allowed.
-    #[error("cannot listen on {transport}:{address}: {source}")]
+    #[error("cannot listen on {}:{address}: {source}", transport.as_param())]
     Listen {
         /// Of the listener.
         transport: Transport,
@@ -133,7 +133,7 @@ pub enum BindError {
         source: std::io::Error,
     },
     /// TLS is to be listened for and no certificate is given.
-    #[error("cannot listen on TLS:{address}: no certificate is given")]
+    #[error("cannot listen on tls:{address}: no certificate is given")]
     NoCertificate {
         /// Of the listener.
         address: SocketAddr,
