@@ -168,7 +168,7 @@ impl Stage {
                     },
                 },
             ),
-            Pending::Invite(member) => (member, MemberEvent::Rejected(rejection(status))),
+            Pending::Invite(member) => (member, MemberEvent::Rejected(rejection(status), None)),
             Pending::Nickname(member, token) | Pending::Send(member, token) if status < 300 => {
                 (member, MemberEvent::Accepted(token))
             }
