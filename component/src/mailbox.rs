@@ -42,8 +42,15 @@ pub enum Input {
     Abandon,
 }
 
-/// Work that may wait at one door. With it waits at most what the conversation itself has under way.
-const MAILBOX: usize = 2048;
+/// What arrives at doors of one kind.
+pub trait Bounded {
+    /// How much work may wait at one door. With it waits at most what the owner of the mailbox has under way.
+    const MOST: usize;
+}
+
+impl Bounded for Input {
+    const MOST: usize = 2048;
+}
 
 /// Inputs for which room is kept while none waits (PERF-6).
 const KEPT: usize = 8;
@@ -99,8 +106,11 @@ impl<I> Door<I> {
     ///
     /// # Errors
     /// [`Full`] gives the work back; the caller tells its sender.
-    pub fn deliver(&self, input: I) -> Result<(), Full<I>> {
-        self.push(input, MAILBOX)
+    pub fn deliver(&self, input: I) -> Result<(), Full<I>>
+    where
+        I: Bounded,
+    {
+        self.push(input, I::MOST)
     }
 
     /// Puts the outcome of something the owner of the mailbox asked for into it. An owner that is gone wants to know no
@@ -195,6 +205,12 @@ impl<I> Drop for Mailbox<I> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MAILBOX: usize = 100;
+
+    impl Bounded for usize {
+        const MOST: usize = MAILBOX;
+    }
 
     // SEC-14
     #[tokio::test]

@@ -22,6 +22,12 @@ pub struct Leg(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 
+/// What is said in a room is said to each of its members: with ten messages under way, two hundred of them have two thousand
+/// inputs, and each of them who enters is told of all (RX-24, RS-28).
+impl mailbox::Bounded for Input {
+    const MOST: usize = 16 * 1024;
+}
+
 /// What arrives in a room's mailbox.
 #[derive(Debug)]
 pub enum Input {
