@@ -68,9 +68,14 @@ impl Own {
         self.address.as_ref() == Some(key) || me.key.is_some_and(|me| me.is_same_user(key))
     }
 
+    /// The entity that is the user, as soon as one is known.
+    pub fn entity(&self) -> Option<&str> {
+        self.entity.as_deref()
+    }
+
     /// The entity of the user, by what tells most first: address, device, place in the room, and for those whose address
     /// the focus hides, name.
-    pub fn find(&self, users: &[User], people: &People<'_>, me: Me<'_>) -> Option<String> {
+    pub fn find(&self, users: &[&User], people: &People<'_>, me: Me<'_>) -> Option<String> {
         let key_of = |user: &User| AddressKey::parse(&user.entity);
         let is_room = |key: &AddressKey| people.room.is_some_and(|room| room.is_same_user(key));
         let by_address = |user: &&User| {
@@ -94,7 +99,7 @@ impl Own {
                 .is_none_or(|key| is_room(key) || key.is_invalid());
             is_hidden && compare_key(&occupant::name_of(user, key.as_ref())) == self.key
         };
-        let find = |test: &dyn Fn(&&User) -> bool| users.iter().find(test);
+        let find = |test: &dyn Fn(&&User) -> bool| users.iter().copied().find(test);
         find(&by_address)
             .or_else(|| find(&by_device))
             .or_else(|| find(&by_place))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use stox_sip::conference::{Applied, Conference, ConferenceInfo, User};
+use stox_sip::conference::{Applied, Conference, ConferenceInfo, ElementState, User};
 
 use super::event::Place;
 use super::occupant::{self, People, Standing};
@@ -232,6 +232,7 @@ impl Roster {
             .iter()
             .filter_map(|user| Some((user.entity.clone(), occupant::parting_of(user)?)))
             .collect();
+        let told_of = told_of(&document);
         let applied = self.copy.apply(document);
         match applied {
             Applied::Updated => {}
@@ -247,7 +248,7 @@ impl Roster {
             // What was only guessed from those who spoke is known now.
             self.source = Source::Focus;
         }
-        let changes = self.compare(&partings, place, people, me);
+        let changes = self.compare(told_of.as_deref(), &partings, place, people, me);
         let subject = self.copy.subject().unwrap_or_default().trim().to_owned();
         let is_new = self.subject.as_ref() != Some(&subject);
         self.subject = Some(subject.clone());
@@ -274,19 +275,26 @@ impl Roster {
                 .is_some_and(is_same)
     }
 
-    /// What the copy says differently from what is shown.
+    /// What the copy says differently from what is shown, of those entities; `None`: of all.
     fn compare(
         &mut self,
+        told_of: Option<&[String]>,
         partings: &HashMap<String, u16>,
         place: &Place,
         people: &People<'_>,
         me: Me<'_>,
     ) -> Vec<Change> {
-        let own = self.own.find(self.copy.users(), people, me);
+        let known = self.own.entity();
+        let known = known.and_then(|entity| self.copy.user(entity));
+        let others = self.users(told_of.filter(|_| known.is_some()));
+        let candidates: Vec<&User> = known.into_iter().chain(others).collect();
+        let own = self.own.find(&candidates, people, me);
+        // Whoever was somebody else so far is to go, whether told of or not.
+        let told_of = told_of.filter(|_| own.as_deref() == self.own.entity());
         let mut present: BTreeMap<String, Seen> = BTreeMap::new();
         let mut order = Vec::new();
         let mut changes = Vec::new();
-        for user in self.copy.users() {
+        for user in self.users(told_of) {
             let Standing::Present(role) = occupant::standing_of(user) else {
                 continue;
             };
@@ -304,24 +312,32 @@ impl Roster {
             self.own.note(seen, me, &mut changes);
         }
         self.own.set_entity(own);
-        self.part(&present, partings, &mut changes);
+        self.part(told_of, &present, partings, &mut changes);
         self.rename(&present, place, &mut changes);
         self.admit(&order, present, place, &mut changes);
         changes
     }
 
+    /// Those users of the copy; `None`: all.
+    fn users<'a>(&'a self, told_of: Option<&'a [String]>) -> impl Iterator<Item = &'a User> {
+        let some = told_of.into_iter().flatten();
+        let some = some.filter_map(|entity| self.copy.user(entity));
+        let all = told_of.is_none().then(|| self.copy.users());
+        some.chain(all.into_iter().flatten())
+    }
+
     fn part(
         &mut self,
+        told_of: Option<&[String]>,
         present: &BTreeMap<String, Seen>,
         partings: &HashMap<String, u16>,
         changes: &mut Vec<Change>,
     ) {
-        let gone: Vec<String> = self
-            .occupants
-            .keys()
-            .filter(|entity| !present.contains_key(*entity))
-            .cloned()
-            .collect();
+        let is_gone = |entity: &&String| !present.contains_key(*entity);
+        let gone: Vec<String> = match told_of {
+            Some(told_of) => told_of.iter().filter(is_gone).cloned().collect(),
+            None => self.occupants.keys().filter(is_gone).cloned().collect(),
+        };
         for entity in gone {
             if let Some(occupant) = self.remove(&entity) {
                 changes.push(Change::Left(occupant.jid, partings.get(&entity).copied()));
@@ -435,6 +451,14 @@ impl Roster {
             .find(|nick| !is_taken(nick))
             .unwrap_or_else(|| wish.to_owned())
     }
+}
+
+/// Of whom alone a document tells: to look at everybody in the room for each who comes or goes would cost each member.
+fn told_of(document: &ConferenceInfo) -> Option<Vec<String>> {
+    let is_partial =
+        document.state == ElementState::Partial && document.users_state == ElementState::Partial;
+    let users = || document.users.iter();
+    is_partial.then(|| users().map(|user| user.entity.clone()).collect())
 }
 
 /// What a document says of somebody who is there.
