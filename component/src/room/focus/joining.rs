@@ -55,6 +55,10 @@ impl Member {
             Ok(nick) if site.occupant(&nick).is_some() => nick,
             Ok(_) | Err(_) => return self.answer(asked, MALFORMED, cx),
         };
+        if site.is_held(&nick, &self.aor_key, cx.now) {
+            info!(sip = %self.aor, nick, "a nickname is kept for who has just lost the connection");
+            return self.answer(asked, TAKEN, cx);
+        }
         if self.wishes.len() >= site.settings.nicknames {
             info!(sip = %self.aor, "a nickname is refused: too many wishes wait already");
             return self.answer(asked, FORBIDDEN, cx);

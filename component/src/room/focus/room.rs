@@ -369,7 +369,7 @@ impl Room {
             };
             member.on_time_for_sent(&self.site.settings, now);
             let fate = match member.on_time_for_place(&mut self.site, cx) {
-                Fate::Stays => member.on_time_for_line(&self.site, cx),
+                Fate::Stays => member.on_time_for_line(&mut self.site, cx),
                 leaves => leaves,
             };
             self.follow(id, fate, cx);
@@ -453,10 +453,13 @@ impl Member {
         };
     }
 
-    fn on_time_for_line(&mut self, site: &Site, cx: &mut Cx<'_>) -> Fate {
+    fn on_time_for_line(&mut self, site: &mut Site, cx: &mut Cx<'_>) -> Fate {
         match &mut self.line {
             Line::Lost { until, .. } if *until <= cx.now => {
                 info!(sip = %self.aor, after = ?site.settings.recover_wait, "no new MSRP connection has come");
+                if let Place::Inside(inside) = &self.place {
+                    site.hold(&inside.nick, &self.aor_key, cx.now);
+                }
                 Fate::Leaves(Farewell::new(480, "no MSRP connection"))
             }
             Line::Lost {

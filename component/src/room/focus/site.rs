@@ -9,7 +9,7 @@ use stox_sip::Uri;
 use super::event::{Action, Settings};
 use crate::address::{Addresses, BareJid, Jid};
 use crate::fault::RoomMessage;
-use crate::room::{Leg, MemberId, Token};
+use crate::room::{Leg, MemberId, Token, nickname};
 use crate::translate::Clock;
 use crate::translate::promise::{Ledger, Outcome, Promise, Settlement};
 use crate::xmpp::{Outgoing, OutgoingPresence, PresenceType};
@@ -25,9 +25,14 @@ pub(super) struct Site {
     pub clock: Clock,
     pub settings: Settings,
     pub ledger: Ledger<Ticket>,
+    /// Nicknames that are kept for somebody: as they are compared, for whom, and until when (SEC-17).
+    held: Vec<(String, String, Instant)>,
     seed: u64,
     last: u64,
 }
+
+/// Nicknames that are kept at a time.
+const HELD: usize = 256;
 
 /// Whom to tell what became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +76,7 @@ impl Site {
             clock,
             settings,
             ledger: Ledger::default(),
+            held: Vec::new(),
             seed,
             last: 0,
         }
@@ -97,6 +103,23 @@ impl Site {
     /// The occupant of that nickname; `None`: nobody can be called so.
     pub fn occupant(&self, nick: &str) -> Option<Jid> {
         self.jid.with_resource(nick).ok()
+    }
+
+    /// Keeps a nickname for who has just lost it with the connection.
+    pub fn hold(&mut self, nick: &str, aor: &str, now: Instant) {
+        self.held.retain(|(_, _, until)| *until > now);
+        if self.held.len() < HELD {
+            let until = now + self.settings.nick_hold;
+            let key = nickname::compare_key(nick);
+            self.held.push((key, aor.to_owned(), until));
+        }
+    }
+
+    /// Whether a nickname is kept for somebody else.
+    pub fn is_held(&self, nick: &str, aor: &str, now: Instant) -> bool {
+        let mut held = self.held.iter().filter(|(_, _, until)| *until > now);
+        let key = nickname::compare_key(nick);
+        held.any(|(nick, owner, _)| *nick == key && owner != aor)
     }
 
     pub fn promise(&self, ticket: Ticket) -> Promise<Ticket> {

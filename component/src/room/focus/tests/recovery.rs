@@ -174,3 +174,20 @@ fn a_room_that_stays_away_is_given_up() {
     only(&lines, "SEND");
     assert!(only(&stage.wait(1.1), "BYE").starts_with("1 BYE 404"));
 }
+
+// SEC-17: for a minute a nickname stays with whom the connection was taken from.
+#[test]
+fn nobody_takes_the_name_of_who_has_just_lost_the_connection() {
+    let mut stage = Stage::new();
+    let id = stage.romeo_inside("Romeo");
+    let (other, _) = stage.call(BENVOLIO, "Ben", "street");
+    stage.nickname(other, "Ben");
+    stage.shows(B, "Ben", OWN);
+    stage.member(id, lost());
+    stage.wait(30.1);
+    assert_eq!(stage.nickname(other, "ROMEO"), ["2 answer 425"]);
+    let (again, _) = stage.call(ROMEO, "Romeo", "orchard");
+    only(&stage.nickname(again, "Romeo"), "<presence");
+    stage.wait(60.0);
+    only(&stage.nickname(other, "ROMEO"), "<presence");
+}
