@@ -36,17 +36,6 @@ const CONTACT: &[&str] = &[
     ns::MARKERS,
 ];
 
-/// What their devices do: whether one is there, nobody here can tell.
-const DEVICE: &[&str] = &[
-    NAMESPACE,
-    super::disco_items::NAMESPACE,
-    super::version::NAMESPACE,
-    super::vcard::NAMESPACE,
-    ns::CHAT_STATES,
-    ns::RECEIPTS,
-    ns::MARKERS,
-];
-
 /// What somebody in such a room answers.
 const OCCUPANT: &[&str] = &[
     NAMESPACE,
@@ -80,7 +69,7 @@ pub(super) fn answer(payload: &Payload, entity: Entity) -> Result<String, Stanza
         }
         Entity::Device => {
             info.identity("client", "phone", None);
-            DEVICE
+            CONTACT
         }
     };
     info.features(features);
