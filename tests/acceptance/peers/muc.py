@@ -252,8 +252,8 @@ class Occupancy:
     async def take(self, what: str, timeout: float = PATIENCE) -> Stanza:
         """The next stanza from the room or somebody in it."""
         got = await self.inbox.take(what, timeout)
-        while self._by_server and got.kind == "presence" and got.type != "error" and got.sender == self.room:
-            got = await self.inbox.take(what, timeout)  # ejabberd's rooms tell of themselves, too
+        while self._by_server and self._is_of_no_concern(got):
+            got = await self.inbox.take(what, timeout)
         nick = got.sender.partition("/")[2]
         if got.kind == "presence" and got.type is None:
             self.roster[nick] = got
@@ -261,6 +261,12 @@ class Occupancy:
             self.roster.pop(nick, None)
         equal(got.to, self.user.full, f"RX-14: a room speaks to the real address: {got}")
         return got
+
+    def _is_of_no_concern(self, got: Stanza) -> bool:
+        """Servers' rooms tell that their configuration has changed, and ejabberd's what they themselves can do."""
+        if got.sender != self.room or got.type == "error":
+            return False
+        return got.kind == "presence" or bool(statuses(got) & {104, 170, 171, 172, 173, 174})
 
     async def expect_message(
         self, text: str, nick: str | None, *, id: str | None = None, type: str = "groupchat", timeout: float = PATIENCE

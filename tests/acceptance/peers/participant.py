@@ -41,6 +41,7 @@ class Participant:
         self.roster = Roster(uri)
         self.notices: Mailbox[Notified] = Mailbox(f"{user.name}'s subscription")
         """What a subscription inside the INVITE's dialog brings."""
+        self._watches_inside = False
         self._call: Call | None = None
         self._subscription: Subscription | None = None
         user.in_rooms = True
@@ -113,20 +114,18 @@ class Participant:
         """The room has called him, and he has accepted."""
         self._call = call
 
-    async def reconnect(self) -> SipMessage:
-        """A re-INVITE with a fresh path, after the connection was lost; the final response."""
-        call = self.call
-        old = self.session
+    async def expect_reconnect(self) -> None:
+        """The gateway's re-INVITE after the connection was lost is taken, with a fresh path of ours."""
+        call, old = self.call, self.session
+        change = await call.expect_change("INVITE")
         session = self.user.msrp.open_as(RoomSession)
         session.inbox, session.statuses, session.expects_cpim = old.inbox, old.statuses, old.expects_cpim
+        session.peer_path = sdp.read(change.request.body, "offer", room=True).path
+        call.session = session
+        self.user.msrp.forget(old)
         body = sdp.write(session.path, setup="passive", accept_types=sdp.ROOM_TYPES, version=2, more=[sdp.CHATROOM])
-        response = await call.change("INVITE", body)
-        if response.status < 300:
-            session.peer_path = sdp.read(response.body, "answer", room=True).path
-            call.session = session
-            self.user.msrp.forget(old)
-            await session.until_bound()
-        return response
+        await call.answer(change, 200, body)
+        await session.until_bound()
 
     async def nickname(self, nickname: str, timeout: float = NICKNAME_PATIENCE) -> int:
         """NICKNAME; its answer."""
@@ -150,11 +149,15 @@ class Participant:
         await self.session.until_answered()
         response = await self.user.transact(bye).answered()
         equal(response.status, 200, "answer to BYE")
-        self.user.drop(self.call)
+        if self._watches_inside:
+            self.call.user.msrp.forget(self.session)  # the subscription keeps the dialog (RFC 6665 §4.5.2)
+        else:
+            self.user.drop(self.call)
 
     async def expect_bye(self, cause: int | None = None, timeout: float = PATIENCE) -> SipMessage:
         """The room hangs up; `cause` stands in its Reason (RFC 3326)."""
-        bye = await self.call.expect_bye(timeout)
+        bye = await self.call.byes.take("BYE", timeout)
+        self.user.remove(self.call)  # what the room had to say before that may be unread
         if cause is not None:
             reason = bye.get("Reason") or ""
             equal(parameter(reason, "cause"), str(cause), f"T17, T18: Reason of\n{bye}")
@@ -174,6 +177,7 @@ class Participant:
             ("Contact", self.call.contact), ("Event", "conference"), ("Accept", ROSTER), ("Expires", "3600")
         ]  # fmt: skip
         self.call.on_request = _taker(self.notices, "conference")
+        self._watches_inside = True
         return await self.user.transact(request).answered()
 
     async def watch(self) -> None:

@@ -93,11 +93,14 @@ class Focus:
 
     def _take(self, transaction: ServerTransaction) -> bool:
         request = transaction.request
-        room = self._room_of(request.uri)
-        if request.method not in ("SUBSCRIBE", "REFER"):
+        if request.method not in ("OPTIONS", "SUBSCRIBE", "REFER"):
             return False
+        room = self._room_of(request.uri)
         if room is None:
             transaction.respond(480, REASONS[480], tag=new_tag())
+        elif request.method == "OPTIONS":
+            headers = [("Contact", room.contact), ("Allow", ALLOW), ("Accept", "application/sdp"), *self._server()]
+            transaction.respond(200, "OK", tag=new_tag(), headers=headers)
         elif request.method == "SUBSCRIBE":
             room.subscribers.take(transaction)
         else:
