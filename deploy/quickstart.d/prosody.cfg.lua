@@ -24,3 +24,6 @@ VirtualHost "localhost"
 
 Component "sip.localhost"
 	component_secret = "@secret@"
+
+Component "rooms.localhost" "muc"
+	muc_room_locking = false

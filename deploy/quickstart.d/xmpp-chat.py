@@ -3,9 +3,11 @@
     xmpp-chat.py --jid juliet@localhost --server 127.0.0.1:5222 --trust server.crt < lines
 
 Lines:   /chat JID   makes JID the current chat        /bye    ends it (<gone/>)
+         /join ROOM/NICK    enters a room, which is the current chat then            /leave  leaves it
          /quit       leaves, as the end of the input does
          anything else is sent to the current chat, or to who wrote last if there is none
-Screen:  JID: text           a message                 * text   what happened
+Screen:  JID: text           a message, in rooms with the nickname in place of the JID
+         * text              what happened
          ! text              what went wrong
 """
 
@@ -16,6 +18,7 @@ import os
 import sys
 import threading
 import uuid
+import xml.etree.ElementTree as ET
 
 from slixmpp import ClientXMPP, JID
 
@@ -27,12 +30,16 @@ class User(ClientXMPP):
         super().__init__(jid, password)
         self.peer = None
         self.thread_by_peer = {}
+        self.nick_by_room = {}
         self.register_plugin("xep_0085")  # <gone/>
         self.register_plugin("xep_0199")  # ping
         self.add_event_handler("session_start", self.on_online)
         self.add_event_handler("message", self.on_message)
         self.add_event_handler("message_error", self.on_error)
         self.add_event_handler("chatstate_gone", self.on_gone)
+        self.add_event_handler("presence_available", self.on_presence)
+        self.add_event_handler("presence_unavailable", self.on_presence)
+        self.add_event_handler("presence_error", self.on_presence)
         self.add_event_handler("failed_auth", lambda _: show("! the server refuses the account or the password"))
 
     async def on_online(self, _event):
@@ -41,6 +48,8 @@ class User(ClientXMPP):
 
     def on_message(self, message):
         peer = message["from"].bare
+        if message["type"] == "groupchat" and message["body"] and peer in self.nick_by_room:
+            show(f"[{peer}] {message['from'].resource}: {message['body']}")
         if message["type"] not in ("chat", "normal") or not message["body"]:
             return
         self.peer = self.peer or peer
@@ -58,6 +67,15 @@ class User(ClientXMPP):
         self.thread_by_peer.pop(peer, None)
         show(f"* {peer}: has left the chat")
 
+    def on_presence(self, presence):
+        room, nick = presence["from"].bare, presence["from"].resource
+        if room not in self.nick_by_room or not nick:
+            return
+        if presence["type"] == "error":
+            show(f"! {room}: {presence['error']['condition']}")
+        else:
+            show(f"* {nick} {'has left' if presence['type'] == 'unavailable' else 'is in'} {room}")
+
     def obey(self, line):
         """One line of input. Returns whether to go on."""
         command, _, argument = line.partition(" ")
@@ -66,6 +84,14 @@ class User(ClientXMPP):
         elif command == "/bye":
             self.write(chat_state="gone")
             self.thread_by_peer.pop(self.peer, None)
+        elif command == "/join":
+            room = JID(argument.strip())
+            self.peer, self.nick_by_room[room.bare] = room.bare, room.resource
+            presence = self.make_presence(pto=room)
+            presence.append(ET.Element("{http://jabber.org/protocol/muc}x"))
+            presence.send()
+        elif command == "/leave":
+            self.send_presence(pto=f"{self.peer}/{self.nick_by_room.get(self.peer, '')}", ptype="unavailable")
         elif command == "/quit":
             return False
         elif line.strip():
@@ -75,6 +101,9 @@ class User(ClientXMPP):
     def write(self, body=None, chat_state="active"):
         if self.peer is None:
             show("! nobody to write to: /chat JID")
+            return
+        if self.peer in self.nick_by_room:
+            self.make_message(mto=self.peer, mbody=body, mtype="groupchat").send()
             return
         message = self.make_message(mto=self.peer, mbody=body, mtype="chat")
         message["id"] = self.new_id()
