@@ -367,7 +367,8 @@ impl SipHandler for SipRouter {
                 within(is_taken, &source)?;
                 let from = sender(&request, &originator)?;
                 if rooms::is_from_focus(&request) {
-                    return self.invited_by_focus(invite, request, from);
+                    let source = source.remote.ip();
+                    return self.invited_by_focus(invite, request, from, source);
                 }
                 let (key, parties, to) = self.parties(&from, &request.uri)?;
                 self.lobby.invited(Arrived {

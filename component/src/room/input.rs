@@ -1,5 +1,7 @@
 //! What arrives at a room.
 
+use std::net::IpAddr;
+
 use stox_msrp::{Incoming, NicknameRequest, SessionEvent, Unconfirmed};
 use stox_sip::{InviteId, Request, Uri};
 
@@ -33,8 +35,8 @@ impl mailbox::Bounded for Input {
 pub enum Input {
     /// For the room or somebody in it, or from there.
     Stanza(Box<Stanza>),
-    /// An INVITE of the SIP user's who has that address, for that XMPP address.
-    Invited(Box<(InviteId, Request, Uri, Jid)>),
+    /// An INVITE of the SIP user's who has that address, for that XMPP address, from that IP address.
+    Invited(Box<(InviteId, Request, Uri, Jid, IpAddr)>),
     /// Another request for the room, or what became of an INVITE, a dialog, a request or a subscription.
     Sip(Box<stox_sip::Event>),
     /// A message by MSRP.

@@ -170,7 +170,7 @@ impl Lobby {
             }
             Kind::Room => {
                 let address = to.bare();
-                let input = room::Input::Invited(Box::new((invite, request, from, to)));
+                let input = room::Input::Invited(Box::new((invite, request, from, to, source)));
                 return self
                     .registry
                     .deliver_invite_to_room(&address, invite, input, |address| {

@@ -1,5 +1,7 @@
 //! The way into rooms of the SIP world: what XMPP users say to them, and foci that invite (RX).
 
+use std::net::IpAddr;
+
 use stox_sip::{Feature, Features, InviteId, Request, Status, Uri};
 use tracing::info;
 
@@ -123,6 +125,7 @@ impl SipRouter {
         invite: InviteId,
         request: Request,
         from: Uri,
+        source: IpAddr,
     ) -> Result<(), Status> {
         let (_, parties, to) = self.parties(&from, &request.uri)?;
         let place = Place {
@@ -131,7 +134,7 @@ impl SipRouter {
         };
         let ports = self.ports()?;
         let room = place.jid.clone();
-        let input = Input::Invited(Box::new((invite, request, from, to)));
+        let input = Input::Invited(Box::new((invite, request, from, to, source)));
         self.registry
             .deliver_invite_to_room(&room, invite, input, |_| {
                 Some(muc::begin(ports.clone(), place))

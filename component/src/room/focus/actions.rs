@@ -1,6 +1,6 @@
 //! Shell: carries out what the core asks for.
 
-use stox_msrp::{FailureReport, Nicknames, SendError, SessionConfig, SessionOptions};
+use stox_msrp::{Admitted, FailureReport, Nicknames, SendError, SessionConfig, SessionOptions};
 use stox_sip::conference::MEDIA_TYPE;
 use stox_sip::{
     Document, LocalContact, Method, Name, NameAddr, Notice, ReferredBy, Reply, Status,
@@ -13,7 +13,7 @@ use super::event::{Action, Event, Farewell, MemberEvent, Summons};
 use super::sdp;
 use super::task::{Line, Task};
 use crate::body;
-use crate::conversation::Receipt;
+use crate::conversation::{self, Receipt};
 use crate::registry::Owner;
 use crate::room::{MemberId, MemberInbox, Token, Wire};
 use crate::sip;
@@ -57,7 +57,13 @@ impl Task {
                     door: self.door.clone(),
                 };
                 self.lines.entry(member).or_default().peer.clone_from(&path);
+                let reach = &self.ports.reach;
                 let wire = self.wires.of_mut(member)?;
+                // Without a source the path leads nowhere (SEC-11).
+                let admitted = match wire.source {
+                    Some(source) => conversation::admitted(reach, source),
+                    None => Admitted::only(|_| false),
+                };
                 let config = SessionConfig {
                     local: wire.local.clone(),
                     remote: path,
@@ -66,6 +72,7 @@ impl Task {
                     fingerprint: wire.fingerprint,
                     options: SessionOptions {
                         nicknames: Nicknames::Quoted,
+                        admitted,
                         ..SessionOptions::default()
                     },
                 };

@@ -1,5 +1,7 @@
 //! Shell: SIP and MSRP events in the core's terms. What no core needs to know of is answered here.
 
+use std::net::IpAddr;
+
 use stox_msrp::SessionEvent;
 use stox_sip::{
     EndCause, InviteId, Method, Name, NameAddr, Originator, ReferTo, Reply, Request,
@@ -22,8 +24,14 @@ impl Task {
         use stox_sip::Event as Sip;
         match event {
             Sip::Answered {
-                invite, response, ..
+                invite,
+                response,
+                remote,
             } => {
+                let wire = self.wires.member(invite);
+                if let Some(wire) = wire.and_then(|member| self.wires.of_mut(member)) {
+                    wire.source = Some(remote.ip());
+                }
                 let answer = self.answered(invite, &response.body)?;
                 self.of_member(invite, MemberEvent::Answered(answer))
             }
@@ -81,6 +89,7 @@ impl Task {
         invite: InviteId,
         request: &Request,
         from: &Uri,
+        source: IpAddr,
     ) -> Option<Event> {
         let (media, offer) = match sdp::read_offer(request, &self.ports.msrp.schemes()) {
             Ok(read) => read,
@@ -111,6 +120,7 @@ impl Task {
         let wire = Wire {
             offer,
             fingerprint: stream.and_then(|stream| stream.fingerprint),
+            source: Some(source),
             ..Wire::new(invite, local)
         };
         self.wires.add(member, wire);

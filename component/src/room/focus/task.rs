@@ -106,8 +106,8 @@ impl Task {
         let event = match input {
             Input::Stanza(stanza) => Some(Event::Stanza(stanza)),
             Input::Invited(invited) => {
-                let (invite, request, from, _) = *invited;
-                self.invited(invite, &request, &from).await
+                let (invite, request, from, _, source) = *invited;
+                self.invited(invite, &request, &from, source).await
             }
             Input::Sip(event) => self.sip_event(*event).await,
             // What came by a connection that another has taken the place of was not answered: it comes again.

@@ -1,5 +1,7 @@
 //! Shell: SIP events in the core's terms. What the core need not know of is answered here.
 
+use std::net::IpAddr;
+
 use stox_sip::conference;
 use stox_sip::{
     EndCause, InviteId, Name, Reply, Request, ServerTransactionId, Status, SubscriptionState,
@@ -120,6 +122,7 @@ impl Task {
         invite: InviteId,
         request: &Request,
         to: Jid,
+        source: IpAddr,
     ) -> Option<Event> {
         let account = to.bare();
         let uri = self.ports.addresses.sip_of_xmpp(account.as_jid()).ok();
@@ -152,6 +155,7 @@ impl Task {
             Wire {
                 offer,
                 fingerprint,
+                source: Some(source),
                 ..Wire::new(invite, local)
             },
         );

@@ -87,8 +87,8 @@ impl Task {
         let event = match input {
             Input::Stanza(stanza) => Some(Event::Stanza(*stanza)),
             Input::Invited(invited) => {
-                let (invite, request, _, to) = *invited;
-                self.invited(invite, &request, to).await
+                let (invite, request, _, to, source) = *invited;
+                self.invited(invite, &request, to, source).await
             }
             Input::Sip(event) => self.sip_event(*event).await,
             Input::Msrp(member, leg, incoming) => self
