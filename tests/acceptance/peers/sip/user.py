@@ -349,6 +349,10 @@ class SipUser:
             return self._handle_message(transaction)
         if self.on_request is not None and self.on_request(transaction):
             return
+        if request.method == "OPTIONS":
+            headers = [("Contact", self.contact), ("Allow", self.allow), ("Supported", self.supported)]
+            transaction.respond(200, "OK", tag=new_tag(), headers=headers)
+            return
         transaction.respond(405, "Method Not Allowed", tag=new_tag(), headers=[("Allow", ALLOW)])
         self.inbox.put(request)
 
