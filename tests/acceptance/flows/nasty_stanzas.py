@@ -16,6 +16,9 @@ from .plain_chat import exchange, open_from_xmpp
 
 _MUC = "<x xmlns='http://jabber.org/protocol/muc'/>"
 _ROOM = f"verona%chat.example.org@{COMPONENT}"
+_USER = "<x xmlns='http://jabber.org/protocol/muc#user'>"
+_STATUS = "<status code='110'/>"
+_INFO = "http://jabber.org/protocol/disco#info"
 _DEEP = "<a xmlns='urn:deep'>" + "<a>" * 2_999 + "</a>" * 3_000
 _WIDE = "y" * 9_000
 
@@ -45,6 +48,15 @@ NASTY = {
     "two threads": f"<message to='{ROMEO}' type='chat' id='t'><thread>a</thread><thread>b</thread></message>",
     "an error without condition": f"<message to='{ROMEO}' type='error' id='e'><body>x</body></message>",
     "a groupchat message to a user": f"<message to='{ROMEO}' type='groupchat' id='g'><body>x</body></message>",
+    "a wish to enter a room without nick": f"<presence to='{_ROOM}' id='j'>{_MUC}</presence>",
+    "a history that is none": f"<presence to='{_ROOM}/%'><x xmlns='http://jabber.org/protocol/muc'><history since='x' maxstanzas='-1'/></x></presence>",
+    "a nick that nobody can see": f"<presence to='{_ROOM}/\u2800'>{_MUC}</presence>",
+    "an invitation to nobody": f"<message to='{_ROOM}'>{_USER}<invite to='@'/><invite/></x></message>",
+    "an invitation to nowhere": f"<message to='{ROMEO}'><x xmlns='jabber:x:conference' jid='@'/></message>",
+    "a thousand status codes": f"<presence to='{ROMEO}'>{_USER}{_STATUS * 1_000}</x></presence>",
+    "an item that is none": f"<message to='{ROMEO}/n' type='chat' id='i'>{_USER}<item jid='@' role='king'/></x><body/></message>",
+    "an answer about a room that nobody asked for": f"<iq to='{COMPONENT}' type='result' id='kind-1'><query xmlns='{_INFO}'/></iq>",
+    "a ping to an occupant of no room": f"<iq to='{_ROOM}/n' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>",
     "an empty body": f"<message to='{ROMEO}' type='chat' id='eb'><body/></message>",
 }
 
@@ -65,7 +77,7 @@ for _name in _NAMED:
     _add(_name, NASTY[_name])
 
 
-@flow("nasty stanza: all of them in one chat, and twenty more kinds", limit=90.0)
+@flow("nasty stanza: all of them in one chat, and thirty more kinds", limit=90.0)
 async def all_of_them(world: World) -> None:
     """DISCO-01, DISCO-05, DISCO-13: one link from beginning to end, a word each way after each."""
     await _survive(world, NASTY)

@@ -710,3 +710,64 @@ const PIECES: &[&str] = &[
     "'",
     "</message>",
 ];
+
+proptest! {
+    /// SEC-10: whatever is said about rooms, in whatever order and depth, is read or refused; and what is read says no
+    /// more than it may.
+    #[test]
+    fn nothing_about_rooms_is_too_odd(
+        pieces in proptest::collection::vec(0..ROOM_PIECES.len(), 0..40),
+        words in "[ -~é<>&'\"]{0,8}",
+        name in prop_oneof![Just("message"), Just("presence")],
+    ) {
+        let inner: String = pieces.iter().filter_map(|at| ROOM_PIECES.get(*at).copied()).collect();
+        for text in [
+            format!("<{name} from='verona@rooms.example.com/{words}' to='j%e@sip.example.com'>{inner}</{name}>"),
+            format!("<{name} from='verona@rooms.example.com' to='j%e@sip.example.com'>\
+                     <x xmlns='http://jabber.org/protocol/muc#user'>{inner}</x>{inner}{words}</{name}>"),
+        ] {
+            let user = match read(&text) {
+                Ok(Element::Stanza(Stanza::Message(message))) => message.muc,
+                Ok(Element::Stanza(Stanza::Presence(presence))) => presence.muc,
+                _ => None,
+            };
+            if let Some(user) = user {
+                prop_assert!(user.statuses.len() <= 64 && user.invites.len() <= 64);
+            }
+        }
+    }
+}
+
+const ROOM_PIECES: &[&str] = &[
+    "<x xmlns='http://jabber.org/protocol/muc'>",
+    "<x xmlns='http://jabber.org/protocol/muc#user'>",
+    "<x xmlns='jabber:x:conference' jid='verona@rooms.example.com'/>",
+    "<x xmlns='jabber:x:conference'>",
+    "</x>",
+    "<item affiliation='owner' role='moderator' jid='a@b/c' nick='n'/>",
+    "<item affiliation='' role='king' jid='@'>",
+    "<actor nick='a'/>",
+    "<actor/>",
+    "</item>",
+    "<status code='110'/>",
+    "<status code='-1'/>",
+    "<status code='99999'/>",
+    "<status>110</status>",
+    "<invite to='a@b' from='c@d'><reason>r</reason><continue thread='t'/></invite>",
+    "<invite>",
+    "</invite>",
+    "<decline from='a@b'/>",
+    "<decline>",
+    "</decline>",
+    "<destroy jid='e@f'>",
+    "</destroy>",
+    "<reason>",
+    "</reason>",
+    "<password>p</password>",
+    "<history maxstanzas='99999999999' seconds='' since='now'/>",
+    "<stanza-id xmlns='urn:xmpp:sid:0' by='verona@rooms.example.com' id='a'/>",
+    "<stanza-id xmlns='urn:xmpp:sid:0'/>",
+    "<occupant-id xmlns='urn:xmpp:occupant-id:0' id=''/>",
+    "<body>b</body>",
+    "<subject/>",
+];

@@ -6,6 +6,7 @@ use crate::xmpp::muc::{
 use crate::xmpp::outgoing::Request;
 use crate::xmpp::reread;
 use crate::xmpp::stanza::{ChatState, Show, Stanza};
+use proptest::prelude::*;
 use std::time::{Duration, UNIX_EPOCH};
 
 fn jid(text: &str) -> Jid {
@@ -318,4 +319,79 @@ fn held_messages_tell_when_they_were_taken() {
     let text = String::from_utf8(out.to_vec()).unwrap();
     assert_eq!(text.matches("<delay ").count(), 1);
     assert!(text.contains("stamp=\"2002-09-10T23:08:25.000Z\""));
+}
+
+/// Text that XML can carry; a carriage return is read as a line feed where it is not in an attribute.
+const WORDS: &str = "[^\\x00-\\x08\\x0b-\\x1f\u{fffe}\u{ffff}]{1,12}";
+
+fn words() -> impl Strategy<Value = String> {
+    WORDS.prop_map(|words| words)
+}
+
+fn somebody() -> impl Strategy<Value = Option<Jid>> {
+    let resource = "[^\\pC]{0,8}".prop_map(|resource| {
+        let bare = jid("verona@rooms.example.com");
+        bare.with_resource(&resource).unwrap_or(bare)
+    });
+    proptest::option::of(resource)
+}
+
+prop_compose! {
+    fn item()(
+        affiliation in prop_oneof![
+            Just(Affiliation::Owner), Just(Affiliation::Admin), Just(Affiliation::Member),
+            Just(Affiliation::Outcast), Just(Affiliation::None),
+        ],
+        role in prop_oneof![
+            Just(Role::Moderator), Just(Role::Participant), Just(Role::Visitor), Just(Role::None),
+        ],
+        jid in somebody(),
+        nick in proptest::option::of(words()),
+        actor in proptest::option::of(words()),
+        reason in proptest::option::of(words()),
+    ) -> MucItem {
+        MucItem { affiliation, role, jid, nick, actor, reason }
+    }
+}
+
+prop_compose! {
+    fn user()(
+        statuses in proptest::collection::vec(100..1000u16, 0..5),
+        item in proptest::option::of(item()),
+        invites in proptest::collection::vec((somebody(), somebody(), proptest::option::of(words())), 0..3),
+        decline in proptest::option::of((somebody(), somebody(), proptest::option::of(words()))),
+        destroy in proptest::option::of((somebody(), proptest::option::of(words()), proptest::option::of(words()))),
+        password in proptest::option::of(words()),
+    ) -> MucUser {
+        let invite = |(from, to, reason)| MucInvite { from, to, reason };
+        MucUser {
+            statuses,
+            item,
+            invites: invites.into_iter().map(invite).collect(),
+            decline: decline.map(|(from, to, reason)| MucDecline { from, to, reason }),
+            destroy: destroy.map(|(jid, reason, password)| MucDestroy { jid, reason, password }),
+            password,
+        }
+    }
+}
+
+proptest! {
+    /// Whatever a room is made to say, it is read as it was written.
+    #[test]
+    fn what_rooms_say_comes_back(user in user(), password in proptest::option::of(words()), most: Option<u32>) {
+        let juliet = jid("juliet@example.com/balcony");
+        let presence = OutgoingPresence::new(&romeo(), &juliet, PresenceType::Available);
+        let text = written(presence.clone().muc_user(user.clone()));
+        match reread("sip.example.com", text.as_bytes()) {
+            Some(Stanza::Presence(read)) => prop_assert_eq!(read.muc.as_deref(), Some(&user)),
+            other => prop_assert!(false, "{text}: {other:?}"),
+        }
+        let history = History { max_stanzas: most, ..History::default() };
+        let join = Join { password, history };
+        let text = written(presence.join(join.clone()));
+        match reread("sip.example.com", text.as_bytes()) {
+            Some(Stanza::Presence(read)) => prop_assert_eq!(read.join, Some(join)),
+            other => prop_assert!(false, "{text}: {other:?}"),
+        }
+    }
 }
