@@ -43,12 +43,11 @@ impl Inquiries {
         }
     }
 
-    /// Whether the answer depends on what the address is, and it is not known to be a user's.
+    /// Whether the answer depends on what the address is.
     pub(super) fn concerns(&self, request: &Iq) -> bool {
         xmpp::asks_what_it_is(request)
             && self.addresses.allows(&request.from)
             && self.addresses.sip_of(&request.to).is_ok()
-            && self.state().foci.known(&request.to.bare(), Instant::now()) != Some(Nature::User)
     }
 
     pub(super) fn ask(self: &Arc<Self>, request: Box<Iq>) {
@@ -125,6 +124,7 @@ impl Inquiries {
         let answer = match nature {
             Nature::Focus => xmpp::answer_of_unentered_room(request),
             Nature::User => xmpp::answer_of_user(request, &self.addresses),
+            Nature::Unknown => xmpp::answer_of_somebody(request, &self.addresses),
         };
         self.reply(answer);
     }

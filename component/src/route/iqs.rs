@@ -5,7 +5,7 @@ use tracing::debug;
 use super::XmppRouter;
 use crate::fault::{Condition, Fault};
 use crate::room;
-use crate::xmpp::{Iq, IqType, OutgoingIq, Stanza};
+use crate::xmpp::{self, Iq, IqType, OutgoingIq, Stanza};
 
 impl XmppRouter {
     /// The room that has to do with it: a request is to a room or somebody in it, an answer may come from there too.
@@ -21,7 +21,16 @@ impl XmppRouter {
         }
     }
 
+    /// A room of the XMPP world hands on the ping of somebody in it, maybe our own, to a SIP user who is in it (RS-36).
+    fn is_ping_in_room(&self, iq: &Iq) -> bool {
+        let registry = &self.ports().registry;
+        xmpp::is_ping(iq) && registry.room(&iq.from.bare()).is_some()
+    }
+
     pub(super) fn iq(&self, iq: Box<Iq>) {
+        if self.is_ping_in_room(&iq) {
+            return self.reply(OutgoingIq::result(&iq, None).into(), None);
+        }
         if matches!(iq.kind, IqType::Result | IqType::Error) && self.lobby.answered(&iq) {
             return;
         }

@@ -32,7 +32,10 @@ mod task;
 mod trial;
 mod write;
 
-pub use iq::{RoomView, answer_of_room, answer_of_unentered_room, answer_of_user, asks_what_it_is};
+pub use iq::{
+    RoomView, answer_of_room, answer_of_somebody, answer_of_unentered_room, answer_of_user,
+    asks_what_it_is, is_ping,
+};
 pub use link::{Confirmation, Handler, Link, LinkConfig, LinkEvent, spawn};
 pub use muc::{
     Affiliation, DirectInvite, History, Join, MucDecline, MucDestroy, MucInvite, MucItem, MucUser,

@@ -27,8 +27,10 @@ const GUESS_LASTS: Duration = Duration::from_secs(30);
 pub enum Nature {
     /// A conference.
     Focus,
-    /// Somebody else, as far as anybody knows.
+    /// Somebody else.
     User,
+    /// It does not say.
+    Unknown,
 }
 
 /// What becomes of a question about an address.
@@ -61,18 +63,13 @@ impl<T> Default for Foci<T> {
 }
 
 impl<T> Foci<T> {
-    /// What is known without asking.
-    pub fn known(&self, address: &BareJid, now: Instant) -> Option<Nature> {
-        self.known.fresh(address, now)
-    }
-
-    /// Somebody asks about the address. Where too many wait it is taken for a user's.
+    /// Somebody asks about the address. Where too many wait it stays open what it is.
     pub fn find(&mut self, address: BareJid, item: T, now: Instant) -> Looked<T> {
-        if let Some(nature) = self.known(&address, now) {
+        if let Some(nature) = self.known.fresh(&address, now) {
             return Looked::Now(nature, item);
         }
         if self.waiting >= WAITING {
-            let nature = self.known.last(&address).unwrap_or(Nature::User);
+            let nature = self.known.last(&address).unwrap_or(Nature::Unknown);
             return Looked::Now(nature, item);
         }
         self.waiting += 1;
@@ -93,7 +90,7 @@ impl<T> Foci<T> {
 
     /// The address does not say, or cannot be asked. Gives back who waited, and the best guess.
     pub fn handle_silence(&mut self, address: &BareJid, now: Instant) -> (Nature, Vec<T>) {
-        let nature = self.known.last(address).unwrap_or(Nature::User);
+        let nature = self.known.last(address).unwrap_or(Nature::Unknown);
         self.known.insert(address.clone(), nature, now, GUESS_LASTS);
         (nature, self.take_waiting(address))
     }
@@ -154,13 +151,16 @@ mod tests {
         assert_eq!(foci.find(verona(), 1, now), Looked::Ask);
         assert_eq!(foci.handle_timeout(now + PATIENCE / 2), []);
         let late = now + PATIENCE;
-        assert_eq!(foci.handle_timeout(late), [(Nature::User, 1)]);
-        assert_eq!(foci.find(verona(), 2, late), Looked::Now(Nature::User, 2));
+        assert_eq!(foci.handle_timeout(late), [(Nature::Unknown, 1)]);
+        assert_eq!(
+            foci.find(verona(), 2, late),
+            Looked::Now(Nature::Unknown, 2)
+        );
         assert!(
             foci.handle_answer(&verona(), Nature::Focus, late)
                 .is_empty()
         );
-        assert_eq!(foci.known(&verona(), late), Some(Nature::Focus));
+        assert_eq!(foci.known.fresh(&verona(), late), Some(Nature::Focus));
     }
 
     // SEC-14
@@ -172,7 +172,7 @@ mod tests {
             let address = BareJid::parse(&format!("{n}%a@sip.example.com")).unwrap();
             assert_eq!(foci.find(address, n, now), Looked::Ask);
         }
-        assert_eq!(foci.find(verona(), 0, now), Looked::Now(Nature::User, 0));
+        assert_eq!(foci.find(verona(), 0, now), Looked::Now(Nature::Unknown, 0));
         assert_eq!(foci.handle_timeout(now + PATIENCE).len(), WAITING);
         assert_eq!(foci.find(verona(), 0, now), Looked::Ask);
     }

@@ -18,7 +18,9 @@ use std::time::Instant;
 use xmpp_parsers::minidom::Element;
 
 pub(super) use self::requests::Requests;
-pub use self::room::{RoomView, answer_of_room, answer_of_unentered_room, asks_what_it_is};
+pub use self::room::{
+    RoomView, answer_of_room, answer_of_unentered_room, asks_what_it_is, is_ping,
+};
 use super::ns;
 use super::outgoing::OutgoingIq;
 use super::stanza::{Iq, IqType, Payload, StanzaError};
@@ -110,6 +112,15 @@ pub fn answer_of_user(request: &Iq, addresses: &Arc<Addresses>) -> OutgoingIq {
         began: now,
     };
     desk.answer(request, now)
+}
+
+/// The answer to a request to an address of the SIP world that does not say whether it is a user's or a room's. Pings are
+/// for rooms nearly always: nobody is to take himself for present where he is not. XEP-0410.
+pub fn answer_of_somebody(request: &Iq, addresses: &Arc<Addresses>) -> OutgoingIq {
+    match is_ping(request) {
+        true => OutgoingIq::error(request, error("cancel", "not-acceptable")),
+        false => answer_of_user(request, addresses),
+    }
 }
 
 /// The payload as a typed query. One that does not keep its own schema is a bad request.
@@ -218,6 +229,32 @@ mod tests {
                 assert_eq!(asked.kind, IqType::Result);
             }
         }
+    }
+
+    // DISCO-06 RX-33: who asks for himself in a room that he was in before we began is in it no more. XEP-0410 §3.2.
+    #[test]
+    fn a_device_of_a_user_is_there_as_far_as_anybody_knows() {
+        let (jid, xml) = (
+            Jid::parse("romeo%example.net@sip.example.com/orchard").unwrap(),
+            "<ping xmlns='urn:xmpp:ping'/>",
+        );
+        let request = Iq {
+            from: Jid::parse("juliet@example.com/balcony").unwrap(),
+            to: jid,
+            id: Some("q1".into()),
+            kind: IqType::Get,
+            lang: None,
+            payload: Some(Payload {
+                namespace: ping::NAMESPACE.into(),
+                name: "ping".into(),
+                xml: xml.into(),
+            }),
+            error: None,
+        };
+        let addresses = Arc::new(Addresses::new(H, None, Default::default()));
+        assert_eq!(answer_of_user(&request, &addresses).kind, IqType::Result);
+        let unknown = answer_of_somebody(&request, &addresses);
+        assert_eq!(condition(&unknown), Some("not-acceptable"));
     }
 
     // DISCO-02

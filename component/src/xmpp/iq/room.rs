@@ -34,6 +34,13 @@ pub fn answer_of_room(request: &Iq, room: &RoomView<'_>) -> OutgoingIq {
     }
 }
 
+/// Whether it asks if somebody is there.
+pub fn is_ping(request: &Iq) -> bool {
+    let is_ping =
+        |payload: &Payload| (&*payload.namespace, &*payload.name) == (ping::NAMESPACE, "ping");
+    request.kind == IqType::Get && request.payload.as_ref().is_some_and(is_ping)
+}
+
 /// Whether the answer to a request is another one for a room than for a user: what is there, and whether the asker is.
 pub fn asks_what_it_is(request: &Iq) -> bool {
     let Some(payload) = &request.payload else {
@@ -42,7 +49,7 @@ pub fn asks_what_it_is(request: &Iq) -> bool {
     let is_of_occupant = request.to.resource().is_some();
     match (payload.namespace.as_str(), payload.name.as_str()) {
         (disco_info::NAMESPACE, "query") => request.kind == IqType::Get,
-        (ping::NAMESPACE, "ping") => request.kind == IqType::Get && is_of_occupant,
+        (ping::NAMESPACE, _) => is_ping(request) && is_of_occupant,
         (ns::REGISTER, "query") => true,
         _ => false,
     }
