@@ -162,7 +162,13 @@ impl<W: PartialEq> Held<W> {
         last.is_some_and(|(_, whose, _)| whose != who)
     }
 
-    fn forget(&mut self, now: Instant) {
+    /// When the next nickname is free again.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.by_key.front().map(|(.., until)| *until)
+    }
+
+    /// Lets go of what was kept for long enough.
+    pub fn forget(&mut self, now: Instant) {
         while self.by_key.front().is_some_and(|(.., until)| *until <= now) {
             self.by_key.pop_front();
         }
@@ -369,7 +375,9 @@ mod tests {
         assert!(!held.is_held_from("Juliet", &2, now));
         let late = now + HOLD - Duration::from_millis(1);
         assert!(held.is_held_from("Romeo", &2, late));
+        assert_eq!(held.poll_timeout(), Some(now + HOLD));
         assert!(!held.is_held_from("Romeo", &2, now + HOLD));
+        assert_eq!(held.poll_timeout(), None);
         for n in 0..1000 {
             held.hold(&n.to_string(), n, now);
         }

@@ -8,6 +8,7 @@ use super::presence;
 use super::room::{Cx, Room, Service};
 use crate::address::Jid;
 use crate::fault::{Condition, Fault};
+use crate::room::nickname::Held;
 use crate::room::{MemberId, Token};
 use crate::xmpp::{Message, MucUser, OutgoingIq, Presence, Request, StanzaError};
 
@@ -74,6 +75,9 @@ impl Room {
         let condition = error.map_or("", |error| error.condition.as_str());
         if NOT_THERE.contains(&condition) {
             info!(xmpp = %seat, condition, "a device is not there any more");
+            if let Some(id) = self.member_by_seat.get(seat) {
+                self.keep_nickname(*id, cx);
+            }
             self.leave(seat, ByeReason::Vanished, cx);
         }
     }
@@ -185,6 +189,7 @@ impl Room {
             }
         }
         self.referrals.clear();
+        self.held = Held::default();
         for (_, promise) in self.handing.drain() {
             promise.refused(closing());
         }

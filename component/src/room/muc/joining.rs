@@ -68,6 +68,10 @@ impl Room {
             Ok(uri) => uri,
             Err(error) => return self.refuse_presence(presence, &error.into(), cx),
         };
+        if self.held.is_held_from(&nick, &account, cx.now) {
+            let fault = self.of_room(Fault::new(Condition::Conflict));
+            return self.refuse_presence(presence, &fault, cx);
+        }
         let join = presence.join.clone().unwrap_or_default();
         if let Some(id) = self.ringing_for(&presence.from) {
             self.sit_down(id, presence, &join);
@@ -378,6 +382,7 @@ impl Room {
         let is_joined = self.members.get(&id).is_some_and(Member::is_joined);
         info!(member = id.0, %cause, "the MSRP session is lost");
         cx.act(Action::Bye(id, ByeReason::MediaLost));
+        self.keep_nickname(id, cx);
         match is_joined {
             true => self.put_out(id, &presence::left_self(&[333]), cx),
             false => self.give_up(id, &Fault::from_lost(cause), cx),

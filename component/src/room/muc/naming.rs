@@ -21,6 +21,10 @@ impl Room {
                 .with_text("earlier changes of the nickname are under way");
             return self.refuse_wish(&wish, &fault, cx);
         }
+        if self.held.is_held_from(&wish.nick, member.account(), cx.now) {
+            let fault = self.of_room(Fault::new(Condition::Conflict));
+            return self.refuse_wish(&wish, &fault, cx);
+        }
         member.wishes.push_back(wish);
         let is_idle = member.wishes.len() == 1;
         if is_idle && member.is_joined() {
@@ -125,6 +129,14 @@ impl Room {
                     None,
                 ));
             }
+        }
+    }
+
+    /// The user has lost the connection: nobody else who comes through the gateway is to be taken for them (SEC-17).
+    pub(super) fn keep_nickname(&mut self, id: MemberId, cx: &Cx<'_>) {
+        if let Some(member) = self.members.get(&id).filter(|member| member.is_joined()) {
+            let account = member.account().clone();
+            self.held.hold(&member.nick, account, cx.now);
         }
     }
 

@@ -14,6 +14,7 @@ use super::occupant::People;
 use super::place::AddressKey;
 use super::reading::Readings;
 use crate::address::{Addresses, BareJid, Jid};
+use crate::room::nickname::Held;
 use crate::room::{MemberId, Token};
 use crate::translate::promise::{Ledger, Promise};
 use crate::translate::{Clock, Tokens};
@@ -42,6 +43,8 @@ pub struct Room {
     /// Devices to which a presence could not be written, and when they are shown the room again.
     pub(super) behind: BTreeSet<Jid>,
     pub(super) catch_up_at: Option<Instant>,
+    /// Nicknames of users who have just lost their connection.
+    pub(super) held: Held<BareJid>,
     pub(super) readings: Readings,
     pub(super) ledger: Ledger<Ticket>,
     pub(super) tokens: Tokens,
@@ -109,6 +112,7 @@ impl Room {
             seat_by_ping: HashMap::new(),
             behind: BTreeSet::new(),
             catch_up_at: None,
+            held: Held::default(),
             readings: Readings::default(),
             ledger: Ledger::default(),
             tokens: Tokens::new(seed),
@@ -138,13 +142,15 @@ impl Room {
 
     /// Whether nobody is in the room and nothing is under way.
     pub fn is_over(&self) -> bool {
-        self.members.is_empty() && self.referrals.is_empty() && self.handing.is_empty()
+        let is_empty = self.members.is_empty() && self.referrals.is_empty();
+        is_empty && self.handing.is_empty() && self.held.poll_timeout().is_none()
     }
 
     /// When [`Event::Elapsed`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let of_member = self.members.values().filter_map(|it| self.deadline(it));
-        of_member.chain(self.catch_up_at).min()
+        let others = self.catch_up_at.into_iter().chain(self.held.poll_timeout());
+        of_member.chain(others).min()
     }
 
     /// Takes what happened at `now`, and appends what is to be done.
@@ -205,6 +211,7 @@ impl Room {
         if self.catch_up_at.is_some_and(|due| due <= cx.now) {
             self.catch_up(cx);
         }
+        self.held.forget(cx.now);
         let due: Vec<MemberId> = self
             .members
             .values()

@@ -1,9 +1,11 @@
 //! The way into the room.
 
+use stox_msrp::LostCause;
 use stox_sip::{Failure, Status};
 
 use super::*;
 use crate::fault::Fault;
+use crate::room::nickname::HOLD;
 use crate::translate::Rejection;
 
 // RX-01 RX-03 RX-05 RX-11 RX-13 RX-14 RX-19, RFC 7702 §5.1 to §5.4: the figure, F1 to F15.
@@ -190,6 +192,41 @@ fn a_nickname_that_cannot_be_had() {
             "presence Juliet→balcony participant jid=juliet@example.com 110 210 id=j1"
         );
     }
+}
+
+// SEC-17: nobody else is to be taken for a user whose connection has just broken.
+#[test]
+fn a_lost_nickname_is_kept_for_its_owner() {
+    let mut stage = Stage::new();
+    stage.enter(1, "balcony", "JuliC");
+    let lines = stage.member(1, MemberEvent::Disconnected(LostCause::Unreachable));
+    assert!(lines.iter().any(|line| line.contains("333")), "{lines:?}");
+    let wish = |who: &str| {
+        format!(
+            "<presence from='{who}' to='{ROOM}/julic' id='n1'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+    };
+    let nurse = wish("nurse@example.com/house");
+    assert_eq!(
+        stage.stanza(&nurse),
+        [
+            format!("presence julic→house error error=cancel conflict by={ROOM} echo id=n1"),
+            "vacate house".into()
+        ]
+    );
+    let juliet = wish("juliet@example.com/chamber");
+    assert_eq!(
+        stage.stanza(&juliet),
+        [format!("INVITE {JULIET} gr=chamber as julic")]
+    );
+    stage.member(2, MemberEvent::Failed(Failure::Timeout));
+    assert!(!stage.core.is_over());
+    stage.pass(HOLD);
+    assert!(stage.core.is_over());
+    assert_eq!(
+        stage.stanza(&nurse),
+        ["INVITE sip:nurse@example.com gr=house as julic"]
+    );
 }
 
 // RX-07: altered nicknames, as many as are allowed, and 210 says so.
