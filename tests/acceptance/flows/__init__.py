@@ -67,6 +67,7 @@ _SUBJECTS = (
     "muc_invite",
     "muc_end",
     "discovery",
+    "room_directory",
     "nasty_stanzas",
     "garbage",
     "volume",
