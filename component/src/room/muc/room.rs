@@ -142,8 +142,12 @@ impl Room {
 
     /// Whether nobody is in the room and nothing is under way.
     pub fn is_over(&self) -> bool {
-        let is_empty = self.members.is_empty() && self.referrals.is_empty();
-        is_empty && self.handing.is_empty() && self.held.poll_timeout().is_none()
+        self.members.is_empty() && self.referrals.is_empty() && self.handing.is_empty()
+    }
+
+    /// Whether there is nothing either that has to be remembered for those who come next.
+    pub fn is_forgettable(&self) -> bool {
+        self.is_over() && self.held.poll_timeout().is_none()
     }
 
     /// When [`Event::Elapsed`] is due.

@@ -76,7 +76,7 @@ impl Task {
             }
             self.perform_all(&mut actions).await;
             let address = &self.core.place().jid;
-            if self.core.is_over() && self.ports.registry.retire_room(address) {
+            if self.core.is_forgettable() && self.ports.registry.retire_room(address) {
                 break;
             }
         }

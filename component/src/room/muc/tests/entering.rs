@@ -220,9 +220,9 @@ fn a_lost_nickname_is_kept_for_its_owner() {
         [format!("INVITE {JULIET} gr=chamber as julic")]
     );
     stage.member(2, MemberEvent::Failed(Failure::Timeout));
-    assert!(!stage.core.is_over());
+    assert!(stage.core.is_over() && !stage.core.is_forgettable());
     stage.pass(HOLD);
-    assert!(stage.core.is_over());
+    assert!(stage.core.is_forgettable());
     assert_eq!(
         stage.stanza(&nurse),
         ["INVITE sip:nurse@example.com gr=house as julic"]
