@@ -158,6 +158,7 @@ impl Message {
     }
 
     /// The same of a datagram that stays where it is: nothing but its body is copied.
+    #[cfg(feature = "tokio")]
     pub(crate) fn parse_borrowed(
         datagram: &[u8],
         limits: &MessageLimits,
