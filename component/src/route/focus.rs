@@ -5,7 +5,8 @@ use std::time::Instant;
 use stox_sip::{Event as SipEvent, Method, Status};
 use tracing::info;
 
-use super::{SipRouter, XmppRouter, within};
+use super::sip::within;
+use super::{SipRouter, XmppRouter};
 use crate::address::BareJid;
 use crate::fault::{Condition, Fault};
 use crate::registry::Owner;
