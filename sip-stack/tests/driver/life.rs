@@ -61,7 +61,7 @@ async fn bind_errors_name_the_listener() {
     assert!(
         error
             .to_string()
-            .starts_with(&format!("cannot listen on TCP:{address}:")),
+            .starts_with(&format!("cannot listen on tcp:{address}:")),
         "{error}"
     );
     let error = bind(listen(Transport::Tls), handler).await.unwrap_err();
