@@ -140,7 +140,7 @@ class InMuc:
         self.juliet = Occupancy(juliet, room)
         self.others: list[Occupancy] = [self.juliet]
         self.guest = Occupancy(nurse, room)
-        await self.juliet.create("JuliC")
+        await self.juliet.create("JuliC", allowinvites="1")
         if any(step.said == "available: Ben" for step in self.steps):
             await self.guest.join("Ben")
             await self.juliet.expect_presence("Ben")
