@@ -34,7 +34,20 @@ impl XmppRouter {
         let Some(room) = registry.room(&from.bare()) else {
             return left_behind(&stanza).map_or(Some(stanza), |leaving| self.put_out(leaving));
         };
-        if let Err(full) = room.deliver(room::Input::Stanza(Box::new(stanza))) {
+        // There can be no more of these than the room has asked for, and whoever asked waits for them (RS-08).
+        let is_outcome = match &stanza {
+            Stanza::Presence(presence) => {
+                let is_own = presence.muc.as_ref().is_some_and(|muc| muc.is_own());
+                is_own || presence.kind == PresenceType::Error
+            }
+            Stanza::Message(_) | Stanza::Iq(_) => false,
+        };
+        let input = room::Input::Stanza(Box::new(stanza));
+        if is_outcome {
+            room.complete(input);
+            return None;
+        }
+        if let Err(full) = room.deliver(input) {
             // What a room says to all is not given back: that would put the SIP user out.
             if let room::Input::Stanza(stanza) = full.0
                 && let Stanza::Message(message) = *stanza
